@@ -1,0 +1,85 @@
+# Every command of the project. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OPA_VERSION := v1.4.2
+RUNTIME := --extra kong --extra service --extra dashboard --extra build
+# Hashes, but no addresses: where packages come from is the installing machine's business.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml
+# Programs that `go install` leaves behind are found wherever Go puts them.
+export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-stop test check format services bench lock golden clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gatehouse needs Python 3.11 or newer; set PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what the demo needs into $(VENV) ..."
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.demo
+	@echo "Installing what the tests need into $(VENV) ..."
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.demo ## Start everything and print what to try; DETACH=1 returns when it is ready
+	$(BIN)/gatehouse demo start $(if $(DETACH),--detach) $(DEMO_ARGS)
+
+demo-stop: $(VENV)/.demo ## Stop a detached demo
+	$(BIN)/gatehouse demo stop
+
+test: check ## All tests; those that need a missing program are skipped, and say so
+	$(BIN)/python -m pytest -q tests/integration tests/e2e tests/browser tests/kong
+
+check: $(VENV)/.dev ## Format, lint, types, import contracts, Rego, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if command -v opa >/dev/null; then \
+	  opa fmt --fail --diff rego && \
+	  opa check --strict --schema rego/schemas rego && \
+	  opa test rego --coverage --threshold 100 >/dev/null && echo "Rego: format, types, tests and coverage are good"; \
+	elif [ "$(GATEHOUSE_REQUIRE_SERVICES)" = 1 ]; then echo "opa is missing: run 'make services'" >&2; exit 1; \
+	else echo "SKIPPED: the Rego checks need opa; 'make services' installs it"; fi
+	$(BIN)/python -m pytest -q tests/unit tests/golden tests/property tests/contract
+
+format: $(VENV)/.dev ## Put code and policy into their standard form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	@if command -v opa >/dev/null; then opa fmt --write rego; fi
+
+services: ## Install Redis, PostgreSQL, Chromium (Debian) and OPA (Go), which the full tests use
+	@if command -v apt-get >/dev/null; then \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq redis-server postgresql chromium; \
+	else echo "Install redis-server, postgresql and chromium with your system's package manager."; fi
+	@if command -v opa >/dev/null; then :; \
+	elif command -v go >/dev/null; then go install github.com/open-policy-agent/opa@$(OPA_VERSION); \
+	else echo "Install OPA $(OPA_VERSION): https://www.openpolicyagent.org/docs#running-opa"; fi
+
+bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engines
+	$(BIN)/python benchmarks/runtime_pdk_calls.py
+	$(BIN)/python benchmarks/gateway_latency.py
+	$(BIN)/python benchmarks/limits_store.py
+	$(BIN)/python benchmarks/policy_engines.py
+
+golden: $(VENV)/.dev ## Rewrite the golden files; review the diff
+	GATEHOUSE_GOLDEN=rewrite $(BIN)/python -m pytest -q tests/golden
+
+lock: $(VENV)/.dev ## Renew both lock files from pyproject.toml
+	$(LOCK) --output-file requirements.lock $(RUNTIME)
+	$(LOCK) --output-file requirements-dev.lock --constraints requirements.lock $(RUNTIME) --extra dev
+
+clean: ## Remove what building and testing leave behind
+	rm -rf $(VENV) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

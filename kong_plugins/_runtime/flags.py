@@ -1,0 +1,78 @@
+"""The command line of a plugin server: kong-pdk's, and what ours needs beside it."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kong_pdk.const import __version__ as kong_pdk_version
+
+DEFAULT_EVENT_DEADLINE_MS = 2500
+"""Below the 3 s after which Kong, set up as we recommend, stops waiting and proxies the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line says.
+
+    Args:
+        socket_path: Where to listen.
+        is_standalone: Stay when the parent process ends.
+    """
+
+    dump: bool
+    socket_path: Path
+    is_verbose: bool
+    listen_queue_size: int
+    event_deadline_s: float
+    is_standalone: bool
+    ignored: tuple[str, ...]
+
+
+def parse(name: str, arguments: Sequence[str]) -> Flags:
+    """Read the command line of plugin `name`'s server; ends the process when it is wrong."""
+    parser = argparse.ArgumentParser(description=f"Kong plugin server of {name}.")
+    parser.add_argument(
+        "-p", "--kong-prefix", "-kong-prefix", dest="prefix", type=Path, metavar="prefix",
+        default=Path("/usr/local/kong/"), help="folder of the socket (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--socket-name", help=f"the socket's file name (default: {name}.sock)")
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="also log what is of use for debugging"
+    )
+    parser.add_argument(
+        "--version", "-version", action="version", version=f"%(prog)s {kong_pdk_version}"
+    )
+    parser.add_argument("--listen-queue-size", type=int, default=4096)
+    parser.add_argument("--dump", "-dump", action="store_true", help="describe the plugin and end")
+    parser.add_argument(
+        "--event-deadline-ms", type=_positive, default=DEFAULT_EVENT_DEADLINE_MS,
+        help="longest time from Kong's event to its final answer (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--standalone", action="store_true", help="stay when the process that started this one ends"
+    )
+    ignored = ("no_lua_style", "multiprocessing", "gevent")
+    for flags in (("--no-lua-style",), ("-m", "--multiprocessing"), ("-g", "--gevent")):
+        parser.add_argument(
+            *flags, action="store_true", help="taken for kong-pdk's sake; no effect"
+        )
+    read = parser.parse_args(arguments)
+    if not read.dump and not read.prefix.is_dir():
+        parser.error(f"path {read.prefix} doesn't exist, can't create unix socket file")
+    return Flags(
+        dump=read.dump,
+        socket_path=read.prefix / (read.socket_name or f"{name}.sock"),
+        is_verbose=read.verbose > 0,
+        listen_queue_size=read.listen_queue_size,
+        event_deadline_s=read.event_deadline_ms / 1000,
+        is_standalone=read.standalone,
+        ignored=tuple(flag for flag in ignored[1:] if getattr(read, flag)),
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number <= 0:
+        raise argparse.ArgumentTypeError("must be above zero")
+    return number

@@ -1,0 +1,175 @@
+"""The policy service, as the plugins see it.
+
+Every failure is `PolicyUnavailable`: no decision means no. Paths and bodies stand in
+`docs/architecture.md`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from llm_core.errors import PolicyUnavailable
+from llm_core.policy.caller import Caller
+from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
+
+_KEEPALIVE_S: Final = 4.0
+"""Shorter than the 5 s for which uvicorn keeps an idle connection, so that we let go first."""
+
+_MAX_CONNECTIONS: Final = 256
+_REPEAT_WARNING_S: Final = 60.0
+_PUBLIC_MESSAGE: Final = "The policy service is not available."
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KongConsumer:
+    """Whom one of Kong's own auth plugins recognised."""
+
+    username: str | None
+    custom_id: str | None
+
+
+class PolicyClient:
+    """Asks the policy service; one per plugin instance, for one event loop.
+
+    Args:
+        base_url: `http://host:port`, without a path.
+        secret: The internal secret, shared with the service; sent as a bearer token.
+        timeout_s: Longest wait for one answer, connecting and a second try included.
+
+    Raises:
+        ValueError: `base_url` is not an HTTP URL.
+    """
+
+    def __init__(self, base_url: str, secret: str, timeout_s: float) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise ValueError("the policy service's URL must begin with http:// or https://")
+        self._base_url = base_url.rstrip("/")
+        self._secret = secret
+        self._timeout_s = timeout_s
+        self._client: httpx.AsyncClient | None = None
+        self._is_closed = False
+        self._next_warning_at = 0.0
+
+    async def identify(
+        self, *, api_key: str | None = None, consumer: KongConsumer | None = None
+    ) -> Caller | None:
+        """Find out who calls, by exactly one of the two; `None` when nobody is known by it.
+
+        Raises:
+            PolicyUnavailable: No answer can be had.
+        """
+        if (api_key is None) == (consumer is None):
+            raise ValueError("identify takes an API key or a consumer")
+        asked = {"consumer": consumer} if api_key is None else {"api_key": api_key}
+        answer = await self._post("/v1/callers/identify", asked, _decode_identified)
+        return answer.caller
+
+    async def decide(self, request: DecisionRequest) -> Decision:
+        """Have a call decided and its worst case reserved; a refusal is a decision too.
+
+        Raises:
+            PolicyUnavailable: No answer can be had.
+        """
+        return await self._post("/v1/decisions", request, _decode_decision)
+
+    async def report(self, decision_id: str, report: UsageReport) -> None:
+        """Say what became of an allowed call. Saying it twice does no harm.
+
+        Raises:
+            PolicyUnavailable: The report did not arrive, as far as we know.
+        """
+        path = f"/v1/decisions/{quote(decision_id, safe='')}/usage"
+        await self._post(path, report, _decode_settled)
+
+    async def close(self) -> None:
+        """Let go of connections; every later question is `PolicyUnavailable`."""
+        self._is_closed = True
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _post(self, path: str, body: object, decode: Callable[[bytes], T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                response = await self._send(path, _encode(body))
+        except TimeoutError as error:
+            _log.warning("%s: no answer within %.0f ms", path, self._timeout_s * 1000)
+            raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            _log.warning("%s: %s", path, type(error).__name__)
+            raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
+        if response.status_code != httpx.codes.OK:
+            self._tell(path, response.status_code)
+            raise PolicyUnavailable(_PUBLIC_MESSAGE)
+        try:
+            return decode(response.content)
+        except msgspec.MsgspecError as error:
+            _log.error("%s: the answer has not the expected form", path)
+            raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
+
+    async def _send(self, path: str, content: bytes) -> httpx.Response:
+        client = self._open_client()
+        try:
+            return await client.post(path, content=content)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            # The service closed a connection that had been idle, before it read the question.
+            return await client.post(path, content=content)
+
+    def _open_client(self) -> httpx.AsyncClient:
+        """The client is made here, for it belongs to the loop it is first used on."""
+        if self._is_closed:
+            raise PolicyUnavailable(_PUBLIC_MESSAGE)
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                base_url=self._base_url,
+                headers={
+                    "authorization": f"Bearer {self._secret}",
+                    "content-type": "application/json",
+                },
+                timeout=None,  # noqa: S113 - the timeout is around both tries, in `_post`
+                limits=httpx.Limits(
+                    max_connections=_MAX_CONNECTIONS,
+                    max_keepalive_connections=_MAX_CONNECTIONS,
+                    keepalive_expiry=_KEEPALIVE_S,
+                ),
+                trust_env=False,  # no proxy and no netrc between us and our own service
+            )
+        return self._client
+
+    def _tell(self, path: str, status: int) -> None:
+        if status not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            _log.warning("%s: the policy service answered %d", path, status)
+        elif time.monotonic() >= self._next_warning_at:
+            self._next_warning_at = time.monotonic() + _REPEAT_WARNING_S
+            _log.error(
+                "the policy service refuses the internal secret (%d): give the plugin's "
+                "configuration the same secret as the service's settings",
+                status,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Identified:
+    caller: Caller | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    outcome: str
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_identified: Callable[[bytes], _Identified] = msgspec.json.Decoder(_Identified).decode
+_decode_decision: Callable[[bytes], Decision] = msgspec.json.Decoder(Decision).decode
+_decode_settled: Callable[[bytes], _Settled] = msgspec.json.Decoder(_Settled).decode

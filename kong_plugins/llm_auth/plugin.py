@@ -1,0 +1,87 @@
+"""Who calls? Finds out, or answers 401; never lets an unknown caller pass."""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from kong_plugins._runtime import shared_context
+from kong_plugins._runtime.pdk import Kong
+from kong_plugins._runtime.policy_client import KongConsumer, PolicyClient
+from kong_plugins.llm_auth.cache import CallerCache, Freshness
+from kong_plugins.llm_auth.credential import api_key_in
+from kong_plugins.llm_auth.schema import Config
+from llm_core.errors import InvalidKey, PolicyUnavailable
+from llm_core.policy.caller import Caller
+
+
+class Plugin:
+    """Kong builds one per configuration and calls its phases."""
+
+    def __init__(self, raw_config: dict[str, Any]) -> None:
+        config = Config.from_kong(raw_config)
+        self._config = config
+        self._policy = PolicyClient(
+            config.policy_url, config.policy_secret, config.timeout_ms / 1000
+        )
+        self._cache = CallerCache(
+            config.cache_ttl_s, config.negative_cache_ttl_s, config.stale_if_error_s
+        )
+
+    async def access(self, kong: Kong) -> None:
+        """Identify the caller for the plugins that follow."""
+        caller = await self._caller(kong, await kong.request.get_headers())
+        await shared_context.write_caller(kong, caller)
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await self._policy.close()
+
+    async def _caller(self, kong: Kong, headers: Mapping[str, list[str]]) -> Caller:
+        api_key = api_key_in(headers)
+        if api_key is not None:
+            caller = await self._known(f"key:{api_key}", api_key=api_key)
+            if caller is not None:
+                return caller
+        if self._config.use_kong_consumer:
+            consumer = await kong.client.get_consumer()
+            if consumer:
+                return await self._bound(consumer)
+        if api_key is None:
+            raise InvalidKey(
+                "No API key was sent. Send your gatehouse key as `Authorization: Bearer gk-...`."
+            )
+        raise InvalidKey("The API key is not valid: it is unknown, revoked or expired.")
+
+    async def _bound(self, consumer: Mapping[str, Any]) -> Caller:
+        username, custom_id = consumer.get("username"), consumer.get("custom_id")
+        caller = await self._known(
+            f"consumer:{custom_id}:{username}",
+            consumer=KongConsumer(username, custom_id),
+        )
+        if caller is None:
+            raise InvalidKey(
+                f"The Kong consumer {custom_id or username!r} is not bound to a project. "
+                "Ask the platform team to bind it."
+            )
+        return caller
+
+    async def _known(
+        self,
+        name: str,
+        *,
+        api_key: str | None = None,
+        consumer: KongConsumer | None = None,
+    ) -> Caller | None:
+        digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+        freshness, caller = self._cache.look_up(digest, time.monotonic())
+        if freshness is Freshness.FRESH:
+            return caller
+        try:
+            found = await self._policy.identify(api_key=api_key, consumer=consumer)
+        except PolicyUnavailable:
+            if freshness is Freshness.STALE:
+                return caller
+            raise
+        self._cache.remember(digest, found, time.monotonic())
+        return found

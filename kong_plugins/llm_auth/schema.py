@@ -1,0 +1,86 @@
+"""What an admin can set on `llm-auth`."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+NAME = "llm-auth"
+VERSION = "0.1.0"
+PRIORITY = 1010
+
+SCHEMA: tuple[dict[str, Any], ...] = (
+    {
+        "policy_url": {
+            "type": "string",
+            "required": True,
+            "description": "Base URL of the policy service, for example http://127.0.0.1:8100.",
+        }
+    },
+    {
+        "policy_secret": {
+            "type": "string",
+            "required": True,
+            "referenceable": True,
+            "description": "The service's POLICY_INTERNAL_SECRET; use a vault reference.",
+        }
+    },
+    {
+        "timeout_ms": {
+            "type": "integer",
+            "default": 800,
+            "gt": 0,
+            "description": "Longest wait for the policy service, in milliseconds.",
+        }
+    },
+    {
+        "use_kong_consumer": {
+            "type": "boolean",
+            "default": False,
+            "description": "Accept the consumer that Kong's own auth plugin has set, when a "
+            "request carries no gatehouse key.",
+        }
+    },
+    {
+        "cache_ttl_s": {
+            "type": "number",
+            "default": 5,
+            "between": [0, 300],
+            "description": "How long a known caller is remembered, in seconds.",
+        }
+    },
+    {
+        "negative_cache_ttl_s": {
+            "type": "number",
+            "default": 1,
+            "between": [0, 60],
+            "description": "How long an unknown key is remembered, in seconds.",
+        }
+    },
+    {
+        "stale_if_error_s": {
+            "type": "number",
+            "default": 300,
+            "between": [0, 86400],
+            "description": "How long a known caller stays known while the service is down.",
+        }
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One plugin instance's settings, read once when Kong starts the instance."""
+
+    policy_url: str
+    policy_secret: str
+    timeout_ms: int = 800
+    use_kong_consumer: bool = False
+    cache_ttl_s: float = 5.0
+    negative_cache_ttl_s: float = 1.0
+    stale_if_error_s: float = 300.0
+
+    @classmethod
+    def from_kong(cls, raw: dict[str, Any]) -> Self:
+        """Keep the fields we own; Kong adds its own such as `__plugin_id`."""
+        return cls(
+            **{name: raw[name] for name in cls.__dataclass_fields__ if raw.get(name) is not None}
+        )

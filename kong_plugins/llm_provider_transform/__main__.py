@@ -1,0 +1,8 @@
+"""`python -m kong_plugins.llm_provider_transform`: the plugin server that Kong starts."""
+
+from kong_plugins._runtime.main import run
+from kong_plugins.llm_provider_transform.plugin import Plugin
+from kong_plugins.llm_provider_transform.schema import NAME, PRIORITY, SCHEMA, VERSION
+
+if __name__ == "__main__":
+    run(NAME, Plugin, version=VERSION, priority=PRIORITY, schema=SCHEMA)

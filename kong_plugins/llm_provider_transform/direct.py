@@ -1,0 +1,113 @@
+"""The direct transport: OpenAI's request to the provider's, and its answer back."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from llm_core.answer_headers import cost_header, deployment_headers
+from llm_core.chat.request import ChatRequest
+from llm_core.policy.allowance import capped
+from llm_core.policy.decision import Decision, PricedDeployment, Transport, UsageReport
+from llm_core.providers.registry import translator_for
+from llm_core.tokens.counted import LazyCounter, filled_in, texts_of
+
+_count = LazyCounter()
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+TICKET_HEADER = "x-gatehouse-ticket"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Everything Kong must be told to call the provider itself.
+
+    Args:
+        query: `None` leaves the client's.
+        keeps_authorization: The provider's credential travels in `Authorization`, so the
+            client's own is overwritten and need not be cleared.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str | None
+    headers: dict[str, str]
+    body: bytes
+    keeps_authorization: bool
+    dropped_params: tuple[str, ...]
+
+
+def target_of(
+    priced: PricedDeployment, decision: Decision, body: bytes, secret: str | None
+) -> Target:
+    """Translate a request for the one deployment it goes to.
+
+    Raises:
+        UnsupportedParameter: The provider cannot do what is asked.
+    """
+    deployment = priced.deployment
+    translator = translator_for(deployment.provider)
+    request = capped(ChatRequest.parse(body), deployment, decision.obligations)
+    translated = translator.request(request, deployment)
+    credential = translator.credential_headers(secret) if secret else {}
+    url = urlsplit(translated.url)
+    port = url.port or _DEFAULT_PORTS[url.scheme]
+    host = url.hostname or ""
+    return Target(
+        scheme=url.scheme,
+        host=host,
+        port=port,
+        path=url.path,
+        query=url.query or None,
+        headers={
+            **translated.headers,
+            **credential,
+            # Kong would send the bare host after set_target; a server on another port minds.
+            "host": host if port == _DEFAULT_PORTS[url.scheme] else f"{host}:{port}",
+            # The response phase reads the body, so it must not come compressed.
+            "accept-encoding": "identity",
+            # The relay's ticket is nothing for a provider to see.
+            TICKET_HEADER: "-",
+        },
+        body=translated.body,
+        keeps_authorization="authorization" in credential,
+        dropped_params=translated.dropped_params,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A translated answer, its headers, and what to report about it."""
+
+    body: dict[str, object]
+    headers: dict[str, str]
+    report: UsageReport
+
+
+def answer_of(
+    priced: PricedDeployment, decision: Decision, raw: bytes, prompt_tokens: int
+) -> Answer:
+    """Translate a provider's whole answer.
+
+    Raises:
+        ProviderUnavailable: It is no answer of this provider; an error body, for example.
+    """
+    translated = translator_for(priced.deployment.provider).response(raw)
+    usage, source = filled_in(translated.usage, prompt_tokens, texts_of(translated.body), _count)
+    return Answer(
+        body=translated.body,
+        headers={
+            **decision.headers,
+            **deployment_headers(priced, ()),
+            **cost_header(usage, priced),
+            "x-gatehouse-fallbacks": "0",
+            "content-type": "application/json",
+        },
+        report=UsageReport(
+            deployment_id=priced.deployment.id,
+            transport=Transport.DIRECT,
+            http_status=200,
+            usage=usage,
+            source=source,
+            served_model=translated.served_model,
+        ),
+    )

@@ -1,0 +1,174 @@
+"""How does an allowed call travel, and in whose language? Translates, or leaves it to the relay."""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from kong_plugins._runtime import shared_context
+from kong_plugins._runtime.pdk import Kong
+from kong_plugins._runtime.shared_context import HandedDecision
+from kong_plugins.llm_provider_transform.direct import Answer, Target, answer_of, target_of
+from kong_plugins.llm_provider_transform.schema import Config
+from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, Undecided
+from llm_core.policy.decision import ErrorClass, PricedDeployment, Transport, UsageReport
+from llm_core.providers.registry import translator_for
+from llm_core.tokens.usage import TokenUsage, UsageSource
+
+_FIRST_ERROR = 400
+_MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A call that Kong was told to send.
+
+    Args:
+        took_ms: From the meter's beginning to the end of our access phase.
+    """
+
+    took_ms: float
+    dropped_params: tuple[str, ...]
+
+
+class Plugin:
+    """Kong builds one per configuration and calls its phases."""
+
+    def __init__(self, raw_config: dict[str, Any]) -> None:
+        self._config = Config.from_kong(raw_config)
+        # What the access phase knows for the answer's headers; kept here because handing it on
+        # through Kong would cost a PDK call.
+        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+
+    async def access(self, kong: Kong) -> None:
+        """Send the call to the provider, or let it go on to the relay."""
+        handed = await shared_context.read_decision(kong)
+        if handed is None:
+            raise Undecided("The call was not decided: llm-token-meter did not run. Try again.")
+        if handed.decision.transport is Transport.DIRECT:
+            priced = handed.decision.deployments[0]
+            name = priced.deployment.credential
+            secret = self._config.credentials.get(name) if name else None
+            if self._config.direct and (secret or name is None):
+                target = await self._target(kong, handed, priced, secret)
+                await _aim(kong, target)
+                self._remember(handed, target)
+                return
+            await shared_context.write_usage(kong, _by_relay())
+        # Streams must not be collected; this plugin is the last with a `response` phase, so what
+        # it sets here holds.
+        await kong.nginx.set_ctx("buffered_proxying", False)
+
+    async def response(self, kong: Kong) -> None:
+        """Give a provider's answer OpenAI's shape; never runs for what the relay serves."""
+        handed = await shared_context.read_decision(kong)
+        if handed is None:
+            raise Undecided("The call was not decided: llm-token-meter did not run. Try again.")
+        answered_s = time.monotonic()
+        priced = handed.decision.deployments[0]
+        sent = self._sent.pop(handed.decision.decision_id, _Sent(0.0, ()))
+        raw = await kong.service.response.get_raw_body()
+        try:
+            answer = answer_of(priced, handed.decision, raw, handed.call.prompt_tokens)
+        except ProviderUnavailable as unread:
+            failure, report = await _failure(kong, priced, raw, unread, handed)
+            await shared_context.write_usage(kong, report)
+            raise failure from unread
+        overhead_ms = sent.took_ms + 1000 * (time.monotonic() - answered_s)
+        report = replace(answer.report, overhead_ms=round(overhead_ms, 3))
+        await shared_context.write_usage(kong, report)
+        await kong.response.exit(
+            200,
+            msgspec.json.encode(answer.body),
+            _headers(answer, sent.dropped_params, overhead_ms),
+        )
+
+    async def _target(
+        self, kong: Kong, handed: HandedDecision, priced: PricedDeployment, secret: str | None
+    ) -> Target:
+        body = handed.body
+        if body is None:
+            body = await kong.request.get_raw_body(self._config.max_body_bytes)
+        try:
+            return target_of(priced, handed.decision, body, secret)
+        except GatewayError as error:
+            await shared_context.write_usage(kong, _not_sent(priced, error))
+            raise
+
+    def _remember(self, handed: HandedDecision, target: Target) -> None:
+        now_s = time.monotonic()
+        began_s = now_s if handed.started_monotonic_s is None else handed.started_monotonic_s
+        sent = _Sent(1000 * (now_s - began_s), target.dropped_params)
+        self._sent[handed.decision.decision_id] = sent
+        if len(self._sent) > _MOST_REMEMBERED:
+            self._sent.popitem(last=False)
+
+
+async def _aim(kong: Kong, target: Target) -> None:
+    request = kong.service.request
+    await kong.service.set_target(target.host, target.port)
+    await request.set_scheme(target.scheme)
+    await request.set_path(target.path)
+    if target.query is not None:
+        await request.set_raw_query(target.query)
+    if not target.keeps_authorization:
+        await request.clear_header("authorization")
+    await request.set_headers(target.headers)
+    await request.set_raw_body(target.body)
+
+
+async def _failure(
+    kong: Kong,
+    priced: PricedDeployment,
+    raw: bytes,
+    unread: ProviderUnavailable,
+    handed: HandedDecision,
+) -> tuple[ProviderError, UsageReport]:
+    """What to answer, and to report, when the body is no answer."""
+    status = await kong.service.response.get_status()
+    if status < _FIRST_ERROR:
+        # The provider did the work, so the prompt is owed, though nobody can read the answer.
+        owed = TokenUsage(input_tokens=handed.call.prompt_tokens, output_tokens=0)
+        report = _failed(priced, unread.http_status, ErrorClass.PROVIDER)
+        return unread, replace(report, usage=owed, source=UsageSource.ESTIMATED)
+    headers = await kong.service.response.get_headers()
+    flat = {name.lower(): _first(values) for name, values in headers.items()}
+    failure = translator_for(priced.deployment.provider).failure(status, flat, raw)
+    return failure, _failed(priced, failure.http_status, _class_of(failure))
+
+
+def _first(values: str | list[str]) -> str:
+    return values if isinstance(values, str) else ", ".join(values)
+
+
+def _class_of(failure: ProviderError) -> ErrorClass:
+    if failure.upstream_status == 429:  # noqa: PLR2004 - HTTP's Too Many Requests
+        return ErrorClass.RATE_LIMITED
+    return ErrorClass.CALLER if failure.upstream_status < 500 else ErrorClass.PROVIDER  # noqa: PLR2004
+
+
+def _failed(priced: PricedDeployment, status: int, error_class: ErrorClass) -> UsageReport:
+    return UsageReport(
+        deployment_id=priced.deployment.id,
+        transport=Transport.DIRECT,
+        http_status=status,
+        error_class=error_class,
+    )
+
+
+def _not_sent(priced: PricedDeployment, error: GatewayError) -> UsageReport:
+    return _failed(priced, error.http_status, ErrorClass.CALLER)
+
+
+def _by_relay() -> UsageReport:
+    """Marks a direct call that goes by the relay, which will report for itself."""
+    return UsageReport(deployment_id=None, transport=Transport.RELAY, http_status=0)
+
+
+def _headers(answer: Answer, dropped: tuple[str, ...], overhead_ms: float) -> dict[str, str]:
+    headers = {**answer.headers, "x-gatehouse-overhead-ms": f"{overhead_ms:.2f}"}
+    if dropped:
+        headers["x-gatehouse-dropped-params"] = ", ".join(dropped)
+    return headers

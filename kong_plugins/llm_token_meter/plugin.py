@@ -1,0 +1,121 @@
+"""May this call be made, and what did it use? Asks before, reports after."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kong_plugins._runtime import shared_context
+from kong_plugins._runtime.pdk import Kong
+from kong_plugins._runtime.policy_client import PolicyClient
+from kong_plugins._runtime.shared_context import HandedDecision
+from kong_plugins.llm_token_meter.call_facts import chat_call, operation_at
+from kong_plugins.llm_token_meter.journal import Journal, Waiting
+from kong_plugins.llm_token_meter.report import report_of
+from kong_plugins.llm_token_meter.schema import AUTO, Config
+from llm_core.errors import BodyTooLarge, PolicyUnavailable, Undecided
+from llm_core.policy.call import Call, Operation
+from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
+from llm_core.tokens.estimate import openai_counter
+
+_log = logging.getLogger(__name__)
+TICKET_HEADER = "x-gatehouse-ticket"
+_JSON = {"content-type": "application/json"}
+_TOO_BIG = "too big"  # as Kong says of a body longer than get_raw_body's argument
+
+
+class Plugin:
+    """Kong builds one per configuration and calls its phases."""
+
+    def __init__(self, raw_config: dict[str, Any]) -> None:
+        config = Config.from_kong(raw_config)
+        self._config = config
+        self._policy = PolicyClient(
+            config.policy_url, config.policy_secret, config.timeout_ms / 1000
+        )
+        self._count = openai_counter()
+        self._journal = Journal(Path(config.journal_path))
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._spawn(self._journal.keep_delivering(self._policy.report, config.journal_retry_s))
+
+    async def access(self, kong: Kong) -> None:
+        """Ask for a decision; hand it on, or answer the refusal."""
+        caller = await shared_context.read_caller(kong)
+        if caller is None:
+            raise Undecided("The caller was not identified: llm-auth did not run. Try again.")
+        started_s = time.monotonic()
+        body, call = await self._call(kong)
+        decision = await self._policy.decide(DecisionRequest(caller, call))
+        if decision.denial is not None:
+            refused = decision.denial
+            await _answer(kong, refused.status, refused.body, refused.headers)
+        if decision.answer is not None:
+            await _answer(kong, 200, decision.answer, decision.headers)
+        # The ticket is set even for a direct call: should the transform plugin not run, Kong
+        # proxies to the relay, and the relay serves the call whole.
+        await kong.service.request.set_headers({TICKET_HEADER: decision.ticket})
+        await shared_context.write_decision(kong, HandedDecision(decision, call, body, started_s))
+
+    async def log(self, kong: Kong) -> None:
+        """Report what the call used; the relay reports what it served itself."""
+        handed = await shared_context.read_decision(kong)
+        if handed is None:
+            return
+        usage = await shared_context.read_usage(kong)
+        record = await kong.log.serialize()
+        report = report_of(handed.decision, usage, record)
+        if report is not None:
+            self._spawn(self._deliver(handed.decision, report))
+
+    async def close(self) -> None:
+        """Stop the journal, let deliveries finish, let go of connections."""
+        journal, *deliveries = self._tasks
+        journal.cancel()
+        await asyncio.gather(journal, *deliveries, return_exceptions=True)
+        await self._policy.close()
+
+    async def _call(self, kong: Kong) -> tuple[bytes, Call]:
+        operation = await self._operation(kong)
+        if operation is Operation.MODELS:
+            return b"", Call(operation)
+        body = await self._body(kong)
+        return body, chat_call(body, self._count)
+
+    async def _operation(self, kong: Kong) -> Operation:
+        if self._config.operation != AUTO:
+            return Operation(self._config.operation)
+        return operation_at(await kong.request.get_method(), await kong.request.get_path())
+
+    async def _body(self, kong: Kong) -> bytes:
+        longest = self._config.max_body_bytes
+        body = await kong.request.get_raw_body(longest)
+        if len(body) > longest:
+            raise BodyTooLarge(f"The body is longer than {longest} bytes.")
+        return body
+
+    async def _deliver(self, decision: Decision, report: UsageReport) -> None:
+        try:
+            await self._policy.report(decision.decision_id, report)
+        except PolicyUnavailable:
+            self._journal.append(Waiting(decision.decision_id, report))
+            _log.warning("the usage of %s waits in the journal", decision.decision_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            _log.error("usage could not be kept: %s: %s", type(fault).__name__, fault)
+
+
+async def _answer(
+    kong: Kong, status: int, body: dict[str, Any], headers: Mapping[str, str]
+) -> None:
+    await kong.response.exit(status, msgspec.json.encode(body), {**headers, **_JSON})

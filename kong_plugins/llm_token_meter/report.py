@@ -1,0 +1,63 @@
+"""What to report about a call, from what Kong kept of it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from llm_core.policy.decision import Decision, ErrorClass, Transport, UsageReport
+
+_FIRST_ERROR = 400
+_FIRST_FAULT = 500
+
+
+def report_of(
+    decision: Decision, usage: UsageReport | None, record: Mapping[str, Any]
+) -> UsageReport | None:
+    """Build the report, or none when the relay reports for itself.
+
+    Args:
+        decision: As the meter handed it on.
+        usage: What the transform plugin learned; `None` when it did not run to its end. One with
+            `transport` relay says that a direct call went by the relay after all.
+        record: `kong.log.serialize()`.
+    """
+    if decision.denial is not None or decision.transport is Transport.ANSWER:
+        return None
+    transport = decision.transport if usage is None else usage.transport
+    upstream_status = _last_status(record.get("upstream_status"))
+    if transport is Transport.RELAY:
+        # The relay books what it served. What never reached it, or what it turned away, is
+        # reported here; the service heeds that only for a ticket the relay has not taken.
+        served = upstream_status is not None and upstream_status < _FIRST_FAULT
+        return None if served else _unseen(decision, ErrorClass.UNREACHABLE, record)
+    if usage is not None:
+        return replace(usage, http_status=_status(record), total_ms=_total_ms(record))
+    answered = upstream_status is not None and upstream_status < _FIRST_ERROR
+    return _unseen(decision, ErrorClass.UNREPORTED if answered else ErrorClass.UNREACHABLE, record)
+
+
+def _unseen(decision: Decision, error_class: ErrorClass, record: Mapping[str, Any]) -> UsageReport:
+    tried = decision.deployments[0].deployment.id if decision.deployments else None
+    return UsageReport(
+        deployment_id=tried,
+        transport=decision.transport,
+        http_status=_status(record),
+        error_class=error_class,
+        total_ms=_total_ms(record),
+    )
+
+
+def _last_status(upstream_status: object) -> int | None:
+    """Nginx writes one status a try, `502, 200`; the last one counts."""
+    last = str(upstream_status or "").replace(":", ",").split(",")[-1].strip()
+    return int(last) if last.isdigit() else None
+
+
+def _status(record: Mapping[str, Any]) -> int:
+    status = (record.get("response") or {}).get("status")
+    return int(status) if status else 0
+
+
+def _total_ms(record: Mapping[str, Any]) -> float | None:
+    total = (record.get("latencies") or {}).get("request")
+    return None if total is None else float(total)

@@ -1,0 +1,100 @@
+"""Which deployments stand behind a model name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from llm_core.errors import UnknownModel
+
+
+class ProviderKind(StrEnum):
+    """Whose wire format a deployment speaks."""
+
+    OPENAI = "openai"
+    AZURE_OPENAI = "azure_openai"
+    OPENAI_COMPATIBLE = "openai_compatible"
+    ANTHROPIC = "anthropic"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One place where one model can be called.
+
+    Args:
+        id: Unique in the catalogue, for example `openai-gpt-4o-mini-eu`.
+        provider: The wire format.
+        model: The name the provider knows it by: the routed model (Azure: the deployment's name).
+        base_url: Without a trailing slash, up to and including the API's version path where the
+            vendor's SDK has it there (`https://api.openai.com/v1`, `https://api.anthropic.com`).
+        region: Where data is processed, for example `eu-west-1`.
+        credential: Names the secret in the plugin's or the relay's configuration; `None` for a
+            server that asks for none.
+        api_version: Azure's `api-version`, Anthropic's `anthropic-version`.
+        price_model: What the model is called in the price list; the routed model by default.
+        price_provider: Who it is listed under; the wire format's name by default.
+        max_output_tokens: The model's own maximum; reserved when a call names none.
+        context_tokens: Longest input and output together.
+        timeout_s: Longest wait for the first byte of an answer.
+        attributes: Facts for policy, such as data-processing agreements.
+    """
+
+    id: str
+    provider: ProviderKind
+    model: str
+    base_url: str
+    region: str = "unknown"
+    credential: str | None = None
+    api_version: str | None = None
+    price_model: str | None = None
+    price_provider: str | None = None
+    max_output_tokens: int = 4096
+    context_tokens: int | None = None
+    timeout_s: float = 120.0
+    attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A name that callers ask for, and the deployments behind it in order of preference."""
+
+    alias: str
+    deployments: tuple[Deployment, ...]
+
+
+class Catalogue:
+    """All models by alias."""
+
+    def __init__(self, models: Iterable[Model]) -> None:
+        """Take the models in the order in which they are listed to callers."""
+        self._models: dict[str, Model] = {}
+        for model in models:
+            if model.alias in self._models:
+                raise ValueError(f"the model {model.alias!r} stands in the catalogue twice")
+            if not model.deployments:
+                raise ValueError(f"the model {model.alias!r} has no deployment")
+            self._models[model.alias] = model
+        self._deployments = {d.id: d for m in self._models.values() for d in m.deployments}
+
+    def model(self, alias: str) -> Model:
+        """Find a model.
+
+        Raises:
+            UnknownModel: Nothing stands behind the name.
+        """
+        try:
+            return self._models[alias]
+        except KeyError:
+            raise UnknownModel(
+                f"The model {alias[:200]!r} does not exist here. "
+                "List the models you may use with GET /v1/models.",
+                param="model",
+            ) from None
+
+    def deployment(self, deployment_id: str) -> Deployment | None:
+        """Find a deployment by id."""
+        return self._deployments.get(deployment_id)
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model."""
+        return tuple(self._models.values())

@@ -1,0 +1,299 @@
+"""Every way a call through the gateway can fail, and what the caller is told.
+
+GatewayError
+├── RequestError             the caller can fix it
+│   ├── MalformedRequest     400
+│   ├── UnsupportedParameter 400  names the parameter and the provider
+│   ├── BodyTooLarge         413
+│   └── UnknownModel         404
+├── AccessError              the caller may not
+│   ├── InvalidKey           401
+│   ├── PolicyDenied         403  carries the policy's reason codes
+│   ├── RateLimited          429  carries retry_after_s
+│   └── BudgetExhausted      429  `insufficient_quota`; the SDK must not retry
+├── ProviderError            the model provider failed; status and type are passed on
+│   ├── ProviderUnavailable  502  connection refused, cut off, or nonsense
+│   └── ProviderTimeout      504
+└── GatewayFault             we failed; the caller learns nothing more
+    ├── PolicyUnavailable    503  no decision means no
+    ├── UnpricedModel        503  a call we cannot price is refused, never booked as zero
+    └── Undecided            503  a request reached the relay without a valid ticket
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class GatewayError(Exception):
+    """A failure with a status for HTTP and a sentence that is safe to show.
+
+    Args:
+        public_message: Shown to the caller. Holds no prompt text, key, or upstream body.
+        param: The request field at fault, in OpenAI's dotted form, when there is one.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "gateway_error"
+    type: ClassVar[str] = "server_error"
+
+    def __init__(self, public_message: str, *, param: str | None = None) -> None:
+        super().__init__(public_message)
+        self.public_message = public_message
+        self.param = param
+
+    @property
+    def http_status(self) -> int:
+        """The status to answer with."""
+        return self.status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Response headers that belong to this failure."""
+        return {}
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Further members of the `error` object, beside OpenAI's four."""
+        return {}
+
+
+class RequestError(GatewayError):
+    """The request is at fault; sending it again unchanged will fail again."""
+
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+
+
+class MalformedRequest(RequestError):
+    """The body is not JSON, or not the shape the API asks for."""
+
+    code = "malformed_request"
+
+
+class UnsupportedParameter(RequestError):
+    """The chosen provider cannot do what the request asks."""
+
+    code = "unsupported_parameter"
+
+
+class BodyTooLarge(RequestError):
+    """The body is longer than the route allows."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class UnknownModel(RequestError):
+    """No deployment stands behind the asked model name."""
+
+    status = 404
+    code = "model_not_found"
+
+
+class AccessError(GatewayError):
+    """The caller may not do this, or may not do it now."""
+
+    status = 403
+    code = "access_denied"
+    type = "permission_error"
+
+
+class InvalidKey(AccessError):
+    """The credential is missing, unknown, revoked or expired."""
+
+    status = 401
+    code = "invalid_api_key"
+    type = "authentication_error"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say which scheme is expected, as RFC 9110 asks of a 401."""
+        return {"www-authenticate": 'Bearer realm="gatehouse"'}
+
+
+class PolicyDenied(AccessError):
+    """Policy says no.
+
+    Args:
+        reasons: The policy's reasons, each with `code`, `message` and `rule`.
+    """
+
+    code = "policy_denied"
+
+    def __init__(
+        self,
+        public_message: str,
+        *,
+        reasons: tuple[Mapping[str, Any], ...] = (),
+        param: str | None = None,
+    ) -> None:
+        super().__init__(public_message, param=param)
+        self.reasons = reasons
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The reasons, so that an application can tell a wrong model from a wrong region."""
+        return {"reasons": [dict(reason) for reason in self.reasons]}
+
+
+class RateLimited(AccessError):
+    """A limit per minute is used up for now.
+
+    Args:
+        retry_after_s: Seconds until the same request would fit; `None` when it never will,
+            because it is larger than the limit itself.
+    """
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+
+    def __init__(self, public_message: str, *, retry_after_s: float | None) -> None:
+        super().__init__(public_message)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Tell the SDK how long to wait; whole seconds, rounded up, as RFC 9110 asks."""
+        if self.retry_after_s is None:
+            return {"x-should-retry": "false"}
+        return {"retry-after": str(max(1, -int(-self.retry_after_s // 1)))}
+
+
+class BudgetExhausted(AccessError):
+    """The money for this period is spent, or what is left cannot cover the call's worst case."""
+
+    status = 429
+    code = "insufficient_quota"
+    type = "insufficient_quota"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Stop the SDK from retrying: the next try would fail as well."""
+        return {"x-should-retry": "false"}
+
+
+class ProviderError(GatewayError):
+    """The model provider failed.
+
+    Args:
+        upstream_status: What the provider answered; passed on to the caller.
+        provider_type: OpenAI's error type for it.
+        provider_code: OpenAI's error code for it, or the provider's own.
+        retry_after_s: What the provider asked for, when it did.
+    """
+
+    status = 502
+    code = "provider_error"
+    type = "server_error"
+
+    def __init__(
+        self,
+        public_message: str,
+        *,
+        upstream_status: int = 502,
+        provider_type: str = "server_error",
+        provider_code: str | None = None,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(public_message, param=param)
+        self.upstream_status = upstream_status
+        self.provider_type = provider_type
+        self.provider_code = provider_code
+        self.retry_after_s = retry_after_s
+
+    @property
+    def http_status(self) -> int:
+        """The provider's own status."""
+        return self.upstream_status
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Pass the provider's wish on."""
+        if self.retry_after_s is None:
+            return {}
+        return {"retry-after": str(max(0, -int(-self.retry_after_s // 1)))}
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider could not be reached, broke off, or answered with nonsense."""
+
+    code = "provider_unavailable"
+
+    def __init__(self, public_message: str) -> None:
+        super().__init__(public_message, upstream_status=502)
+
+
+class ProviderTimeout(ProviderError):
+    """The provider did not answer in time."""
+
+    status = 504
+    code = "provider_timeout"
+
+    def __init__(self, public_message: str) -> None:
+        super().__init__(public_message, upstream_status=504)
+
+
+class GatewayFault(GatewayError):
+    """We failed; the caller learns that much and no more."""
+
+    code = "internal_error"
+
+
+class PolicyUnavailable(GatewayFault):
+    """No decision can be had, and no decision means no."""
+
+    status = 503
+    code = "policy_unavailable"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The outage is ours and likely short."""
+        return {"retry-after": "1"}
+
+
+class UnpricedModel(GatewayFault):
+    """No price is known for any permitted deployment, so no budget could hold."""
+
+    status = 503
+    code = "unpriced_model"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Only an administrator can mend this."""
+        return {"x-should-retry": "false"}
+
+
+class Undecided(GatewayFault):
+    """A request reached the relay without a valid ticket: some plugin did not run."""
+
+    status = 503
+    code = "undecided"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """A restarted plugin server is back within a second."""
+        return {"retry-after": "1"}
+
+
+def error_body(error: GatewayError) -> dict[str, Any]:
+    """Give `error` OpenAI's shape: `{"error": {message, type, param, code, ...}}`.
+
+    Source:
+        https://platform.openai.com/docs/guides/error-codes (checked 2026-11-20)
+    """
+    code: str | None = error.code
+    kind = error.type
+    if isinstance(error, ProviderError) and type(error) is ProviderError:
+        code, kind = error.provider_code, error.provider_type
+    return {
+        "error": {
+            "message": error.public_message,
+            "type": kind,
+            "param": error.param,
+            "code": code,
+            **error.details,
+        }
+    }

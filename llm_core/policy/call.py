@@ -1,0 +1,41 @@
+"""What is asked, without the words it is asked in."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Operation(StrEnum):
+    """The API operations the gateway governs."""
+
+    CHAT_COMPLETIONS = "chat.completions"
+    MODELS = "models"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request's facts, as far as a decision needs them; never the prompt itself.
+
+    Args:
+        asked_model: What the caller wrote in `model`; empty for `models`.
+        prompt_tokens: Estimated input tokens.
+        max_output_tokens: What the caller asked for; `None` when absent.
+        body_digest: SHA-256 of the canonical body, hex.
+        response_format: `text`, `json_object` or `json_schema`.
+        choices: How many answers are asked for (`n`).
+        data_labels: From the headers a route may ask for.
+        use_case: Likewise.
+    """
+
+    operation: Operation
+    asked_model: str = ""
+    is_streaming: bool = False
+    prompt_tokens: int = 0
+    max_output_tokens: int | None = None
+    choices: int = 1
+    has_tools: bool = False
+    has_images: bool = False
+    response_format: str = "text"
+    body_digest: str = ""
+    body_bytes: int = 0
+    data_labels: tuple[str, ...] = ()
+    use_case: str | None = None

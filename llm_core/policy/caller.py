@@ -1,0 +1,40 @@
+"""Who calls."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from llm_core.policy.limits import Limit
+
+
+class ProofOfIdentity(StrEnum):
+    """How a caller was recognised."""
+
+    API_KEY = "api_key"
+    OIDC = "oidc"
+    KONG_CONSUMER = "kong_consumer"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, where they stand in the organisation, and what binds them.
+
+    Ids are the organisation's own short names (`search`, `emea-sales`); `None` is "does not apply".
+
+    Args:
+        allowed_models: Aliases this caller may ask for; `*` stands for every one.
+        limits: Every limit that binds the caller, from the organisation down to the key.
+    """
+
+    organisation: str
+    department: str
+    team: str
+    proof: ProofOfIdentity
+    project: str | None = None
+    user: str | None = None
+    application: str | None = None
+    key_id: str | None = None
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    clearance: str | None = None
+    allowed_models: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()

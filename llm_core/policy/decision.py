@@ -1,0 +1,161 @@
+"""What was decided about a call, and what the plugins and the relay need to carry it out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from llm_core.catalogue import Deployment
+from llm_core.policy.call import Call, Operation
+from llm_core.policy.caller import Caller
+from llm_core.pricing.charge import ModelPrice
+from llm_core.tokens.usage import TokenUsage, UsageSource
+
+
+class Transport(StrEnum):
+    """How an allowed call travels."""
+
+    DIRECT = "direct"
+    RELAY = "relay"
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why policy said no, in words a developer can act on."""
+
+    code: str
+    message: str
+    rule: str
+    solution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Obligations:
+    """What must be done to an allowed call.
+
+    Args:
+        max_output_tokens: The answer is to be no longer than this; told to the provider.
+    """
+
+    max_output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PricedDeployment:
+    """A permitted deployment and the price that was in force when the call was decided."""
+
+    deployment: Deployment
+    price: ModelPrice
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """An answer to give instead of the provider's: status, headers and OpenAI's error body."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the policy service answers to `POST /v1/decisions`.
+
+    Args:
+        denial: Set exactly when the call is refused; then nothing below it matters.
+        transport: How an allowed call travels.
+        ticket: What the relay asks for; single use.
+        deployments: The permitted ones in order.
+        headers: For the client's answer: decision id, rate limits, remaining budget.
+        answer: The whole body when no provider is to be asked (`transport` is `answer`).
+        issued_at: When it was decided, by the service's clock.
+    """
+
+    decision_id: str
+    policy_revision: str
+    denial: Denial | None = None
+    transport: Transport = Transport.RELAY
+    ticket: str = ""
+    deployments: tuple[PricedDeployment, ...] = ()
+    obligations: Obligations = Obligations()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    answer: dict[str, Any] | None = None
+    issued_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """The body of `POST /v1/decisions`."""
+
+    caller: Caller
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What is kept about an allowed call until it is settled.
+
+    Args:
+        prompt_tokens: Estimated.
+        max_output_tokens: For one choice, obligations applied.
+        usd: Reserved, the worst case over `deployments`.
+    """
+
+    decision_id: str
+    caller: Caller
+    call: Call
+    operation: Operation
+    deployments: tuple[PricedDeployment, ...]
+    obligations: Obligations
+    prompt_tokens: int
+    max_output_tokens: int
+    usd: Decimal
+    decided_at: datetime
+    expires_at: datetime
+    policy_revision: str
+
+
+class ErrorClass(StrEnum):
+    """What went wrong with a call, in classes that a chart can show."""
+
+    NONE = "none"
+    CALLER = "caller"
+    RATE_LIMITED = "rate_limited"
+    PROVIDER = "provider"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    CUT_OFF = "cut_off"
+    CLIENT_GONE = "client_gone"
+    GATEWAY = "gateway"
+    UNREPORTED = "unreported"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """The body of `POST /v1/decisions/{id}/usage`: what became of an allowed call.
+
+    Args:
+        deployment_id: Which one answered, or was tried last; `None` when none was reached.
+        usage: `None` when the provider was not reached, or failed before it produced anything.
+        source: Who counted `usage`.
+        http_status: What the client got.
+        time_to_first_token_ms: Streams only.
+        overhead_ms: What the gateway itself added.
+        total_ms: From Kong's reading the request to the last byte of the answer.
+    """
+
+    deployment_id: str | None
+    transport: Transport
+    http_status: int
+    error_class: ErrorClass = ErrorClass.NONE
+    usage: TokenUsage | None = None
+    source: UsageSource = UsageSource.PROVIDER
+    served_model: str | None = None
+    total_ms: float | None = None
+    time_to_first_token_ms: float | None = None
+    overhead_ms: float | None = None
+    fallbacks: int = 0
+    response_digest: str | None = None

@@ -1,0 +1,169 @@
+"""The one document that policy sees.
+
+`build_input` makes it, `rego/schemas/input.json` describes it, the rules are type-checked against
+that schema and a contract test validates built documents with it: whichever side breaks the
+contract fails a test on its own side.
+
+Amounts become JSON numbers here, because that is what Rego can compare. They are for thresholds in
+rules and for nothing else: accounting stays with `Decimal`, outside of policy.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from llm_core.catalogue import Deployment
+from llm_core.policy.call import Call
+from llm_core.policy.caller import Caller
+from llm_core.policy.limits import LimitState
+from llm_core.pricing.charge import ModelPrice
+
+INPUT_VERSION = 1
+"""Rules deny a version they do not know. A removed field or a changed meaning makes a new one."""
+
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_EXACT_IN_JSON = 2**53
+"""Whole numbers up to here are exact in every JSON reader (RFC 8259, section 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A deployment that could serve the call, and what is known about its price.
+
+    Args:
+        deployment: From the catalogue.
+        price: In force now; `None` when it is not known, which is not the same as free.
+        worst_usd: The most the call can cost here; `None` without a price.
+    """
+
+    deployment: Deployment
+    price: ModelPrice | None
+    worst_usd: Decimal | None = None
+
+
+def build_input(
+    caller: Caller,
+    call: Call,
+    candidates: Sequence[Candidate],
+    budgets: Sequence[LimitState],
+    at: datetime,
+    *,
+    models: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Say everything a rule may look at, in JSON's own types and nothing else.
+
+    Args:
+        caller: Who asks; the limits are left out, `budgets` has them with their state.
+        call: What is asked; never the prompt.
+        candidates: In order of preference; the answer keeps the order.
+        budgets: Where the caller's limits stand before this call.
+        at: When, in any time zone.
+        models: For the operation `models`: every alias there is. Else empty.
+
+    Returns:
+        A document that `rego/schemas/input.json` describes.
+
+    Raises:
+        ValueError: `at` has no time zone, or an amount is not a number.
+    """
+    return {
+        "version": INPUT_VERSION,
+        "caller": _caller(caller),
+        "call": _call(call),
+        "candidates": [_candidate(candidate, call.prompt_tokens) for candidate in candidates],
+        "budgets": [_budget(state) for state in budgets],
+        "models": list(models),
+        "time": _time(at),
+    }
+
+
+def _caller(caller: Caller) -> dict[str, Any]:
+    return {
+        "organisation": caller.organisation,
+        "department": caller.department,
+        "team": caller.team,
+        "proof": caller.proof.value,
+        "project": caller.project,
+        "user": caller.user,
+        "application": caller.application,
+        "key_id": caller.key_id,
+        "roles": list(caller.roles),
+        "groups": list(caller.groups),
+        "clearance": caller.clearance,
+        "allowed_models": list(caller.allowed_models),
+    }
+
+
+def _call(call: Call) -> dict[str, Any]:
+    return {
+        "operation": call.operation.value,
+        "asked_model": call.asked_model,
+        "is_streaming": call.is_streaming,
+        "prompt_tokens": call.prompt_tokens,
+        "max_output_tokens": call.max_output_tokens,
+        "choices": call.choices,
+        "has_tools": call.has_tools,
+        "has_images": call.has_images,
+        "response_format": call.response_format,
+        "body_digest": call.body_digest,
+        "body_bytes": call.body_bytes,
+        "data_labels": list(call.data_labels),
+        "use_case": call.use_case,
+    }
+
+
+def _candidate(candidate: Candidate, prompt_tokens: int) -> dict[str, Any]:
+    deployment, price = candidate.deployment, candidate.price
+    # A long-context tier prices every token, so the rates are those of this call's own length.
+    rates = price.rates_for(prompt_tokens) if price is not None else None
+    return {
+        "id": deployment.id,
+        "provider": deployment.provider.value,
+        "model": deployment.model,
+        "region": deployment.region,
+        "attributes": dict(deployment.attributes),
+        "is_priced": price is not None,
+        "is_free": price is not None and price.is_free,
+        "usd_per_million_input": None if rates is None else json_number(rates.input),
+        "usd_per_million_output": None if rates is None else json_number(rates.output),
+        "worst_usd": None if candidate.worst_usd is None else json_number(candidate.worst_usd),
+    }
+
+
+def _budget(state: LimitState) -> dict[str, Any]:
+    return {
+        "node": state.limit.node,
+        "measure": state.limit.measure.value,
+        "amount": json_number(state.limit.amount),
+        "used": json_number(state.used),
+        "remaining": json_number(state.remaining),
+        "used_fraction": state.used_fraction,
+    }
+
+
+def _time(at: datetime) -> dict[str, Any]:
+    if at.tzinfo is None:
+        raise ValueError("a time without a time zone is no time")
+    utc = at.astimezone(UTC)
+    return {
+        "rfc3339": utc.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "unix": math.floor(utc.timestamp()),
+        "weekday": _WEEKDAYS[utc.weekday()],
+        "hour": utc.hour,
+    }
+
+
+def json_number(amount: Decimal) -> int | float:
+    """The JSON number for a threshold: exact when whole, the nearest double otherwise.
+
+    Raises:
+        ValueError: The amount is infinite or not a number; JSON has neither.
+    """
+    if not amount.is_finite():
+        raise ValueError(f"{amount} is not an amount")
+    if amount == amount.to_integral_value() and abs(amount) <= _EXACT_IN_JSON:
+        return int(amount)
+    return float(amount)

@@ -1,0 +1,91 @@
+"""An engine's answer becomes a `PolicyResult`; both engines are read by this one total function."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from llm_core.errors import PolicyUnavailable
+from llm_core.policy.decision import Obligations, Reason
+from policy_service.ports import PolicyResult
+
+T = TypeVar("T")
+
+
+def policy_result(answer: object, document: Mapping[str, Any]) -> PolicyResult:
+    """Read what an engine answered; the one place where policy's words become ours.
+
+    An answer that is not exactly a decision about this very document is a fault, never half a
+    decision: undefined (the engine has no bundle), wrong types, ids that were not asked about.
+
+    Args:
+        answer: The value of the entrypoint; `None` when it was undefined.
+        document: What was asked.
+
+    Raises:
+        PolicyUnavailable: The answer is no decision about `document`.
+    """
+    try:
+        return _parsed_result(answer, document)
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        raise PolicyUnavailable("The policy engine gave no usable decision.") from error
+
+
+def _parsed_result(answer: object, document: Mapping[str, Any]) -> PolicyResult:
+    decision = _exactly(answer, dict)
+    allow = _exactly(decision["allow"], bool)
+    permitted = _strings(decision["permitted"])
+    models = _strings(decision["models"])
+    candidates = [candidate["id"] for candidate in document.get("candidates", ())]
+    if permitted != tuple(id for id in candidates if id in set(permitted)):
+        raise ValueError("permitted is no part of the candidates in their order")
+    if not set(models) <= set(document.get("models", ())):
+        raise ValueError("models were permitted that nobody asked about")
+    is_listing = document.get("call", {}).get("operation") == "models"
+    if allow and not permitted and not is_listing:
+        raise ValueError("allowed, but nothing is permitted")
+    if not allow and (permitted or models):
+        raise ValueError("denied, but something is permitted")
+    reasons = tuple(_reason(reason) for reason in _exactly(decision["reasons"], list))
+    if not allow and not reasons:
+        raise ValueError("denied without a reason")
+    return PolicyResult(
+        allow=allow,
+        permitted=permitted,
+        reasons=tuple(dict.fromkeys(reasons)),
+        obligations=_obligations(decision["obligations"]),
+        revision=_exactly(decision["revision"], str),
+        models=models,
+    )
+
+
+def _reason(value: object) -> Reason:
+    reason = _exactly(value, dict)
+    return Reason(
+        code=_exactly(reason["code"], str),
+        message=_exactly(reason["message"], str),
+        rule=_exactly(reason["rule"], str),
+        solution=_exactly(reason["solution"], str),
+    )
+
+
+def _obligations(value: object) -> Obligations:
+    obligations = _exactly(value, dict)
+    # An obligation this service does not know is one that it would not carry out.
+    if unknown := obligations.keys() - {"max_output_tokens"}:
+        raise ValueError(f"unknown obligations: {sorted(unknown)}")
+    cap = obligations["max_output_tokens"]
+    if cap is None:
+        return Obligations()
+    # Either engine may write a whole number as 512.0.
+    if isinstance(cap, bool) or not isinstance(cap, int | float) or cap != int(cap) or cap < 1:
+        raise ValueError("max_output_tokens is no number of tokens")
+    return Obligations(max_output_tokens=int(cap))
+
+
+def _exactly(value: object, kind: type[T]) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"{type(value).__name__} where {kind.__name__} belongs")
+    return value
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    return tuple(_exactly(item, str) for item in _exactly(value, list))

@@ -1,0 +1,109 @@
+"""The queue of usage rows: a Redis stream that every process reads as one consumer group."""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from policy_service.adapters.redis_limits.faults import translated
+from policy_service.adapters.redis_limits.scripts import Scripts
+from policy_service.ports import QueuedRow
+
+GROUP = "ledger"
+
+# One wait in Redis. Shorter than the command timeout, so that a connection that hangs is told from
+# one that waits, and short enough to look for other processes' forgotten rows meanwhile.
+_LONGEST_BLOCK_S = 1.0
+# Scripts hold Redis up while they run.
+_ACKNOWLEDGED_AT_ONCE = 1000
+
+
+class RowsQueue:
+    """Takes rows from the stream and strikes them off when they are in the ledger.
+
+    The rows are put there by `settle.lua` and `expire.lua`, in the same step as the change they
+    tell of.
+
+    Args:
+        redelivery_s: A row that was taken and not acknowledged for so long is given out again.
+    """
+
+    def __init__(self, redis: Redis, scripts: Scripts, key: str, redelivery_s: float) -> None:
+        self._redis = redis
+        self._acknowledge = scripts.acknowledge
+        self._key = key
+        self._redelivery_ms = int(redelivery_s * 1000)
+        self._consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._forgotten_from = "0-0"
+
+    async def take(self, most: int, wait_s: float) -> tuple[QueuedRow, ...]:
+        """See `LimitsStore.take_rows`."""
+        if most < 1:
+            return ()
+        until = time.monotonic() + wait_s
+        while True:
+            left_s = max(0.0, until - time.monotonic())
+            with translated():
+                try:
+                    rows = await self._forgotten(most) or await self._new(most, left_s)
+                except ResponseError as error:
+                    # The group goes when Redis loses its data; a reader that waits is told so by
+                    # UNBLOCKED.
+                    if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                        raise
+                    await self._create_group()
+                    continue
+            if rows or time.monotonic() >= until:
+                return rows
+
+    async def acknowledge(self, tokens: Sequence[str]) -> None:
+        """See `LimitsStore.acknowledge`."""
+        with translated():
+            for start in range(0, len(tokens), _ACKNOWLEDGED_AT_ONCE):
+                some = tokens[start : start + _ACKNOWLEDGED_AT_ONCE]
+                await self._acknowledge(keys=[self._key], args=[GROUP, *some])
+
+    async def _forgotten(self, most: int) -> tuple[QueuedRow, ...]:
+        answer: Any = await self._redis.xautoclaim(
+            self._key,
+            GROUP,
+            self._consumer,
+            min_idle_time=self._redelivery_ms,
+            start_id=self._forgotten_from,
+            count=most,
+        )
+        self._forgotten_from = answer[0].decode()
+        return _rows(answer[1])
+
+    async def _new(self, most: int, wait_s: float) -> tuple[QueuedRow, ...]:
+        # BLOCK 0 would wait for ever; no BLOCK at all does not wait.
+        block_ms = int(min(wait_s, _LONGEST_BLOCK_S, self._redelivery_ms / 1000) * 1000) or None
+        answer: Any = await self._redis.xreadgroup(
+            GROUP, self._consumer, {self._key: ">"}, count=most, block=block_ms
+        )
+        if not answer:
+            return ()
+        # RESP3 answers with a mapping of lists of lists, RESP2 with a list of pairs.
+        entries = next(iter(answer.values()))[0] if isinstance(answer, dict) else answer[0][1]
+        return _rows(entries)
+
+    async def _create_group(self) -> None:
+        try:
+            await self._redis.xgroup_create(self._key, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):  # another process was faster
+                raise
+
+
+def _rows(entries: Iterable[Any]) -> tuple[QueuedRow, ...]:
+    # Before Redis 7, XAUTOCLAIM names entries that are deleted by now, without their fields.
+    return tuple(
+        QueuedRow(token=entry_id.decode(), row=fields[b"row"])
+        for entry_id, fields in entries
+        if fields
+    )

@@ -1,0 +1,138 @@
+"""Opens the database, and turns every failure of it into `PolicyUnavailable`.
+
+PostgreSQL is for production. SQLite is for a laptop and a single machine: one writer at a time,
+which `BEGIN IMMEDIATE` makes explicit so that two processes queue instead of failing half-way.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped] # ships no types
+from sqlalchemy import Connection, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from llm_core.errors import PolicyUnavailable
+
+POOL_SIZE = 5
+POOL_OVERFLOW = 10
+_POOL_TIMEOUT_S = 5.0
+_CONNECT_TIMEOUT_S = 5.0
+_STATEMENT_TIMEOUT_S = 30.0
+_SQLITE_BUSY_MS = 10_000
+_WRITES = "gatehouse_writes"
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
+
+
+def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
+    """Make an engine; nothing is connected yet. `await engine.dispose()` closes it.
+
+    Args:
+        url: `postgresql+asyncpg://...` or `sqlite+aiosqlite:///file.db`; drivers may be left out.
+        pool_size: Connections kept open; as many again and more may be open under load.
+
+    Raises:
+        ValueError: The URL names another database, or SQLite in memory.
+    """
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "postgresql":
+            return _open_postgres(parsed, pool_size)
+        case "sqlite":
+            return _open_sqlite(parsed)
+        case other:
+            raise ValueError(f"{other} is not supported: use PostgreSQL or SQLite")
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Everything that a database or its driver raises becomes `PolicyUnavailable`."""
+    try:
+        yield
+    # Drivers raise their own and the system's errors while connecting, outside SQLAlchemy's reach.
+    except (*_DRIVER_ERRORS, SQLAlchemyError, OSError, OverflowError) as error:
+        raise PolicyUnavailable("The gateway's database cannot be used right now.") from error
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction that only reads.
+
+    Raises:
+        PolicyUnavailable: The database failed.
+    """
+    with database_errors():
+        async with engine.connect() as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction that writes: committed at the end, undone by any exception.
+
+    Raises:
+        PolicyUnavailable: The database failed; nothing was written, or the commit's fate is
+            unknown because the connection broke, so what is done here has to bear being repeated.
+    """
+    with database_errors():
+        async with engine.connect() as connection:
+            await connection.execution_options(**{_WRITES: True})
+            async with connection.begin():
+                yield connection
+
+
+def insert_into(connection: AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows `on_conflict_*`, which both databases spell alike."""
+    is_postgres = connection.dialect.name == "postgresql"
+    return postgresql.insert(table) if is_postgres else sqlite.insert(table)
+
+
+def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        url.set(drivername="postgresql+asyncpg"),
+        pool_size=pool_size,
+        max_overflow=POOL_OVERFLOW,
+        pool_timeout=_POOL_TIMEOUT_S,
+        pool_pre_ping=True,  # a connection that died is replaced, so an outage needs no restart
+        hide_parameters=True,
+        connect_args={
+            "timeout": _CONNECT_TIMEOUT_S,
+            "command_timeout": _STATEMENT_TIMEOUT_S,
+            "server_settings": {"application_name": "gatehouse", "timezone": "UTC"},
+        },
+    )
+
+
+def _open_sqlite(url: URL) -> AsyncEngine:
+    if url.database in {None, "", ":memory:"}:
+        raise ValueError("SQLite in memory cannot serve concurrent calls: name a file")
+    engine = create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"),
+        pool_timeout=_POOL_TIMEOUT_S,
+        hide_parameters=True,
+        connect_args={"timeout": _SQLITE_BUSY_MS / 1000},
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - a driver's object
+    # The driver would begin transactions by itself, too late and never immediate.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    # Before WAL: switching to it needs the file alone, and another process may be at it as well.
+    cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

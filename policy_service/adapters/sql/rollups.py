@@ -1,0 +1,99 @@
+"""What ledger rows add to the hourly sums; pure, so that a correction is the same sum taken out."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from llm_core.tokens.usage import UsageSource
+from policy_service.adapters.sql.months import hour_of
+from policy_service.ports import UsageRow
+
+SUMS = (
+    "requests",
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "usd",
+    "fallbacks",
+    "total_us",
+    "total_count",
+    "time_to_first_token_us",
+    "time_to_first_token_count",
+    "overhead_us",
+    "overhead_count",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row that enters the ledger (`sign` 1) or leaves it (-1)."""
+
+    row: UsageRow
+    sign: int
+
+
+def hourly_changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """Rows for `usage_hourly`: every group once, with what is to be added to its sums.
+
+    They come in the order of `bucket`, so that two transactions take their locks in the same order.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        group = _group_of(change.row)
+        bucket = _digest(group)
+        sums = groups.setdefault(bucket, {"bucket": bucket, **group, **dict.fromkeys(SUMS, 0)})
+        for name, amount in _amounts_of(change.row).items():
+            sums[name] += change.sign * amount
+    return [groups[bucket] for bucket in sorted(groups)]
+
+
+def _group_of(row: UsageRow) -> dict[str, str | bool | datetime | None]:
+    return {
+        "hour": hour_of(row.at),
+        "organisation": row.organisation,
+        "department": row.department,
+        "team": row.team,
+        "project": row.project,
+        "asked_model": row.asked_model,
+        "model": row.served_model or row.routed_model,
+        "provider": row.provider,
+        "region": row.region,
+        "operation": row.operation,
+        "error_class": row.error_class,
+        "is_estimated": row.source == UsageSource.ESTIMATED,
+    }
+
+
+def _digest(group: dict[str, str | bool | datetime | None]) -> str:
+    canonical = msgspec.json.encode(list(group.values()))
+    return hashlib.blake2b(canonical, digest_size=16).hexdigest()
+
+
+def _amounts_of(row: UsageRow) -> dict[str, int | Decimal]:
+    return {
+        "requests": 1,
+        "input_tokens": row.input_tokens or 0,
+        "cached_input_tokens": row.cached_input_tokens or 0,
+        "cache_write_tokens": row.cache_write_tokens or 0,
+        "output_tokens": row.output_tokens or 0,
+        "reasoning_tokens": row.reasoning_tokens or 0,
+        "usd": row.usd,
+        "fallbacks": row.fallbacks,
+        "total_us": _microseconds(row.total_ms),
+        "total_count": row.total_ms is not None,
+        "time_to_first_token_us": _microseconds(row.time_to_first_token_ms),
+        "time_to_first_token_count": row.time_to_first_token_ms is not None,
+        "overhead_us": _microseconds(row.overhead_ms),
+        "overhead_count": row.overhead_ms is not None,
+    }
+
+
+def _microseconds(milliseconds: float | None) -> int:
+    return 0 if milliseconds is None else round(milliseconds * 1000)

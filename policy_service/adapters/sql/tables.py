@@ -1,0 +1,249 @@
+"""What the database holds: the organisation and its keys, the ledger, and its hourly roll-ups.
+
+Ids of organisational units are the company's own short names and unique per kind, because limits
+name a unit as `<kind>:<id>`. `allowed_models` is a list of aliases, or null for "no word on it".
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from policy_service.adapters.sql.columns import ExactDecimal, UtcDateTime
+
+_ID = String(120)
+_NAME = String(200)
+_WORD = String(40)
+USD = ExactDecimal(24, 12)
+AMOUNT = ExactDecimal(20, 6)
+
+
+class Base(DeclarativeBase):
+    """All tables, with constraint names that migrations can refer to on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map: ClassVar = {
+        datetime: UtcDateTime(),
+        list[str]: JSON(none_as_null=True),
+        float: Double(),
+        int: BigInteger(),
+    }
+
+
+# --- who -----------------------------------------------------------------------------------------
+
+
+class OrganisationUnit(Base):
+    """The company."""
+
+    __tablename__ = "organisations"
+
+    id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    name: Mapped[str] = mapped_column(_NAME)
+    allowed_models: Mapped[list[str] | None]
+
+
+class DepartmentUnit(Base):
+    """A department."""
+
+    __tablename__ = "departments"
+
+    id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(_ID, ForeignKey("organisations.id"), index=True)
+    name: Mapped[str] = mapped_column(_NAME)
+    allowed_models: Mapped[list[str] | None]
+
+
+class TeamUnit(Base):
+    """A team; every caller belongs to one."""
+
+    __tablename__ = "teams"
+
+    id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    department_id: Mapped[str] = mapped_column(_ID, ForeignKey("departments.id"), index=True)
+    name: Mapped[str] = mapped_column(_NAME)
+    allowed_models: Mapped[list[str] | None]
+
+
+class ProjectUnit(Base):
+    """A team's project."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    team_id: Mapped[str] = mapped_column(_ID, ForeignKey("teams.id"), index=True)
+    name: Mapped[str] = mapped_column(_NAME)
+    allowed_models: Mapped[list[str] | None]
+
+
+class ApiKey(Base):
+    """A key: its digest, never its text. `id` sorts by the time of issue."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    name: Mapped[str] = mapped_column(_NAME, index=True)
+    prefix: Mapped[str] = mapped_column(_WORD)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    team_id: Mapped[str] = mapped_column(_ID, ForeignKey("teams.id"), index=True)
+    project_id: Mapped[str | None] = mapped_column(_ID, ForeignKey("projects.id"), index=True)
+    user: Mapped[str | None] = mapped_column("user_id", _ID, key="user")
+    application: Mapped[str | None] = mapped_column(_ID)
+    roles: Mapped[list[str]]
+    groups: Mapped[list[str]]
+    clearance: Mapped[str | None] = mapped_column(_ID)
+    allowed_models: Mapped[list[str] | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class KongConsumer(Base):
+    """Whom a consumer that Kong has authenticated stands for."""
+
+    __tablename__ = "kong_consumers"
+    __table_args__ = (
+        CheckConstraint("username IS NOT NULL OR custom_id IS NOT NULL", name="named"),
+    )
+
+    id: Mapped[str] = mapped_column(_ID, primary_key=True)
+    username: Mapped[str | None] = mapped_column(_NAME, unique=True)
+    custom_id: Mapped[str | None] = mapped_column(_NAME, unique=True)
+    team_id: Mapped[str] = mapped_column(_ID, ForeignKey("teams.id"), index=True)
+    project_id: Mapped[str | None] = mapped_column(_ID, ForeignKey("projects.id"), index=True)
+    user: Mapped[str | None] = mapped_column("user_id", _ID, key="user")
+    application: Mapped[str | None] = mapped_column(_ID)
+    roles: Mapped[list[str]]
+    groups: Mapped[list[str]]
+    clearance: Mapped[str | None] = mapped_column(_ID)
+    allowed_models: Mapped[list[str] | None]
+
+
+class LimitRow(Base):
+    """One cap on one node, `<kind>:<id>`; see `llm_core.policy.limits.Limit`."""
+
+    __tablename__ = "limits"
+
+    node: Mapped[str] = mapped_column(String(160), primary_key=True)
+    measure: Mapped[str] = mapped_column(_WORD, primary_key=True)
+    amount: Mapped[Decimal] = mapped_column(AMOUNT)
+
+
+# --- what it cost --------------------------------------------------------------------------------
+
+
+class Usage(Base):
+    """The ledger: `ports.UsageRow`, column by column.
+
+    Texts have no longest length: a row that a provider's odd model name made too long would be
+    refused for ever, and with it the money that it stands for.
+    """
+
+    __tablename__ = "usage"
+    __table_args__ = (
+        Index(None, "at", "decision_id"),
+        Index(None, "user", "at"),
+        Index(None, "key_id", "at"),
+    )
+
+    decision_id: Mapped[str] = mapped_column(Text, primary_key=True)
+    at: Mapped[datetime]
+    organisation: Mapped[str] = mapped_column(Text)
+    department: Mapped[str] = mapped_column(Text)
+    team: Mapped[str] = mapped_column(Text)
+    project: Mapped[str | None] = mapped_column(Text)
+    user: Mapped[str | None] = mapped_column("user_id", Text, key="user")
+    application: Mapped[str | None] = mapped_column(Text)
+    key_id: Mapped[str | None] = mapped_column(Text)
+    operation: Mapped[str] = mapped_column(Text)
+    asked_model: Mapped[str] = mapped_column(Text)
+    routed_model: Mapped[str | None] = mapped_column(Text)
+    served_model: Mapped[str | None] = mapped_column(Text)
+    deployment_id: Mapped[str | None] = mapped_column(Text)
+    provider: Mapped[str | None] = mapped_column(Text)
+    region: Mapped[str | None] = mapped_column(Text)
+    transport: Mapped[str] = mapped_column(Text)
+    is_streaming: Mapped[bool]
+    http_status: Mapped[int]
+    error_class: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    input_tokens: Mapped[int | None]
+    cached_input_tokens: Mapped[int | None]
+    cache_write_tokens: Mapped[int | None]
+    output_tokens: Mapped[int | None]
+    reasoning_tokens: Mapped[int | None]
+    usd: Mapped[Decimal] = mapped_column(USD)
+    price_version: Mapped[str | None] = mapped_column(Text)
+    policy_revision: Mapped[str] = mapped_column(Text)
+    total_ms: Mapped[float | None]
+    time_to_first_token_ms: Mapped[float | None]
+    overhead_ms: Mapped[float | None]
+    fallbacks: Mapped[int]
+    request_digest: Mapped[str | None] = mapped_column(Text)
+    response_digest: Mapped[str | None] = mapped_column(Text)
+
+
+class UsageHourly(Base):
+    """Sums of the ledger by hour and everything a report groups by.
+
+    `bucket` is a digest of the columns down to `is_estimated`, so that one short key makes an
+    upsert atomic. Latencies are whole microseconds, so that a correction takes out exactly what had
+    been put in; each has its own count, because not every call has it.
+    """
+
+    __tablename__ = "usage_hourly"
+    __table_args__ = (
+        Index(None, "hour"),
+        Index(None, "team", "hour"),
+        Index(None, "department", "hour"),
+        Index(None, "project", "hour"),
+    )
+
+    bucket: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hour: Mapped[datetime]
+    organisation: Mapped[str] = mapped_column(Text)
+    department: Mapped[str] = mapped_column(Text)
+    team: Mapped[str] = mapped_column(Text)
+    project: Mapped[str | None] = mapped_column(Text)
+    asked_model: Mapped[str] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    provider: Mapped[str | None] = mapped_column(Text)
+    region: Mapped[str | None] = mapped_column(Text)
+    operation: Mapped[str] = mapped_column(Text)
+    error_class: Mapped[str] = mapped_column(Text)
+    is_estimated: Mapped[bool]
+
+    requests: Mapped[int]
+    input_tokens: Mapped[int]
+    cached_input_tokens: Mapped[int]
+    cache_write_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    reasoning_tokens: Mapped[int]
+    usd: Mapped[Decimal] = mapped_column(USD)
+    fallbacks: Mapped[int]
+    total_us: Mapped[int]
+    total_count: Mapped[int]
+    time_to_first_token_us: Mapped[int]
+    time_to_first_token_count: Mapped[int]
+    overhead_us: Mapped[int]
+    overhead_count: Mapped[int]

@@ -1,0 +1,99 @@
+"""Reads a YAML file into a pydantic model, with errors that a person can act on.
+
+Numbers with a fraction arrive as `Decimal`, never as a float, so that a price of 0.15 is 0.15. A
+key that is written twice is an error, not the last one's win.
+"""
+
+from collections.abc import Hashable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+_Document = TypeVar("_Document", bound=BaseModel)
+
+
+class InvalidFile(ValueError):
+    """A file of ours is missing, is no YAML, or says something that it may not.
+
+    The message has a line for each fault: file, line, field, and what is wrong with it.
+    """
+
+
+def read_yaml(path: Path, shape: type[_Document]) -> _Document:
+    """Read `path` and hold it to `shape`.
+
+    Raises:
+        InvalidFile: With every fault, each as `file:line: field: what is wrong`.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except OSError as error:
+        raise InvalidFile(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidFile(f"{path}: is not UTF-8 text") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InvalidFile(f"{path}:{line}: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise InvalidFile(f"{path}: is not YAML: {error}") from error
+    try:
+        return shape.model_validate(content)
+    except ValidationError as error:
+        faults = [
+            f"{path}:{_line_of(root, fault['loc'])}: {_field(fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+        raise InvalidFile("\n".join(faults)) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """A SafeLoader that keeps decimals exact and refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{name!r} is given twice", key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:
+    text = loader.construct_scalar(node).replace("_", "").lower().replace(".inf", "inf")
+    return Decimal(text.replace(".nan", "nan"))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _construct_decimal)
+
+
+def _line_of(root: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+    """The line of the innermost part of `location` that the file has, counted from 1."""
+    node = root
+    line = 1 if root is None else root.start_mark.line + 1
+    for step in location:
+        child: yaml.Node | None = None
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            child = node.value[step] if step < len(node.value) else None
+            line = child.start_mark.line + 1 if child else line
+        elif isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == str(step):
+                    child, line = value, key.start_mark.line + 1
+        if child is None:
+            break
+        node = child
+    return line
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    """A location as people write it, `models[0].deployments[1].base_url`."""
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return text.removeprefix(".") or "the file"

@@ -1,0 +1,79 @@
+"""Reading and writing JSON with msgspec, and the one place where failures become answers."""
+
+import hmac
+from typing import Annotated, Any, TypeVar, cast
+
+import msgspec
+from fastapi import Depends, FastAPI, Request, Response
+
+from llm_core.errors import GatewayError, GatewayFault, InvalidKey, MalformedRequest, error_body
+from policy_service.resources import Resources
+
+T = TypeVar("T")
+
+
+def json_answer(
+    value: object, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """Encode dataclasses as they are: money as strings, times as RFC 3339."""
+    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+
+
+async def read_json(request: Request, kind: type[T]) -> T:
+    """Decode the body into `kind`.
+
+    Raises:
+        MalformedRequest: It does not fit; the message says where.
+    """
+    try:
+        return msgspec.json.decode(await request.body(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise MalformedRequest(f"The body is not what this endpoint takes: {fault}") from fault
+
+
+def resources(request: Request) -> Resources:
+    """What `create_app` opened."""
+    return cast(Resources, request.app.state.resources)
+
+
+def _bearer(request: Request) -> bytes:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.encode() if scheme.lower() == "bearer" else b""
+
+
+def internal_only(request: Request) -> None:
+    """Let only the plugins in."""
+    secret = resources(request).settings.internal_secret.get_secret_value()
+    if not hmac.compare_digest(_bearer(request), secret.encode()):
+        raise InvalidKey(
+            "This endpoint is for the gateway's plugins: their `policy_secret` must equal the "
+            "service's POLICY_INTERNAL_SECRET."
+        )
+
+
+def admin_only(request: Request) -> None:
+    """Let only holders of the admin token in."""
+    secret = resources(request).settings.admin_token.get_secret_value()
+    if not hmac.compare_digest(_bearer(request), secret.encode()):
+        raise InvalidKey("Send the admin token as `Authorization: Bearer <POLICY_ADMIN_TOKEN>`.")
+
+
+Opened = Annotated[Resources, Depends(resources)]
+
+
+def answer_failures(app: FastAPI) -> None:
+    """Give every `GatewayError` its status, headers and OpenAI-shaped body."""
+
+    @app.exception_handler(GatewayError)
+    async def _known(_request: Request, error: GatewayError) -> Response:
+        return failure_answer(error)
+
+    @app.exception_handler(Exception)
+    async def _unknown(_request: Request, _fault: Exception) -> Response:
+        return failure_answer(GatewayFault("The gateway failed."))
+
+
+def failure_answer(error: GatewayError) -> Response:
+    """One failure as an answer."""
+    body: dict[str, Any] = error_body(error)
+    return json_answer(body, error.http_status, dict(error.headers))

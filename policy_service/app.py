@@ -1,0 +1,37 @@
+"""The composition root: settings in, an ASGI application out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from policy_service.api import admin, health, internal, relay
+from policy_service.api.wire import answer_failures
+from policy_service.ports import Clock
+from policy_service.settings import Settings
+from policy_service.wiring import open_resources, utc_now
+
+
+def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
+    """Build the policy service; resources open when the server starts it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_resources(settings, clock) as opened:
+            app.state.resources = opened
+            yield
+
+    app = FastAPI(
+        title="Gatehouse policy service",
+        description="Decides, accounts and relays for the Gatehouse plugins in Kong.",
+        lifespan=lifespan,
+    )
+    for router in (health.router, internal.router, relay.router, admin.router):
+        app.include_router(router)
+    answer_failures(app)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The factory for `uvicorn --factory policy_service.app:from_environment`."""
+    return create_app(Settings())

@@ -1,0 +1,41 @@
+"""The `gatehouse` command."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from policy_service.cli import company, demo, kong, serve
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Governed LLM access inside the Kong gateway you already run.",
+    pretty_exceptions_show_locals=False,  # locals can hold secrets
+)
+app.add_typer(demo.app, name="demo")
+app.add_typer(kong.app, name="kong")
+app.add_typer(company.keys, name="keys")
+app.command("apply")(company.apply)
+app.command("migrate")(serve.migrate)
+app.command("serve")(serve.serve)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("gatehouse-llm"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Governed LLM access inside the Kong gateway you already run."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,69 @@
+"""`gatehouse serve` and `gatehouse migrate`: the policy service and its database."""
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from policy_service.cli.failures import fail, needs
+
+if TYPE_CHECKING:
+    from policy_service.settings import Settings
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8100,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs Redis.")] = 1,
+) -> None:
+    """Run the policy service; settings come from POLICY_* variables.
+
+    The database is migrated first. See docs/settings.md for every setting.
+    """
+    with needs("service"):
+        import uvicorn
+
+        from policy_service.adapters.sql import schema
+
+    settings = _settings()
+    if workers > 1 and not settings.redis_url:
+        raise fail("several workers share limits only through Redis: set POLICY_REDIS_URL")
+    if workers > 1 and settings.database_url.startswith("sqlite"):
+        raise fail("several workers need PostgreSQL: set POLICY_DATABASE_URL")
+    asyncio.run(schema.migrate(settings.database_url))
+    uvicorn.run(
+        "policy_service.app:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="info",
+        timeout_graceful_shutdown=10,
+    )
+
+
+def migrate() -> None:
+    """Bring the database (POLICY_DATABASE_URL) to this version's schema."""
+    with needs("service"):
+        from policy_service.adapters.sql import schema
+
+    asyncio.run(schema.migrate(_settings().database_url))
+    typer.echo("The database is up to date.")
+
+
+def _settings() -> "Settings":
+    with needs("service"):
+        from pydantic import ValidationError
+
+        from policy_service.settings import Settings
+    try:
+        return Settings()
+    except ValidationError as faults:
+        listed = "\n".join(
+            f"  POLICY_{'__'.join(map(str, fault['loc'])).upper() or '*'}: {fault['msg']}"
+            for fault in faults.errors(include_input=False)
+        )
+        raise fail(f"the settings are not complete:\n{listed}") from None

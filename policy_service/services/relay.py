@@ -1,0 +1,258 @@
+"""Carrying out an allowed call: translate, send, fail over, stream, settle.
+
+The relay serves whoever brings a valid ticket, and nobody else. What it calls is fixed by the
+decision behind the ticket; a fallback goes to the next deployment of that decision and cannot
+reach any other. Whatever happens, one report is booked: nothing that was consumed is free, and
+nothing stays reserved.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from llm_core.answer_headers import cost_header, deployment_headers, limit_headers
+from llm_core.chat.request import ChatRequest
+from llm_core.digest import canonical, sha256_hex
+from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, Undecided, error_body
+from llm_core.policy.decision import ErrorClass, Reservation
+from llm_core.providers.translator import StreamTranslator
+from llm_core.sse import DONE, encode_event
+from llm_core.tokens.counted import filled_in, texts_of
+from llm_core.tokens.usage import TokenUsage, UsageSource
+from policy_service.ports import Clock, LimitsStore
+from policy_service.services.progress import Progress, error_class_of, status_of
+from policy_service.services.reach import Attempt, Reach, read_whole
+from policy_service.services.settle import Settler
+from policy_service.services.tickets import Tickets
+
+_log = logging.getLogger(__name__)
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """A body to send at once."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedAnswer:
+    """An event stream; whoever sends it iterates `events` to the end or closes them."""
+
+    events: AsyncIterator[bytes]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Serves tickets.
+
+    Args:
+        count: Counts a text's tokens, for providers that report no usage.
+        lease_s: How far a running stream pushes its reservation's end.
+    """
+
+    limits: LimitsStore
+    reach: Reach
+    settler: Settler
+    tickets: Tickets
+    clock: Clock
+    count: Callable[[str], int]
+    lease_s: float
+    _bookings: set["asyncio.Task[Any]"] = field(default_factory=set)
+
+    async def chat(self, ticket: str | None, body: bytes) -> WholeAnswer | StreamedAnswer:
+        """Serve one chat completion.
+
+        Raises:
+            Undecided: No valid, unused ticket, or the body is not the one that was decided on.
+            ProviderError: Every permitted deployment failed.
+        """
+        progress = Progress()
+        now = self.clock()
+        reservation = await self.limits.redeem(self.tickets.decision_id(ticket, now), now)
+        if reservation is None:
+            raise Undecided("The ticket has been used or has expired: send the request again.")
+        async with _Owed(self, reservation, progress) as owed:
+            request = _as_decided(body, reservation)
+            attempt = await self.reach.first_that_answers(reservation, request, progress)
+            owed.may_be_charged = True
+            headers = await self._headers(reservation, attempt)
+            if request.is_streaming:
+                return StreamedAnswer(
+                    self._stream(reservation, request, attempt, progress),
+                    {**headers, "content-type": "text/event-stream; charset=utf-8"},
+                )
+            return await self._whole(reservation, attempt, progress, headers)
+
+    async def drain(self) -> None:
+        """Wait for the bookings that outlived their request."""
+        while self._bookings:
+            await asyncio.gather(*self._bookings, return_exceptions=True)
+
+    async def _whole(
+        self,
+        reservation: Reservation,
+        attempt: Attempt,
+        progress: Progress,
+        headers: dict[str, str],
+    ) -> WholeAnswer:
+        translated = attempt.translator.response(await read_whole(attempt.answer, progress))
+        encoded = msgspec.json.encode(translated.body)
+        usage, source = filled_in(
+            translated.usage, reservation.prompt_tokens, texts_of(translated.body), self.count
+        )
+        report = progress.report(
+            _OK,
+            usage=usage,
+            source=source,
+            served_model=translated.served_model,
+            response_digest=sha256_hex(encoded),
+        )
+        # In the background: the store's round trip is not the client's to wait for, and a client
+        # that leaves now cannot stop it.
+        self.book_later(self.settler.book(reservation, report))
+        return WholeAnswer(
+            encoded,
+            {
+                **headers,
+                **cost_header(usage, attempt.priced),
+                "x-gatehouse-overhead-ms": f"{progress.own_ms():.2f}",
+                "content-type": "application/json",
+            },
+        )
+
+    async def _stream(
+        self, reservation: Reservation, request: ChatRequest, attempt: Attempt, progress: Progress
+    ) -> AsyncIterator[bytes]:
+        """Translate chunk by chunk; book what was consumed, however it ends."""
+        translating = attempt.translator.stream(request)
+        outcome = ErrorClass.CLIENT_GONE
+        renew_at_s = time.perf_counter() + self.lease_s / 3
+        try:
+            async for received in progress.timed(attempt.answer.chunks()):
+                for event in _shown(translating.feed(received), request, progress):
+                    yield event
+                if time.perf_counter() > renew_at_s:
+                    renew_at_s = time.perf_counter() + self.lease_s / 3
+                    await self._renew(reservation)
+            for event in _shown(translating.finish(), request, progress):
+                yield event
+            if not translating.is_complete:
+                raise ProviderUnavailable("The model provider broke the stream off.")
+            outcome = ErrorClass.NONE
+            yield DONE
+        except ProviderError as error:
+            cut_off = isinstance(error, ProviderUnavailable)
+            outcome = ErrorClass.CUT_OFF if cut_off else error_class_of(error)
+            yield encode_event(msgspec.json.encode(error_body(error)))
+        finally:
+            self.book_later(self._book_stream(reservation, attempt, translating, progress, outcome))
+
+    async def _book_stream(
+        self,
+        reservation: Reservation,
+        attempt: Attempt,
+        translating: StreamTranslator,
+        progress: Progress,
+        outcome: ErrorClass,
+    ) -> None:
+        await attempt.answer.close()
+        usage, source = filled_in(
+            translating.usage, reservation.prompt_tokens, progress.texts, self.count
+        )
+        report = progress.report(
+            _OK,
+            usage=usage,
+            source=source,
+            error_class=outcome,
+            served_model=translating.served_model,
+        )
+        await self.settler.book(reservation, report)
+
+    async def _headers(self, reservation: Reservation, attempt: Attempt) -> dict[str, str]:
+        states = await self.limits.states(reservation.caller.limits, self.clock())
+        return {
+            "x-gatehouse-decision-id": reservation.decision_id,
+            "x-gatehouse-fallbacks": str(attempt.fallbacks),
+            **deployment_headers(attempt.priced, attempt.dropped_params),
+            **limit_headers(states),
+        }
+
+    async def _renew(self, reservation: Reservation) -> None:
+        until = self.clock() + timedelta(seconds=self.lease_s)
+        await self.limits.extend(reservation.decision_id, until)
+
+    def book_later(self, booking: Coroutine[Any, Any, Any]) -> None:
+        """Let `booking` finish whatever becomes of the request it belongs to."""
+        task = asyncio.ensure_future(booking)
+        self._bookings.add(task)
+        task.add_done_callback(self._booked)
+
+    def _booked(self, task: "asyncio.Task[Any]") -> None:
+        self._bookings.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None:
+            # When its lease ends the estimate is charged: precision is lost, the call is not.
+            _log.error("a call could not be booked: %s: %s", type(fault).__name__, fault)
+
+
+@dataclass(slots=True)
+class _Owed:
+    """Books a call that failed before its answer was handed over.
+
+    Args:
+        may_be_charged: A provider took the call, so its prompt is owed even without an answer.
+    """
+
+    relay: Relay
+    reservation: Reservation
+    progress: Progress
+    may_be_charged: bool = False
+
+    async def __aenter__(self) -> "_Owed":
+        return self
+
+    async def __aexit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
+        if fault is None:
+            return
+        error = fault if isinstance(fault, GatewayError) else None
+        usage = None
+        if self.may_be_charged:
+            usage = TokenUsage(input_tokens=self.reservation.prompt_tokens, output_tokens=0)
+        report = self.progress.report(
+            status_of(error),
+            usage=usage,
+            source=UsageSource.ESTIMATED if usage else UsageSource.PROVIDER,
+            error_class=error_class_of(error),
+        )
+        self.relay.book_later(self.relay.settler.book(self.reservation, report))
+
+
+def _as_decided(body: bytes, reservation: Reservation) -> ChatRequest:
+    """Read the body, and hold it to the one that was decided on."""
+    request = ChatRequest.parse(body)
+    if sha256_hex(canonical(request.fields)) != reservation.call.body_digest:
+        raise Undecided("The body is not the one that was decided on: send the request again.")
+    return request
+
+
+def _shown(
+    chunks: Sequence[dict[str, Any]], request: ChatRequest, progress: Progress
+) -> Iterator[bytes]:
+    """Encode what the client is to see; usage is shown only if it asked."""
+    for chunk in chunks:
+        texts = texts_of(chunk)
+        if texts or chunk.get("choices"):
+            progress.token_came()
+        progress.texts.extend(texts)
+        if not chunk.get("choices") and chunk.get("usage") and not request.wants_usage_in_stream:
+            continue
+        yield encode_event(msgspec.json.encode(chunk))

@@ -1,0 +1,171 @@
+"""What did a call really cost? Moves reservations to the true figure, exactly once."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from llm_core.policy.decision import (
+    ErrorClass,
+    PricedDeployment,
+    Reservation,
+    Transport,
+    UsageReport,
+)
+from llm_core.policy.limits import Amounts
+from llm_core.pricing.charge import UnpriceableUsage, usd_for
+from llm_core.tokens.usage import TokenUsage, UsageSource
+from policy_service.ports import Clock, LimitsStore, SettleOutcome, UsageRow
+
+_log = logging.getLogger(__name__)
+_MOST_OVERDUE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """Settles reports and ends leases that nobody reported on."""
+
+    limits: LimitsStore
+    clock: Clock
+
+    async def settle(self, decision_id: str, report: UsageReport) -> SettleOutcome:
+        """Book what a plugin reports about a call.
+
+        A report that could not see the answer (`unreachable`, `unreported`) counts only when the
+        relay has not taken the call over, and then it never can: the ticket is redeemed here.
+        """
+        now = self.clock()
+        reservation = await self.limits.find(decision_id)
+        if reservation is None:
+            return SettleOutcome.UNKNOWN
+        if report.error_class in (ErrorClass.UNREACHABLE, ErrorClass.UNREPORTED):
+            mine = await self.limits.redeem(decision_id, now)
+            if mine is None:
+                return SettleOutcome.ALREADY_SETTLED
+        return await self.book(reservation, report)
+
+    async def book(self, reservation: Reservation, report: UsageReport) -> SettleOutcome:
+        """Price the report, move the reservation, queue the ledger's row: one step."""
+        now = self.clock()
+        charged = _charge(reservation, report)
+        row = _row(reservation, report, charged)
+        actual = Amounts(requests=1, tokens=charged.usage.total_tokens, usd=charged.usd)
+        return await self.limits.settle(
+            reservation.decision_id, actual, msgspec.json.encode(row), now
+        )
+
+    async def sweep(self) -> int:
+        """Charge the estimate for every lease that ended without a report.
+
+        Returns:
+            How many were ended.
+        """
+        now = self.clock()
+        ended = 0
+        for reservation in await self.limits.overdue(now, _MOST_OVERDUE):
+            report = UsageReport(
+                deployment_id=None,
+                transport=Transport.RELAY,
+                http_status=0,
+                error_class=ErrorClass.UNREPORTED,
+            )
+            row = _row(reservation, report, _charge(reservation, report))
+            if await self.limits.expire(reservation.decision_id, msgspec.json.encode(row), now):
+                ended += 1
+                _log.warning(
+                    "no usage was reported for %s within its lease: charged the estimate",
+                    reservation.decision_id,
+                )
+        return ended
+
+
+@dataclass(frozen=True, slots=True)
+class _Charged:
+    """What a report comes to."""
+
+    usage: TokenUsage
+    source: UsageSource
+    usd: Decimal
+    priced: PricedDeployment | None
+
+
+def _charge(reservation: Reservation, report: UsageReport) -> _Charged:
+    priced = _deployment(reservation, report.deployment_id)
+    if report.error_class is ErrorClass.UNREPORTED:
+        return _estimated(reservation, priced)
+    if report.usage is None or priced is None:
+        return _Charged(TokenUsage(), report.source, Decimal(0), priced)
+    try:
+        usd = usd_for(report.usage, priced.price)
+    except UnpriceableUsage as fault:
+        _log.error("usage of %s cannot be priced: %s", reservation.decision_id, fault)
+        return _estimated(reservation, priced)
+    return _Charged(report.usage, report.source, usd, priced)
+
+
+def _estimated(reservation: Reservation, priced: PricedDeployment | None) -> _Charged:
+    """The reserved worst case: nothing is free because nobody counted it."""
+    usage = TokenUsage(
+        input_tokens=reservation.prompt_tokens,
+        output_tokens=reservation.max_output_tokens * reservation.call.choices,
+    )
+    return _Charged(
+        usage, UsageSource.ESTIMATED, reservation.usd, priced or reservation.deployments[0]
+    )
+
+
+def _deployment(reservation: Reservation, deployment_id: str | None) -> PricedDeployment | None:
+    for priced in reservation.deployments:
+        if priced.deployment.id == deployment_id:
+            return priced
+    return None
+
+
+def _row(reservation: Reservation, report: UsageReport, charged: _Charged) -> UsageRow:
+    caller, call, priced = reservation.caller, reservation.call, charged.priced
+    deployment = priced.deployment if priced else None
+    usage = charged.usage
+    return UsageRow(
+        decision_id=reservation.decision_id,
+        at=_to_ms(reservation.decided_at),
+        organisation=caller.organisation,
+        department=caller.department,
+        team=caller.team,
+        project=caller.project,
+        user=caller.user,
+        application=caller.application,
+        key_id=caller.key_id,
+        operation=reservation.operation.value,
+        asked_model=call.asked_model,
+        routed_model=deployment.model if deployment else None,
+        served_model=report.served_model,
+        deployment_id=deployment.id if deployment else None,
+        provider=deployment.provider.value if deployment else None,
+        region=deployment.region if deployment else None,
+        transport=report.transport.value,
+        is_streaming=call.is_streaming,
+        http_status=report.http_status,
+        error_class=report.error_class.value,
+        source=charged.source.value,
+        input_tokens=usage.input_tokens,
+        cached_input_tokens=usage.cached_input_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        usd=charged.usd,
+        price_version=priced.price.version if priced else None,
+        policy_revision=reservation.policy_revision,
+        total_ms=report.total_ms,
+        time_to_first_token_ms=report.time_to_first_token_ms,
+        overhead_ms=report.overhead_ms,
+        fallbacks=report.fallbacks,
+        request_digest=call.body_digest or None,
+        response_digest=report.response_digest,
+    )
+
+
+def _to_ms(at: datetime) -> datetime:
+    """Cut to milliseconds, which every store keeps alike."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -1,0 +1,109 @@
+# METADATA
+# title: What do the budgets still permit?
+# description: |
+#   Soft states of monthly budgets. A budget that is nearly used up leaves the cheap deployments, one
+#   that is used up leaves the free ones. The hard limit is not here: it is reserved and checked to
+#   the pico-dollar after this decision.
+# scope: package
+# schemas:
+#   - input: schema.input
+package llm.budgets
+
+import data.llm.config
+import data.llm.reasons
+
+# METADATA
+# title: State of budgets unknown
+# description: A list, empty for a caller without limits; each has its measure and its used part.
+# scope: rule
+# custom:
+#   code: budgets_unknown
+#   solution: Try again; tell the platform team if it stays so.
+deny contains reasons.against_call(
+	"budgets_unknown",
+	"llm.budgets",
+	"It is not known where the caller's budgets stand.",
+	"Try again; tell the platform team if it stays so.",
+) if {
+	not _known
+}
+
+# METADATA
+# title: Budget nearly used up
+# description: From the soft threshold to 1, only deployments at or below the cheap price.
+# scope: rule
+# custom:
+#   code: budget_cheaper_models_only
+#   solution: Use a cheaper model, or ask the budget's owner for more.
+deny contains reasons.against_deployment(
+	candidate.id,
+	"budget_cheaper_models_only",
+	"llm.budgets",
+	"A monthly budget is nearly used up; only cheaper models are permitted.",
+	"Use a cheaper model, or ask the budget's owner for more.",
+) if {
+	not _relaxed
+	_solvent
+	some candidate in input.candidates
+	not _cheap(candidate)
+}
+
+# METADATA
+# title: Budget used up
+# description: Once a budget is used up, only free deployments.
+# scope: rule
+# custom:
+#   code: budget_exhausted
+#   solution: Use a free model, wait for the next month, or ask the budget's owner for more.
+deny contains reasons.against_deployment(
+	candidate.id,
+	"budget_exhausted",
+	"llm.budgets",
+	"A monthly budget is used up; only free models are permitted.",
+	"Use a free model, wait for the next month, or ask the budget's owner for more.",
+) if {
+	not _solvent
+	some candidate in input.candidates
+	not _free(candidate)
+}
+
+# One number for each limit, 0 for those per minute: they are no budgets and pass by themselves.
+_pressures := [pressure |
+	some limit in input.budgets
+	pressure := _pressure(limit)
+]
+
+_pressure(limit) := 0 if limit.measure in _per_minute
+
+_pressure(limit) := limit.used_fraction if {
+	measure := limit.measure
+	not measure in _per_minute
+	is_number(limit.used_fraction)
+}
+
+_per_minute := {"requests_per_minute", "tokens_per_minute"}
+
+# A limit that cannot be read has no pressure, and then the numbers of both differ.
+_known if {
+	is_array(input.budgets)
+	count(_pressures) == count(input.budgets)
+}
+
+_relaxed if {
+	_known
+	max(array.concat([0], _pressures)) < config.soft_budget.used_fraction
+}
+
+_solvent if {
+	_known
+	max(array.concat([0], _pressures)) < 1
+}
+
+_cheap(candidate) if _free(candidate)
+
+_cheap(candidate) if {
+	is_number(candidate.usd_per_million_output)
+	candidate.usd_per_million_output <= config.soft_budget.max_usd_per_million_output
+}
+
+_free(candidate) if candidate.is_free == true

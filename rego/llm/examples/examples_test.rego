@@ -1,0 +1,114 @@
+# Inputs that the tests beside the rules start from; they are valid, and each test changes what it is
+# about. The Python contract test compares their shape with what the service builds.
+package llm.examples_test
+
+caller := {
+	"organisation": "acme",
+	"department": "sales",
+	"team": "emea-sales",
+	"proof": "api_key",
+	"project": null,
+	"user": "ada",
+	"application": null,
+	"key_id": "key-1",
+	"roles": ["developer"],
+	"groups": [],
+	"clearance": null,
+	"allowed_models": ["chat", "o1-pro"],
+}
+
+call := {
+	"operation": "chat.completions",
+	"asked_model": "chat",
+	"is_streaming": false,
+	"prompt_tokens": 100,
+	"max_output_tokens": null,
+	"choices": 1,
+	"has_tools": false,
+	"has_images": false,
+	"response_format": "text",
+	"body_digest": "",
+	"body_bytes": 120,
+	"data_labels": [],
+	"use_case": null,
+}
+
+cheap := {
+	"id": "cheap",
+	"provider": "openai",
+	"model": "gpt-4o-mini",
+	"region": "eu-west-1",
+	"attributes": {"dpa": true},
+	"is_priced": true,
+	"is_free": false,
+	"usd_per_million_input": 0.15,
+	"usd_per_million_output": 0.6,
+	"worst_usd": 0.01,
+}
+
+costly := object.union(cheap, {
+	"id": "costly",
+	"usd_per_million_input": 3,
+	"usd_per_million_output": 15,
+})
+
+free := object.union(cheap, {
+	"id": "free",
+	"is_free": true,
+	"usd_per_million_input": 0,
+	"usd_per_million_output": 0,
+	"worst_usd": 0,
+})
+
+unpriced := object.union(cheap, {
+	"id": "unpriced",
+	"is_priced": false,
+	"usd_per_million_input": null,
+	"usd_per_million_output": null,
+	"worst_usd": null,
+})
+
+budget(node, used_fraction) := {
+	"node": node,
+	"measure": "usd_per_month",
+	"amount": 100,
+	"used": 100 * used_fraction,
+	"remaining": max([0, 100 - (100 * used_fraction)]),
+	"used_fraction": used_fraction,
+}
+
+rate_limit(used_fraction) := object.union(
+	budget("team:emea-sales", used_fraction),
+	{"measure": "requests_per_minute"},
+)
+
+time := {
+	"rfc3339": "2026-11-20T18:00:00.000000Z",
+	"unix": 1795197600,
+	"weekday": "friday",
+	"hour": 18,
+}
+
+chat := {
+	"version": 1,
+	"caller": caller,
+	"call": call,
+	"candidates": [costly, cheap, free],
+	"budgets": [budget("team:emea-sales", 0.1), rate_limit(1)],
+	"models": [],
+	"time": time,
+}
+
+listing := object.union(chat, {
+	"call": object.union(call, {"operation": "models", "asked_model": ""}),
+	"candidates": [],
+	"models": ["zeta", "o1-pro", "chat"],
+})
+
+# The lists that the tests judge by, so that compliance can change the real ones freely.
+lists := {
+	"revision": "test-1",
+	"models": {"restricted": {"o1-pro": {"roles": ["power-user"], "departments": ["research"]}}},
+	"budgets": {"soft": {"used_fraction": 0.9, "max_usd_per_million_output": 1}},
+	"obligations": {"max_output_tokens": {"default": null, "departments": {}, "teams": {}}},
+}

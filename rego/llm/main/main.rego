@@ -1,0 +1,112 @@
+# METADATA
+# title: Gatehouse's decision
+# description: |
+#   The one entrypoint. Asked once per call, it answers for every candidate deployment, so that a
+#   fallback can never reach what the caller may not use.
+# scope: package
+# schemas:
+#   - input: schema.input
+package llm.main
+
+import data.llm.budgets
+import data.llm.config
+import data.llm.models
+import data.llm.obligations
+import data.llm.pricing
+import data.llm.request
+
+# METADATA
+# title: Decision when rules are missing
+# description: A question whose package is not loaded leaves _questions undefined, and this stands.
+# scope: rule
+# custom:
+#   code: policy_incomplete
+#   solution: Load the whole policy bundle.
+default decision := {
+	"allow": false,
+	"permitted": [],
+	"models": [],
+	"reasons": [{
+		"code": "policy_incomplete",
+		"rule": "llm.main",
+		"message": "The policy is not completely loaded.",
+		"solution": "Load the whole policy bundle.",
+		"deployment": "",
+	}],
+	"obligations": {"max_output_tokens": null},
+	"revision": "unknown",
+}
+
+# METADATA
+# title: Decision
+# description: What may be used, why the rest may not, and what must be done.
+# scope: rule
+decision := {
+	"allow": _allow,
+	"permitted": _permitted,
+	"models": _models,
+	"reasons": sort(_denials),
+	"obligations": {"max_output_tokens": obligations.max_output_tokens},
+	"revision": _revision,
+} if {
+	_denials
+}
+
+# A new question is added here, and nowhere else in this file. One that is not loaded leaves the
+# whole list undefined.
+_questions := [
+	request.deny,
+	models.deny,
+	pricing.deny,
+	budgets.deny,
+]
+
+_denials := {denial |
+	some denials in _questions
+	some denial in denials
+} if {
+	# `deny if ...` instead of `deny contains ...` is no set, and its denials would be lost.
+	every denials in _questions { is_set(denials) }
+}
+
+# Deployments that are barred; "" stands for the whole call.
+_barred := {_target(denial) | some denial in _denials}
+
+# A denial that names no candidate, for whatever reason, bars the whole call.
+_target(denial) := denial.deployment if {
+	some candidate in input.candidates
+	candidate.id == denial.deployment
+} else := ""
+
+_call_barred if "" in _barred
+
+default _allow := false
+
+_allow if count(_permitted) > 0
+
+_allow if {
+	request.is_listing
+	not _call_barred
+}
+
+default _permitted := []
+
+_permitted := [id |
+	some candidate in input.candidates
+	id := candidate.id
+	not id in _barred
+] if {
+	not _call_barred
+	not request.is_listing
+}
+
+default _models := []
+
+_models := models.listed if {
+	request.is_listing
+	not _call_barred
+}
+
+default _revision := "unknown"
+
+_revision := config.revision

@@ -1,0 +1,87 @@
+# METADATA
+# title: Which models may the caller use?
+# description: |
+#   Two lists must agree: the caller's own (`allowed_models`, `*` for all) and compliance's
+#   restricted models, which also ask for a role or a department.
+# scope: package
+# schemas:
+#   - input: schema.input
+package llm.models
+
+import data.llm.config
+import data.llm.reasons
+import data.llm.request
+
+# METADATA
+# title: Model not in the caller's list
+# description: A caller may ask only for the models listed for its key or team.
+# scope: rule
+# custom:
+#   code: model_not_allowed
+#   solution: Ask the platform team to add the model to your team.
+deny contains reasons.against_call(
+	"model_not_allowed",
+	"llm.models",
+	"This model is not among those that your key or team may use.",
+	"Ask the platform team to add the model to your team.",
+) if {
+	not request.is_listing
+	not _in_own_list(_asked_model)
+}
+
+# METADATA
+# title: Restricted model
+# description: A restricted model needs one of its roles or a seat in one of its departments.
+# scope: rule
+# custom:
+#   code: model_restricted
+#   solution: Ask for one of the roles that the model needs, or choose another model.
+deny contains reasons.against_call(
+	"model_restricted",
+	"llm.models",
+	"This model is restricted, and neither your roles nor your department open it.",
+	"Ask for one of the roles that the model needs, or choose another model.",
+) if {
+	not request.is_listing
+	not _open_to_caller(_asked_model)
+}
+
+# METADATA
+# title: Models the caller may list
+# description: Those of `input.models` that neither denial above would bar, in the order given.
+# scope: document
+listed := [alias |
+	some alias in input.models
+	_in_own_list(alias)
+	_open_to_caller(alias)
+]
+
+# Always defined: a missing model reads as "", which no list holds. It must be, because OPA takes the
+# arguments of a negated call out of the negation, and an undefined one undoes the denial.
+default _asked_model := ""
+
+_asked_model := input.call.asked_model
+
+_in_own_list(alias) if {
+	alias in input.caller.allowed_models
+	alias != ""
+}
+
+_in_own_list(alias) if {
+	"*" in input.caller.allowed_models
+	is_string(alias)
+	alias != ""
+}
+
+# Undefined, and so a denial above, when the list itself is lost.
+_open_to_caller(alias) if {
+	restricted := object.keys(config.restricted_models)
+	not alias in restricted
+}
+
+_open_to_caller(alias) if {
+	some role in config.restricted_models[alias].roles
+	role in input.caller.roles
+}
+
+_open_to_caller(alias) if input.caller.department in config.restricted_models[alias].departments

@@ -1,0 +1,40 @@
+package llm.obligations_test
+
+import data.llm.examples_test as examples
+import data.llm.obligations
+
+cap(caps) := capped if {
+	capped := obligations.max_output_tokens with input as examples.chat
+		with data.llm.compliance.obligations.max_output_tokens as caps
+}
+
+test_without_entries_there_is_no_cap if {
+	cap({"default": null, "departments": {}, "teams": {}}) == null
+}
+
+test_the_default_binds_whom_no_entry_names if {
+	cap({"default": 512, "departments": {"hr": 1}, "teams": {"x": 2}}) == 512
+}
+
+test_the_departments_entry_wins_over_the_default if {
+	cap({"default": 512, "departments": {"sales": 1024}, "teams": {}}) == 1024
+}
+
+test_the_teams_entry_wins_over_both if {
+	cap({"default": 512, "departments": {"sales": 1024}, "teams": {"emea-sales": 256}}) == 256
+}
+
+test_an_entry_can_lift_the_default if {
+	cap({"default": 512, "departments": {}, "teams": {"emea-sales": null}}) == null
+}
+
+# Such lists deny the call in llm.request.
+test_broken_caps_are_no_cap if {
+	cap({}) == null
+}
+
+test_empty_input_gets_the_default if {
+	capped := obligations.max_output_tokens with input as {}
+		with data.llm.compliance.obligations.max_output_tokens as {"default": 512, "departments": {"sales": 1}, "teams": {"emea-sales": 2}}
+	capped == 512
+}

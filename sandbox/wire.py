@@ -1,0 +1,114 @@
+"""What a vendor's stand-in must be able to do; `exchange.py` does the rest for all of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from sandbox.refusal import Refusal
+from sandbox.wishes import Wishes
+
+KEY_PREFIX = "sk-sandbox"
+"""Every credential that begins so is good; no other is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One server-sent event; `tokens` say how much of the pace it uses up."""
+
+    data: bytes
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request whose body is a JSON object.
+
+    Args:
+        headers: Lower-case names.
+        query: Query parameters.
+        deployment: Azure's, from the path.
+        payload: The body.
+        wishes: What the sandbox itself is asked for.
+    """
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    deployment: str | None
+    payload: dict[str, Any]
+    wishes: Wishes
+
+
+class Reply(Protocol):
+    """An answer, ready to be sent in either form. Both forms say the same and cost the same."""
+
+    @property
+    def output_tokens(self) -> int:
+        """For the pace of a whole answer."""
+        ...
+
+    def whole(self, *, has_usage: bool) -> dict[str, Any]:
+        """The answer as one document."""
+        ...
+
+    def events(self, *, has_usage: bool) -> Sequence[Event]:
+        """The answer as a stream."""
+        ...
+
+
+class Wire(Protocol):
+    """One vendor's wire format."""
+
+    provider: str
+
+    def authenticate(self, headers: Mapping[str, str]) -> None:
+        """Check the credential.
+
+        Raises:
+            Refusal: The vendor's 401.
+        """
+        ...
+
+    def asked_model(self, payload: Mapping[str, Any], deployment: str | None) -> str:
+        """The model as the request names it, wishes included; empty when it names none."""
+        ...
+
+    def reply(self, received: Received) -> Reply:
+        """Check the request as the vendor would, and answer.
+
+        Raises:
+            Refusal: The vendor's 400 or 404.
+        """
+        ...
+
+    def invalid(self, message: str) -> Refusal:
+        """The vendor's 400 with this message."""
+        ...
+
+    def not_json(self) -> Refusal:
+        """The vendor's answer to a body that is no JSON object."""
+        ...
+
+    def failure(self, status: int, retry_after_s: float | None, model: str) -> Refusal:
+        """The vendor's own error of that status."""
+        ...
+
+    def error_event(self) -> Event:
+        """The vendor's error in the middle of a stream."""
+        ...
+
+    def headers(self, number: int, wishes: Wishes) -> dict[str, str]:
+        """Response headers of the `number`-th call."""
+        ...
+
+
+def data_event(document: Mapping[str, Any], tokens: int = 0) -> Event:
+    """Encode an event as OpenAI does: data only."""
+    return Event(b"data: " + msgspec.json.encode(document) + b"\n\n", tokens)
+
+
+def named_event(document: Mapping[str, Any], tokens: int = 0) -> Event:
+    """Encode an event as Anthropic does: named after the document's `type`."""
+    name = str(document["type"]).encode()
+    return Event(b"event: " + name + b"\ndata: " + msgspec.json.encode(document) + b"\n\n", tokens)

@@ -1,0 +1,46 @@
+"""The same tests for both stores: one that takes `store` runs in memory and on a real Redis."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import redis
+
+from policy_service.adapters.memory_limits import MemoryLimitsStore
+from policy_service.adapters.redis_limits import RedisLimitsStore
+from policy_service.ports import LimitsStore
+from tests.fixtures.redis_server import RedisServer, start_redis
+
+# Far longer than a step takes on a slow machine, and short enough to wait for in a test.
+REDELIVERY_S = 0.5
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with start_redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """An empty Redis."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+async def redis_store(redis_url: str) -> AsyncIterator[RedisLimitsStore]:
+    store = RedisLimitsStore(redis_url, redelivery_s=REDELIVERY_S)
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[LimitsStore]:
+    made: LimitsStore
+    if request.param == "memory":
+        made = MemoryLimitsStore(redelivery_s=REDELIVERY_S)
+    else:
+        made = RedisLimitsStore(request.getfixturevalue("redis_url"), redelivery_s=REDELIVERY_S)
+    yield made
+    await made.close()

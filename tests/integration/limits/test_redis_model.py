@@ -1,0 +1,29 @@
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from policy_service.adapters.redis_limits import RedisLimitsStore
+from policy_service.ports import LimitsStore
+from tests.fixtures.limits_machine import LimitsMachine
+from tests.fixtures.redis_server import RedisServer
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_redis_store_does_what_the_model_does(redis_server: RedisServer) -> None:
+    class RedisMachine(LimitsMachine):
+        def make_store(self) -> LimitsStore:
+            with redis.Redis.from_url(redis_server.url) as client:
+                client.flushall()
+            return RedisLimitsStore(redis_server.url)
+
+    run_state_machine_as_test(
+        RedisMachine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

@@ -1,0 +1,160 @@
+import asyncio
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from policy_service.adapters.sql.engine import reading
+from policy_service.adapters.sql.ledger import SqlLedger
+from policy_service.adapters.sql.reports import UsageReports
+from policy_service.adapters.sql.rollups import Change, hourly_changes
+from policy_service.adapters.sql.tables import Base
+from policy_service.ports import UsageRow
+from tests.integration.sql import ledger_writer
+from tests.integration.sql.usage_rows import NOW, usage_row
+
+AWKWARD = [
+    Decimal("0.1"),
+    Decimal("0.2"),
+    Decimal("0.000000000001"),
+    Decimal("123456.789012345678"),
+]
+
+
+async def stored_rollups(engine: AsyncEngine) -> list[dict[str, Any]]:
+    hourly = Base.metadata.tables["usage_hourly"]
+    async with reading(engine) as connection:
+        found = await connection.execute(select(hourly).order_by(hourly.c.bucket))
+        return [dict(row) for row in found.mappings()]
+
+
+async def assert_rollups_equal(engine: AsyncEngine, rows: Iterable[UsageRow]) -> None:
+    assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
+
+
+async def test_a_row_comes_back_as_it_was_recorded(engine: AsyncEngine):
+    row = usage_row()
+    await SqlLedger(engine).record([row])
+    assert await UsageReports(engine).recent(10) == (row,)
+    await assert_rollups_equal(engine, [row])
+
+
+async def test_a_row_recorded_again_changes_nothing(engine: AsyncEngine):
+    ledger, row = SqlLedger(engine), usage_row()
+    await ledger.record([row, row])
+    await ledger.record([usage_row(usd=Decimal(9)), usage_row(source="estimated", usd=Decimal(8))])
+    assert await UsageReports(engine).recent(10) == (row,)
+    await assert_rollups_equal(engine, [row])
+
+
+async def test_the_true_figure_replaces_an_estimate_and_corrects_the_rollups(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    estimate = usage_row(source="estimated", usd=Decimal("1.5"), served_model=None, total_ms=None)
+    other = usage_row("dec_2")
+    await ledger.record([estimate, other])
+    await assert_rollups_equal(engine, [estimate, other])
+    true = usage_row(usd=Decimal("0.25"), at=NOW + timedelta(hours=2))
+    await ledger.record([true])
+    assert set(await UsageReports(engine).recent(10)) == {true, other}
+    await assert_rollups_equal(engine, [true, other])
+    assert await ledger.month_usd("team:search", NOW) == Decimal("0.25") + other.usd
+
+
+async def test_an_estimate_and_its_true_figure_in_one_batch_are_one_row(engine: AsyncEngine):
+    true = usage_row()
+    await SqlLedger(engine).record([usage_row(source="estimated", usd=Decimal(7)), true])
+    assert await UsageReports(engine).recent(10) == (true,)
+    await assert_rollups_equal(engine, [true])
+
+
+async def test_awkward_decimals_add_up_exactly(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    for number, usd in enumerate(AWKWARD * 10):
+        await ledger.record([usage_row(f"dec_{number}", usd=usd)])
+    exact = sum(AWKWARD, Decimal(0)) * 10
+    for node in ("organisation:acme", "department:research", "team:search", "project:ranking"):
+        assert await ledger.month_usd(node, NOW) == exact
+    assert await ledger.month_usd("user:alice", NOW) == exact
+    assert await ledger.month_usd("key:key_1", NOW) == exact
+
+
+async def test_a_batch_larger_than_one_statement_takes_is_recorded_whole(engine: AsyncEngine):
+    rows = [usage_row(f"dec_{number:05}", source="estimated") for number in range(2500)]
+    ledger = SqlLedger(engine)
+    await ledger.record(rows)
+    true = [usage_row(row.decision_id, usd=Decimal("0.5")) for row in rows]
+    await ledger.record(true)
+    await assert_rollups_equal(engine, true)
+
+
+async def test_a_month_ends_at_midnight_utc(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    first = datetime(2026, 12, 1, tzinfo=UTC)
+    await ledger.record(
+        [
+            usage_row("before", at=first - timedelta(microseconds=1), usd=Decimal(1)),
+            usage_row("first", at=first, usd=Decimal(2)),
+            usage_row("last", at=datetime(2026, 12, 31, 23, 59, 59, 999999, UTC), usd=Decimal(4)),
+            usage_row("after", at=datetime(2027, 1, 1, tzinfo=UTC), usd=Decimal(8)),
+        ]
+    )
+    kolkata = timezone(timedelta(hours=5, minutes=30))
+    # In India it is December already, in UTC it is not.
+    early = datetime(2026, 12, 1, 3, 0, tzinfo=kolkata)
+    for node in ("team:search", "user:alice"):
+        assert await ledger.month_usd(node, early) == 1
+        assert await ledger.month_usd(node, first) == 2 + 4
+        assert await ledger.month_usd(node, datetime(2027, 1, 31, tzinfo=UTC)) == 8
+        assert await ledger.month_usd(node, datetime(2027, 2, 1, tzinfo=UTC)) == 0
+
+
+async def test_a_node_of_an_unknown_kind_is_an_error_and_not_zero(engine: AsyncEngine):
+    with pytest.raises(ValueError, match="model:gpt"):
+        await SqlLedger(engine).month_usd("model:gpt", NOW)
+
+
+async def test_text_that_a_database_refuses_does_not_keep_a_row_out(engine: AsyncEngine):
+    odd = usage_row(served_model="gpt\x00-\N{PILE OF POO}" + "x" * 5000)
+    await SqlLedger(engine).record([odd])
+    (stored,) = await UsageReports(engine).recent(1)
+    assert stored.served_model == "gpt-\N{PILE OF POO}" + "x" * 5000
+
+
+async def test_many_tasks_that_record_the_same_rows_count_each_once(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    rows = [usage_row(f"dec_{number}", team=f"team-{number % 3}") for number in range(40)]
+    await asyncio.gather(
+        *(ledger.record(rows[start:] + rows[:start]) for start in range(0, 40, 5)),
+    )
+    await assert_rollups_equal(engine, rows)
+
+
+async def test_processes_that_record_the_same_rows_count_each_once(
+    engine: AsyncEngine, database_url: str
+):
+    total = 60
+    root = Path(__file__).parents[3]
+    writers = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", ledger_writer.__name__, database_url, str(total), str(first)),
+            cwd=root,
+        )
+        for first in (0, 20, 40)
+    ]
+    assert await asyncio.gather(*(writer.wait() for writer in writers)) == [0, 0, 0]
+    rows = await UsageReports(engine).recent(1000)
+    assert len(rows) == total
+    assert {row.source for row in rows} == {"provider"}
+    assert sum(row.usd for row in rows) == Decimal("0.000000000007") * sum(range(total))
+    await assert_rollups_equal(engine, rows)
+
+
+async def test_a_ledger_is_ready_with_the_schema_it_was_written_for(engine: AsyncEngine):
+    assert await SqlLedger(engine).ready()

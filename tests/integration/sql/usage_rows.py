@@ -1,0 +1,52 @@
+"""Ledger rows for tests."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from policy_service.ports import UsageRow
+
+NOW = datetime(2026, 11, 20, 12, 34, 56, 789012, tzinfo=UTC)
+
+_ROW = UsageRow(
+    decision_id="dec_1",
+    at=NOW,
+    organisation="acme",
+    department="research",
+    team="search",
+    project="ranking",
+    user="alice",
+    application="ranker",
+    key_id="key_1",
+    operation="chat.completions",
+    asked_model="gpt-4o-mini",
+    routed_model="gpt-4o-mini",
+    served_model="gpt-4o-mini-2024-07-18",
+    deployment_id="openai-gpt-4o-mini",
+    provider="openai",
+    region="eu",
+    transport="relay",
+    is_streaming=True,
+    http_status=200,
+    error_class="none",
+    source="provider",
+    input_tokens=1000,
+    cached_input_tokens=None,
+    cache_write_tokens=0,
+    output_tokens=500,
+    reasoning_tokens=None,
+    usd=Decimal("0.00045"),
+    price_version="genai-prices-0.2.3/openai/gpt-4o-mini",
+    policy_revision="r1",
+    total_ms=1234.5678,
+    time_to_first_token_ms=210.25,
+    overhead_ms=2.125,
+    fallbacks=0,
+    request_digest="ab" * 32,
+    response_digest=None,
+)
+
+
+def usage_row(decision_id: str = "dec_1", **changes: object) -> UsageRow:
+    """A row that differs from the usual one in `changes`."""
+    return replace(_ROW, decision_id=decision_id, **changes)  # type: ignore[arg-type]
