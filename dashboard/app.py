@@ -6,7 +6,7 @@ import streamlit as st
 
 PAGES = Path(__file__).parent / "pages"
 
-st.set_page_config(page_title="Gatehouse", page_icon=":material/gate:", layout="wide")
+st.set_page_config(page_title="Gatehouse", page_icon="🚪", layout="wide")
 st.navigation(
     [
         # The default page gets no `url_path`: Streamlit's AppTest goes blank when it has one.

@@ -18,7 +18,7 @@ OTHER = "other models"
 _LIGHT = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _DARK = ("#4FA3DB", "#F2B84B", "#35C08F", "#DF9CC3", "#9AD4F5", "#F0844A")
 _OTHER_COLOUR = "#8C8C8C"
-_BAR_PX = 30
+_BAR_PX = 32
 
 
 def spend_by_team(spend: pd.DataFrame, budgets: pd.DataFrame, *, is_dark: bool) -> Layered:
@@ -47,9 +47,7 @@ def spend_by_team(spend: pd.DataFrame, budgets: pd.DataFrame, *, is_dark: bool) 
         title=None,
         axis=alt.Axis(labelLimit=220, ticks=False, domain=False, labelPadding=8),
     )
-    money = alt.X(
-        "amount:Q", title="USD", axis=alt.Axis(format="$,.2~f", tickCount=6, domain=False)
-    )
+    money = alt.X("amount:Q", title=None, axis=alt.Axis(format="$,.2~f", tickCount=6, domain=False))
     stacked = (
         alt.Chart(bars)
         .mark_bar(height=_BAR_PX * 0.6, cornerRadius=1)
@@ -68,7 +66,7 @@ def spend_by_team(spend: pd.DataFrame, budgets: pd.DataFrame, *, is_dark: bool) 
     )
     marks = (
         alt.Chart(limits)
-        .mark_tick(thickness=3, height=_BAR_PX * 0.85, color="#EDEBE8" if is_dark else "#2F2D2B")
+        .mark_tick(thickness=3, height=_BAR_PX * 0.9, color="#EDEBE8" if is_dark else "#2F2D2B")
         .encode(
             x=alt.X("amount:Q"),
             y=alt.Y("label:N", sort=order),
@@ -78,7 +76,7 @@ def spend_by_team(spend: pd.DataFrame, budgets: pd.DataFrame, *, is_dark: bool) 
             ],
         )
     )
-    return alt.layer(stacked, marks).properties(height=max(3, len(order)) * _BAR_PX + 70)
+    return alt.layer(stacked, marks).properties(height=alt.Step(_BAR_PX))
 
 
 def _dearest_first(spend: pd.DataFrame) -> list[str]:

@@ -1,7 +1,7 @@
 """From rows to frames. Pure; money stays `Decimal`, and sums are exact.
 
 Columns of money hold `Decimal` objects. They are added in Python, never by numpy, so that a total
-is the sum of what is charged to the last digit. `share` is for bars only and may be a float.
+is the sum of what is charged to the last digit. `used_percent` is for bars only and may be a float.
 """
 
 from collections.abc import Iterable, Sequence
@@ -116,24 +116,26 @@ def budget_frame(budgets: Sequence[BudgetRow]) -> pd.DataFrame:
     """Teams against their budgets, the most used first; those without a budget last.
 
     Returns:
-        `department`, `team`, `used_usd`, `budget_usd` (`None`: none), `share` (float or NaN).
+        `department`, `team`, `used_usd`, `budget_usd` (`None`: no budget), `used_percent` (NaN:
+        no budget).
     """
     lines = [
-        (row.department, row.team, row.used_usd, row.budget_usd, _share(row)) for row in budgets
+        (row.department, row.team, row.used_usd, row.budget_usd, _used_percent(row))
+        for row in budgets
     ]
     lines.sort(key=lambda line: (line[4] is None, -(line[4] or 0.0), line[0], line[1]))
-    columns = ["department", "team", "used_usd", "budget_usd", "share"]
+    columns = ["department", "team", "used_usd", "budget_usd", "used_percent"]
     frame = pd.DataFrame(lines, columns=columns)
-    return frame.astype({"used_usd": object, "budget_usd": object, "share": "float64"})
+    return frame.astype({"used_usd": object, "budget_usd": object, "used_percent": "float64"})
 
 
-def _share(row: BudgetRow) -> float | None:
+def _used_percent(row: BudgetRow) -> float | None:
     """Used part of the budget; a budget of nothing is used up by the first cent."""
     if row.budget_usd is None:
         return None
     if not row.budget_usd:
-        return 1.0 if row.used_usd else 0.0
-    return float(row.used_usd / row.budget_usd)
+        return 100.0 if row.used_usd else 0.0
+    return float(100 * row.used_usd / row.budget_usd)
 
 
 def team_model_frame(spend: Sequence[SpendRow]) -> pd.DataFrame:
@@ -162,7 +164,7 @@ def recent_frame(calls: Sequence[CallRow]) -> pd.DataFrame:
             row.at.astimezone(UTC).replace(tzinfo=None),
             row.team,
             row.asked_model,
-            row.served_model or "",
+            row.served_model,
             _tokens(row),
             row.usd,
             row.http_status,

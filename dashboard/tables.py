@@ -12,6 +12,7 @@ from dashboard.formats import NOTHING, count_text, usd_text
 from dashboard.frames import TOTAL
 
 Columns = Mapping[str, Any]
+_ALARM = "color: #D55E00; font-weight: bold"
 
 SPEND_COLUMNS: Columns = {
     "department": "Department",
@@ -27,8 +28,8 @@ BUDGET_COLUMNS: Columns = {
     "team": "Team",
     "used_usd": st.column_config.Column("Spent", alignment="right"),
     "budget_usd": st.column_config.Column("Budget", alignment="right"),
-    "share": st.column_config.ProgressColumn(
-        "Used", format="percent", min_value=0, max_value=1, color="auto-inverse"
+    "used_percent": st.column_config.ProgressColumn(
+        "Used", format="%.0f %%", min_value=0, max_value=100, color="blue"
     ),
 }
 RECENT_COLUMNS: Columns = {
@@ -50,8 +51,9 @@ def spend_table(frame: pd.DataFrame) -> Styler:
 
 
 def budget_table(frame: pd.DataFrame) -> Styler:
-    """Style `frames.budget_frame`."""
-    return frame.style.format({"used_usd": usd_text, "budget_usd": usd_text})
+    """Style `frames.budget_frame`: what is spent stands out where it is over the budget."""
+    money = {"used_usd": usd_text, "budget_usd": usd_text}
+    return frame.style.format(money).apply(_overspent, axis=1)
 
 
 def recent_table(frame: pd.DataFrame) -> Styler:
@@ -69,8 +71,13 @@ def _bold_totals(line: "pd.Series[Any]") -> list[str]:
     return ["font-weight: bold" if line.iloc[0] == TOTAL else ""] * len(line)
 
 
+def _overspent(line: "pd.Series[Any]") -> list[str]:
+    is_over = line["budget_usd"] is not None and line["used_usd"] > line["budget_usd"]
+    return [_ALARM if is_over and name == "used_usd" else "" for name in line.index]
+
+
 def _failure(status: int) -> str:
-    return "color: #D55E00; font-weight: bold" if status >= 400 else ""  # noqa: PLR2004
+    return _ALARM if status >= 400 else ""  # noqa: PLR2004
 
 
 def _time_text(at: datetime) -> str:

@@ -56,8 +56,8 @@ class UsageUnavailable(Exception):
     """The figures cannot be had.
 
     Args:
-        what: One sentence on what is wrong.
-        hint: One sentence on what to do about it.
+        what: One sentence on what is wrong, in Markdown.
+        hint: One sentence on what to do about it, in Markdown.
     """
 
     def __init__(self, what: str, hint: str) -> None:
@@ -143,17 +143,17 @@ class HttpUsageApi:
             answer = self._client.get(path, params=dict(query))
         except httpx.TimeoutException as error:
             raise UsageUnavailable(
-                f"The policy service at {self._url} did not answer within {self._timeout_s:g} s.",
+                f"The policy service at `{self._url}` did not answer within {self._timeout_s:g} s.",
                 self._look_at("readyz"),
             ) from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise UsageUnavailable(
-                f"The policy service at {self._url} cannot be reached.", self._look_at("healthz")
+                f"The policy service at `{self._url}` cannot be reached.", self._look_at("healthz")
             ) from error
         if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             raise UsageUnavailable(
                 "The policy service does not accept the dashboard's token.",
-                "Set DASHBOARD_ADMIN_TOKEN to the service's POLICY_ADMIN_TOKEN and start again.",
+                "Set `DASHBOARD_ADMIN_TOKEN` to the service's `POLICY_ADMIN_TOKEN`, then restart.",
             )
         if not answer.is_success:
             raise UsageUnavailable(
@@ -165,8 +165,8 @@ class HttpUsageApi:
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
             raise UsageUnavailable(
                 "The policy service's answer is not one this dashboard understands.",
-                f"Check that {self._url} is the policy service and of the same version.",
+                f"Check that `{self._url}` is the policy service and of the same version.",
             ) from error
 
     def _look_at(self, path: str) -> str:
-        return f"Check the service: curl {self._url}/{path} tells what is wrong."
+        return f"See what it says of itself: `curl {self._url}/{path}`"

@@ -127,7 +127,8 @@ def _address(context: Context) -> Address:
 def _message(context: Context) -> bytes:
     """The request as it goes to the upstream."""
     target, request = context.target, context.request
-    uri = f"{target.path}?{request.query}" if request.query else target.path
+    has_query = request.query or request.uri.endswith("?")
+    uri = f"{target.path}?{request.query}" if has_query else target.path
     headers = request.headers
     connection = {
         token.strip().lower()

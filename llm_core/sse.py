@@ -14,8 +14,11 @@ from dataclasses import dataclass
 
 from llm_core.errors import ProviderUnavailable
 
-DONE = b"[DONE]"
+DONE_DATA = b"[DONE]"
 """The data of the event that ends a stream of OpenAI's."""
+
+DONE = b"data: [DONE]\n\n"
+"""That event, as it goes over the wire."""
 
 # The longest event seen from a provider is a base64 audio delta of some 100 KiB; eighty times that
 # is no event any more but a server that never ends one.

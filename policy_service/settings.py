@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     opa_url: str | None = Field(
         default=None, description="An OPA server; without it the embedded engine decides."
     )
+    opa_push: bool = Field(
+        default=False,
+        description="Upload the policy to the OPA server; otherwise OPA has loaded it as a bundle.",
+    )
     rego_dir: Path | None = Field(
         default=None, description="The policy bundle's folder; the one that ships by default."
     )

@@ -96,9 +96,10 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
 
 async def _policy(settings: Settings) -> PolicyEngine:
     bundle = load_bundle(settings.rego_dir or bundled("rego"))
-    if settings.opa_url:
-        return OpaPolicy(settings.opa_url, timeout_s=settings.opa_timeout_s, bundle=bundle)
-    return RegopyPolicy(bundle)
+    if not settings.opa_url:
+        return RegopyPolicy(bundle)
+    pushed = bundle if settings.opa_push else None
+    return OpaPolicy(settings.opa_url, timeout_s=settings.opa_timeout_s, bundle=pushed)
 
 
 async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

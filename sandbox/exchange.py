@@ -72,7 +72,11 @@ def _planned(wire: Wire, received: Received, call: Call, settings: SandboxSettin
     fault = wishes.fault
     if fault and fault.kind in STATUS_FAULTS:
         raise wire.failure(int(fault.kind), fault.value, wishes.model)
-    reply = wire.reply(received)
+    try:
+        reply = wire.reply(received)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # A member of a wrong type, deeper than the checks look; the vendors answer 400 as well.
+        raise wire.invalid("The request body is not valid: a value has the wrong type.") from None
     if fault and fault.kind is FaultKind.ERROR_MID_STREAM and not call.is_streaming:
         raise wire.failure(500, None, wishes.model)
     headers = wire.headers(call.number, wishes)

@@ -13,7 +13,7 @@ def render() -> None:
     """Ask for the month's rows and show them."""
     title, chooser = st.columns([4, 1], vertical_alignment="bottom")
     title.title("Spend")
-    title.caption("What was charged for calls to models. Months are calendar months in UTC.")
+    title.caption("What calls through the gateway were charged. Months are calendar months in UTC.")
     month = chooser.selectbox(
         "Month", frames.months(wiring.today()), format_func=formats.month_text, key="month"
     )
@@ -58,7 +58,10 @@ def _show_totals(totals: frames.Totals, month: str) -> None:
     spent, budget, requests, tokens = st.columns(4)
     is_current = month == frames.months(wiring.today(), 1)[0]
     spent.metric(
-        "Month to date" if is_current else "Spent", formats.usd_text(totals.usd), border=True
+        "Month to date" if is_current else "Spent",
+        formats.usd_text(totals.usd),
+        border=True,
+        height="stretch",
     )
     share = totals.used_share
     budget.metric(
@@ -86,7 +89,7 @@ def _show_month(spend: list[SpendRow], budgets: list[BudgetRow], month: str) -> 
     budget_frame = frames.budget_frame(budgets)
     with chart:
         st.subheader("By team and model")
-        st.caption("The dark mark is the team's budget.")
+        st.caption("The upright mark is the team's budget.")
         st.altair_chart(
             figures.spend_by_team(
                 frames.team_model_frame(spend), budget_frame, is_dark=wiring.is_dark()
@@ -101,13 +104,15 @@ def _show_month(spend: list[SpendRow], budgets: list[BudgetRow], month: str) -> 
             tables.budget_table(budget_frame),
             column_config=tables.BUDGET_COLUMNS,
             hide_index=True,
+            height="content",
+            placeholder=formats.NOTHING,
             key="budgets",
         )
     st.subheader("Details")
     grouping = st.segmented_control(
         "Sum up by",
         list(frames.Grouping),
-        default=frames.Grouping.ALL,
+        default=frames.Grouping.TEAM,
         key="grouping",
         label_visibility="collapsed",
         required=True,
@@ -130,6 +135,7 @@ def _show_recent(recent: list[CallRow]) -> None:
         tables.recent_table(frames.recent_frame(recent)),
         column_config=tables.RECENT_COLUMNS,
         hide_index=True,
+        placeholder=formats.NOTHING,
         height=420,
         key="recent",
     )

@@ -23,8 +23,8 @@ _METHODS = {
 }  # fmt: skip
 _MAX_PORT = 65535
 _MAX_TIMEOUT_MS = 2147483646
-# Kong escapes what may not stand in a path and leaves an existing %XX alone.
-_PATH_SAFE = "/%-._~!$&'()*+,;=:@"
+# Kong escapes what may not stand in a URI and leaves all of its punctuation, and %XX, alone.
+_PATH_SAFE = "/%-._~!$&'()*+,;=:@?#[]"
 
 
 @pdk("kong.service.set_target", ONLY_ACCESS)

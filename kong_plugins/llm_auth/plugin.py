@@ -11,7 +11,7 @@ from kong_plugins._runtime.policy_client import KongConsumer, PolicyClient
 from kong_plugins.llm_auth.cache import CallerCache, Freshness
 from kong_plugins.llm_auth.credential import api_key_in
 from kong_plugins.llm_auth.schema import Config
-from llm_core.errors import InvalidKey, PolicyUnavailable
+from llm_core.errors import BodyTooLarge, InvalidKey, PolicyUnavailable
 from llm_core.policy.caller import Caller
 
 
@@ -30,7 +30,9 @@ class Plugin:
 
     async def access(self, kong: Kong) -> None:
         """Identify the caller for the plugins that follow."""
-        caller = await self._caller(kong, await kong.request.get_headers())
+        headers = await kong.request.get_headers()
+        _refuse_too_long(headers, self._config.max_body_bytes)
+        caller = await self._caller(kong, headers)
         await shared_context.write_caller(kong, caller)
 
     async def close(self) -> None:
@@ -85,3 +87,10 @@ class Plugin:
             raise
         self._cache.remember(digest, found, time.monotonic())
         return found
+
+
+def _refuse_too_long(headers: Mapping[str, list[str]], longest: int) -> None:
+    """Turn a long body away before anybody reads it."""
+    lengths = headers.get("content-length") or []
+    if any(length.isdigit() and int(length) > longest for length in lengths):
+        raise BodyTooLarge(f"The body is longer than {longest} bytes.")

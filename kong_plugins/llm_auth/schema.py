@@ -40,6 +40,14 @@ SCHEMA: tuple[dict[str, Any], ...] = (
         }
     },
     {
+        "max_body_bytes": {
+            "type": "integer",
+            "default": 16 * 1024 * 1024,
+            "gt": 0,
+            "description": "Requests whose Content-Length is longer are refused with 413.",
+        }
+    },
+    {
         "cache_ttl_s": {
             "type": "number",
             "default": 5,
@@ -74,6 +82,7 @@ class Config:
     policy_secret: str
     timeout_ms: int = 800
     use_kong_consumer: bool = False
+    max_body_bytes: int = 16 * 1024 * 1024
     cache_ttl_s: float = 5.0
     negative_cache_ttl_s: float = 1.0
     stale_if_error_s: float = 300.0

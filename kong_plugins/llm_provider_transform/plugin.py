@@ -133,7 +133,8 @@ async def _failure(
         owed = TokenUsage(input_tokens=handed.call.prompt_tokens, output_tokens=0)
         report = _failed(priced, unread.http_status, ErrorClass.PROVIDER)
         return unread, replace(report, usage=owed, source=UsageSource.ESTIMATED)
-    headers = await kong.service.response.get_headers()
+    # `service.response.get_headers` is empty while Kong buffers (Kong/go-pdk#222).
+    headers = await kong.response.get_headers()
     flat = {name.lower(): _first(values) for name, values in headers.items()}
     failure = translator_for(priced.deployment.provider).failure(status, flat, raw)
     return failure, _failed(priced, failure.http_status, _class_of(failure))

@@ -109,15 +109,3 @@ class ChatRequest:
             content = message.get("content")
             if isinstance(content, list):
                 yield from content
-
-    def with_max_output_tokens(self, max_output_tokens: int) -> Self:
-        """The same request, its answer no longer than `max_output_tokens` and than it was before.
-
-        This is how an obligation or a reservation is told to the provider.
-        """
-        asked = self.max_output_tokens
-        limit = max_output_tokens if asked is None else min(asked, max_output_tokens)
-        if limit == asked:
-            return self
-        kept = {name: value for name, value in self.fields.items() if name != "max_tokens"}
-        return type(self)(fields={**kept, "max_completion_tokens": limit})

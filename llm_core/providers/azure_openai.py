@@ -10,7 +10,8 @@ from urllib.parse import quote
 from llm_core.catalogue import Deployment
 from llm_core.providers.openai import OpenAITranslator
 
-# The last generally available version with a date; from it on streams report usage.
+# The last generally available version with a date. Versions before 2024-09-01 do not do: they know
+# neither usage in streams nor `max_completion_tokens`.
 DEFAULT_API_VERSION = "2024-10-21"
 
 
@@ -22,8 +23,8 @@ class AzureOpenAITranslator(OpenAITranslator):
     def fields(self, fields: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
         """Adapt nothing.
 
-        Which of the two names for the longest answer is taken depends on the model behind the
-        deployment, which only who wrote the request can know.
+        Both names for the longest answer are taken, but not by every model, and the deployment's
+        name does not tell the model: what the request says is left as it is.
         """
         return fields
 

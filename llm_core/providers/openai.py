@@ -14,7 +14,7 @@ from llm_core.catalogue import Deployment
 from llm_core.chat.encoding import decode_object, encode
 from llm_core.chat.request import ChatRequest
 from llm_core.chat.response import usage_from_openai
-from llm_core.errors import ProviderError, ProviderUnavailable
+from llm_core.errors import ProviderError, ProviderUnavailable, UnsupportedParameter
 from llm_core.providers.failures import Reported, provider_failure
 from llm_core.providers.openai_stream import OpenAIStream
 from llm_core.providers.translator import ProviderRequest, StreamTranslator, Translated
@@ -50,10 +50,23 @@ class OpenAITranslator:
 
         `max_tokens` is deprecated and refused by reasoning models; its successor is taken by all.
         """
+        self._require_standard_tier(fields)
         older = fields.pop("max_tokens", None)
         if older is not None and fields.get("max_completion_tokens") is None:
             fields["max_completion_tokens"] = older
         return fields
+
+    def _require_standard_tier(self, fields: Mapping[str, Any]) -> None:
+        """Refuse tiers that cost other than what was reserved; prices are the standard tier's.
+
+        Source:
+            https://platform.openai.com/docs/guides/priority-processing (checked 2026-11-20)
+        """
+        if fields.get("service_tier") not in (None, "auto", "default"):
+            raise UnsupportedParameter(
+                f"service_tier: {self.name} is called at its default tier only; leave it out.",
+                param="service_tier",
+            )
 
     def url(self, deployment: Deployment) -> str:
         """Where chat completions are; `base_url` ends in the API's version."""

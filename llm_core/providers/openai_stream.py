@@ -7,7 +7,7 @@ from llm_core.chat.encoding import decode_object
 from llm_core.chat.response import usage_from_openai
 from llm_core.errors import ProviderError, ProviderUnavailable
 from llm_core.providers.failures import Reported, provider_failure
-from llm_core.sse import DONE, SseDecoder, SseEvent
+from llm_core.sse import DONE_DATA, SseDecoder, SseEvent
 from llm_core.tokens.usage import TokenUsage
 
 _Object = dict[str, Any]
@@ -90,7 +90,7 @@ class OpenAIStream:
         chunks = self._read(
             # A last event without its blank line counts if it is whole; else it was cut off, and
             # `is_complete` says so.
-            [e for e in self._decoder.finish() if e.data == DONE or decode_object(e.data)]
+            [e for e in self._decoder.finish() if e.data == DONE_DATA or decode_object(e.data)]
         )
         if not chunks:
             self._raise_failure()
@@ -116,7 +116,7 @@ class OpenAIStream:
         for event in events:
             if self._failure is not None or self._is_done:
                 break
-            if event.data == DONE:
+            if event.data == DONE_DATA:
                 self._is_done = True
                 chunks += self._take_usage_chunk()
                 break

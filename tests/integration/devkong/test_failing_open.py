@@ -22,7 +22,7 @@ from tests.integration.devkong.harness import (
     server_lines,
 )
 
-SHORT_TIMEOUT = "nginx_http_lua_socket_read_timeout = 1s\n"
+SHORT_TIMEOUT = "nginx_http_lua_socket_read_timeout = 2s\n"
 
 
 @contextlib.asynccontextmanager
@@ -132,10 +132,9 @@ async def test_a_killed_server_is_started_again_and_works_as_before(
     async with devkong(prefix, config, conf) as running:
         await running.client.get("/echo")
         old = running.state()["pluginservers"]["probe"]
-        await asyncio.sleep(1.0)  # a server that dies within its first second waits for its end
         os.kill(old, signal.SIGKILL)
         new = await eventually(
-            lambda: running.state()["pluginservers"].get("probe", old) != old, timeout_s=1.0
+            lambda: running.state()["pluginservers"].get("probe", old) != old, timeout_s=5.0
         )
         assert new
 
@@ -144,7 +143,7 @@ async def test_a_killed_server_is_started_again_and_works_as_before(
             return "x-probe" in upstream.seen[-1]["headers"]
 
         async with asyncio.timeout(10):
-            while not await is_back():
+            while not await is_back():  # noqa: ASYNC110 - another process sets no events
                 await asyncio.sleep(0.02)
 
 

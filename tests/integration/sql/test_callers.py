@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -162,6 +163,19 @@ async def test_a_limit_can_be_changed_and_lifted(organisation: Organisation):
     assert await organisation.remove_limit(limit.node, limit.measure)
     assert not await organisation.remove_limit(limit.node, limit.measure)
     assert await organisation.limits() == ()
+
+
+async def test_administrators_who_change_things_at_once_wait_for_each_other(
+    organisation: Organisation,
+):
+    """On SQLite, two who read first and write afterwards would both fail."""
+    await asyncio.gather(
+        *(
+            organisation.put_limit(Limit("team:search", Measure.USD_PER_MONTH, Decimal(n)))
+            for n in range(20)
+        )
+    )
+    assert len(await organisation.limits()) == 1
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,19 @@ async def test_many_tasks_that_record_the_same_rows_count_each_once(engine: Asyn
     await assert_rollups_equal(engine, rows)
 
 
+async def test_many_tasks_that_bring_the_true_figure_correct_the_rollups_once(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    every: list[UsageRow] = []
+    for attempt in range(5):  # whether two of them meet is chance
+        true = [usage_row(f"dec_{attempt}_{n}", usd=Decimal(n)) for n in range(20)]
+        every += true
+        await ledger.record(
+            [usage_row(row.decision_id, source="estimated", usd=Decimal(99)) for row in true]
+        )
+        await asyncio.gather(*(ledger.record(true) for _ in range(6)))
+        await assert_rollups_equal(engine, every)
+
+
 async def test_processes_that_record_the_same_rows_count_each_once(
     engine: AsyncEngine, database_url: str
 ):

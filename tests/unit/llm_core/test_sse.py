@@ -1,7 +1,7 @@
 import pytest
 
 from llm_core.errors import ProviderUnavailable
-from llm_core.sse import DONE, SseDecoder, SseEvent, encode_event
+from llm_core.sse import DONE, DONE_DATA, SseDecoder, SseEvent, encode_event
 
 
 def test_an_event_without_its_blank_line_is_given_at_the_end():
@@ -26,7 +26,7 @@ def test_a_byte_order_mark_cut_in_three_is_passed_over():
 
 def test_line_ends_inside_data_become_data_lines():
     assert encode_event(b"1\r\n2\n3") == b"data: 1\ndata: 2\ndata: 3\n\n"
-    assert encode_event(DONE) == b"data: [DONE]\n\n"
+    assert encode_event(DONE_DATA) == DONE
     assert encode_event(b"{}", "ping") == b"event: ping\ndata: {}\n\n"
 
 
@@ -34,8 +34,7 @@ def test_line_ends_inside_data_become_data_lines():
 def test_an_event_that_never_ends_is_refused_at_the_limit(part: bytes):
     decoder = SseDecoder(max_pending_bytes=64)
     with pytest.raises(ProviderUnavailable, match="longer than 64 bytes"):
-        for _ in range(100):
-            decoder.feed(part)
+        list(map(decoder.feed, [part] * 100))
 
 
 def test_a_long_stream_of_short_events_never_reaches_the_limit():

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.answers import Finish, Question, Tool, answer_to
@@ -10,6 +10,7 @@ WEATHER = Tool("get_weather", {"type": "object", "properties": {"city": {"type":
 TIME = Tool("get_time", {"type": "object"})
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_pieces_are_as_many_as_words_and_lose_nothing_but_trailing_space(text: str):
     assert len(pieces(text)) == count(text)
@@ -23,6 +24,7 @@ def test_an_answer_has_the_length_asked_for(words: int):
     assert answer.finish is Finish.STOP
 
 
+@settings(deadline=None)
 @given(most=st.integers(1, 80), thinking=st.integers(0, 40), text=st.text())
 def test_no_answer_is_longer_than_allowed(most: int, thinking: int, text: str):
     question = Question(

@@ -1,5 +1,7 @@
 """A plugin with `access` and `log`."""
 
+# ruff: noqa: ANN001, ANN204 - kong_pdk ships no types
+
 import scripted
 from kong_pdk.cli import start_dedicated_server
 

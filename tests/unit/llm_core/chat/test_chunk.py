@@ -38,7 +38,7 @@ def test_chunks_add_up_to_the_answer():
 
 
 def test_choices_and_calls_that_come_interleaved_are_kept_apart():
-    def call(index: int, **more: Any) -> dict[str, Any]:
+    def call(index: int, **more: object) -> dict[str, Any]:
         return {"tool_calls": [{"index": index, **more}]}
 
     folded = fold(

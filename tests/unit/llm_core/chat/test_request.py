@@ -9,7 +9,7 @@ from llm_core.errors import MalformedRequest
 HI = [{"role": "user", "content": "hi"}]
 
 
-def parse(**fields: Any) -> ChatRequest:
+def parse(**fields: object) -> ChatRequest:
     return ChatRequest.parse(json.dumps({"model": "m", "messages": HI, **fields}).encode())
 
 
@@ -147,7 +147,11 @@ def test_null_counts_as_absent():
         ["stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "stop"]
     )
     request = parse(**nothing, response_format=None)
-    assert (request.choices, request.max_output_tokens, request.response_format) == (1, None, "text")
+    assert (request.choices, request.max_output_tokens, request.response_format) == (
+        1,
+        None,
+        "text",
+    )
 
 
 def test_a_full_request_says_what_it_asks_for():
@@ -169,23 +173,6 @@ def test_a_full_request_says_what_it_asks_for():
     assert request.has_tools
     assert request.has_images
     assert request.response_format == "json_schema"
-
-
-@pytest.mark.parametrize(
-    ("asked", "limit", "told"),
-    [
-        ({}, 50, 50),
-        ({"max_tokens": 80}, 50, 50),
-        ({"max_tokens": 20}, 50, 20),
-        ({"max_completion_tokens": 80}, 50, 50),
-        ({"max_tokens": 10, "max_completion_tokens": 80}, 50, 50),
-    ],
-)
-def test_a_limit_on_the_answer_can_only_shorten_it(asked: dict[str, int], limit: int, told: int):
-    request = parse(**asked)
-    limited = request.with_max_output_tokens(limit)
-    assert limited.max_output_tokens == told
-    assert request.fields == {"model": "m", "messages": HI, **asked}
 
 
 def test_an_answer_may_be_all_tool_calls_and_a_long_prompt_is_not_scanned():

@@ -12,7 +12,7 @@ def words(text: str) -> int:
     return len(text.split())
 
 
-def request(*contents: Any, **fields: Any) -> ChatRequest:
+def request(*contents: object, **fields: object) -> ChatRequest:
     messages = [{"role": "user", "content": content} for content in contents]
     body = {"model": "m", "messages": messages, **fields}
     return ChatRequest.parse(json.dumps(body).encode())

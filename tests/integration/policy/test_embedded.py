@@ -1,0 +1,140 @@
+"""What is particular to the engine inside the process. Needs no service."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from llm_core.errors import PolicyUnavailable
+from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
+from policy_service.adapters.regopy_policy import RegopyPolicy
+from tests.fixtures.policy_inputs import UNPRICED, budget, chat_input
+
+EVALUATIONS = 20_000
+GROWTH_KB = 4096
+
+
+def _bundle_of(bundle: PolicyBundle, **modules: str) -> PolicyBundle:
+    return PolicyBundle(
+        modules={
+            path: source for path, source in {**bundle.modules, **modules}.items() if source != ""
+        },
+        data=bundle.data,
+        revision=bundle.revision,
+        digest="",
+    )
+
+
+def _resident_kb() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
+    return int(line.split()[1])
+
+
+async def test_memory_stays_flat(bundle: PolicyBundle) -> None:
+    policy = RegopyPolicy(bundle)
+    questions = [
+        chat_input(),
+        chat_input(budgets=(budget("95"),), candidates=(UNPRICED,)),
+        chat_input(asked_model='not "mine"\n'),
+        {},
+    ]
+    for _ in range(EVALUATIONS // 20):
+        await policy.evaluate(questions[0])
+    before = _resident_kb()
+    for number in range(EVALUATIONS):
+        await policy.evaluate(questions[number % len(questions)])
+    assert _resident_kb() - before < GROWTH_KB
+    await policy.close()
+
+
+async def test_calls_at_once_get_each_their_own_answer(bundle: PolicyBundle) -> None:
+    policy = RegopyPolicy(bundle)
+    asked = [f"model-{number % 3}" if number % 2 else "chat" for number in range(200)]
+    results = await asyncio.gather(
+        *(policy.evaluate(chat_input(asked_model=model)) for model in asked)
+    )
+    assert [result.allow for result in results] == [model == "chat" for model in asked]
+    await policy.close()
+
+
+async def test_the_event_loop_serves_others_meanwhile(bundle: PolicyBundle) -> None:
+    policy = RegopyPolicy(bundle)
+    evaluation = asyncio.create_task(policy.evaluate(chat_input()))
+    turns = 0
+    while not evaluation.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 1
+    assert evaluation.result().allow
+    await policy.close()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "package llm.extra\n\nx := {{",
+        "package llm.extra\n\nx := [i | some i, y in [1]]",
+        "no rego at all",
+    ],
+)
+def test_a_module_that_does_not_compile_is_named(bundle: PolicyBundle, source: str) -> None:
+    with pytest.raises(BrokenBundle, match=r"llm/extra/extra\.rego"):
+        RegopyPolicy(_bundle_of(bundle, **{"llm/extra/extra.rego": source}))
+
+
+def test_a_module_that_would_end_the_process_does_not_end_ours(bundle: PolicyBundle) -> None:
+    main = "package llm.main\n\ndecision := 1\n"
+    extra = (
+        "package llm.extra\n\nimport data.llm.main\n\n"
+        "x if {\n\tmain.decision.allow with input as {}\n}\n"
+    )
+    modules = {"llm/main/main.rego": main, "llm/extra/extra.rego": extra}
+    fatal = PolicyBundle(modules=modules, data=bundle.data, revision="x", digest="")
+    with pytest.raises(BrokenBundle, match="regopy cannot use the policy"):
+        RegopyPolicy(fatal)
+
+
+@pytest.mark.parametrize("source", ["decision := foo(1)", "decision := x", "decision := input.a"])
+def test_an_entrypoint_without_a_value_for_nothing_is_refused(
+    bundle: PolicyBundle, source: str
+) -> None:
+    with pytest.raises(BrokenBundle):
+        RegopyPolicy(
+            _bundle_of(bundle, **{"llm/main/main.rego": f"package llm.main\n\n{source}\n"})
+        )
+
+
+@pytest.mark.parametrize("question", ["budgets", "models", "pricing", "request"])
+async def test_a_question_that_is_not_loaded_denies_everything(
+    bundle: PolicyBundle, question: str
+) -> None:
+    policy = RegopyPolicy(_bundle_of(bundle, **{f"llm/{question}/{question}.rego": ""}))
+    result = await policy.evaluate(chat_input())
+    assert not result.allow
+    assert "policy_incomplete" in {reason.code for reason in result.reasons}
+    await policy.close()
+
+
+async def test_compliances_lists_may_hold_any_text(bundle: PolicyBundle) -> None:
+    name = 'é "quoted" \\ line\n'
+    restricted = {"restricted": {name: {"roles": ["x"], "departments": []}}}
+    lists = {**bundle.data["llm"]["compliance"], "models": restricted}
+    policy = RegopyPolicy(
+        PolicyBundle(bundle.modules, {"llm": {"compliance": lists}}, bundle.revision, "")
+    )
+    document = chat_input(asked_model=name)
+    document["caller"]["allowed_models"] = ["*"]
+    result = await policy.evaluate(document)
+    assert [reason.code for reason in result.reasons] == ["model_restricted"]
+    await policy.close()
+
+
+async def test_a_document_that_is_no_json_is_a_fault(bundle: PolicyBundle) -> None:
+    policy = RegopyPolicy(bundle)
+    with pytest.raises(PolicyUnavailable):
+        await policy.evaluate({"caller": object()})
+    with pytest.raises(PolicyUnavailable):
+        await policy.evaluate(chat_input(asked_model="\ud800"))
+    assert (await policy.evaluate(chat_input())).allow
+    await policy.close()
