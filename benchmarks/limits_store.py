@@ -4,7 +4,7 @@ Starts a Redis of its own unless one is named; takes a few seconds:
 
     python benchmarks/limits_store.py [--redis-url redis://127.0.0.1:6379/9] [--seconds 2]
 
-A call is bound by twelve limits: requests, tokens and USD for organisation, department, team and key.
+A call is bound by twelve limits: requests, tokens and USD for organisation, department, team, key.
 """
 
 import argparse
@@ -40,7 +40,7 @@ ACTUAL = Amounts(requests=1, tokens=700, usd=Decimal("0.004567890123"))
 
 
 async def measure(name: str, store: LimitsStore, at_once: int, seconds: float) -> None:
-    """Let `at_once` callers reserve and settle one call after another, and print what came of it."""
+    """Let `at_once` callers reserve and settle one call after another, and print the times."""
     numbers = count()
     reserve_ms: list[float] = []
     settle_ms: list[float] = []
@@ -53,7 +53,8 @@ async def measure(name: str, store: LimitsStore, at_once: int, seconds: float) -
             started = time.perf_counter()
             answer = await store.reserve(asked, WORST, now)
             reserved = time.perf_counter()
-            assert isinstance(answer, Reserved)
+            if not isinstance(answer, Reserved):
+                raise TypeError(f"the limits are too low to measure with: {answer}")
             await store.settle(asked.decision_id, ACTUAL, b'{"row": 1}', now)
             settle_ms.append((time.perf_counter() - reserved) * 1000)
             reserve_ms.append((reserved - started) * 1000)

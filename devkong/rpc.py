@@ -42,6 +42,8 @@ class RpcConnection(asyncio.Protocol):
         self._unpacker = lua.new_unpacker()
         self._waiter: asyncio.Future[list[Any] | None] | None = None
         self.is_closed = False
+        self.is_idle = False
+        """In the pool, where OpenResty closes a connection on which anything arrives."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
@@ -50,10 +52,15 @@ class RpcConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came in."""
-        if self._waiter is None:
+        if self.is_idle:
             self.close()  # nobody asked: a late answer to a call that timed out
             return
+        # A server may speak first on a new connection; it is read with the first call's answer.
         self._unpacker.feed(data)
+        if self._waiter is not None:
+            self._read()
+
+    def _read(self) -> None:
         try:
             for message in self._unpacker:
                 if message[0] != _NOTIFICATION:
@@ -77,6 +84,7 @@ class RpcConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
         self._transport.write(request)
+        self._read()
         timer = loop.call_later(timeout_s, self._resolve, None)
         try:
             return await self._waiter
@@ -159,6 +167,7 @@ class RpcPool:
     async def _take(self) -> RpcConnection:
         if self._idle and len(self._idle) + len(self._busy) >= SPREAD:
             connection = self._idle.popleft()
+            connection.is_idle = False
         else:
             connection = await self._connect()
         self._busy.add(connection)
@@ -171,6 +180,7 @@ class RpcPool:
         if len(self._idle) >= POOL_SIZE:
             connection.close()
             return
+        connection.is_idle = True
         self._idle.append(connection)
 
     async def _connect(self) -> RpcConnection:

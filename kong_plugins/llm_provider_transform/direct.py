@@ -93,6 +93,9 @@ def answer_of(
     """
     translated = translator_for(priced.deployment.provider).response(raw)
     usage, source = filled_in(translated.usage, prompt_tokens, texts_of(translated.body), _count)
+    if not translated.body.get("created") and decision.issued_at is not None:
+        # Anthropic does not say when it answered.
+        translated.body["created"] = int(decision.issued_at.timestamp())
     return Answer(
         body=translated.body,
         headers={

@@ -1,58 +1,54 @@
-"""Evaluates the policy inside this process, with regopy (rego-cpp): for a machine without OPA.
+"""Evaluates the policy on this machine with regopy (rego-cpp), where there is no OPA.
 
 The bundle is built once and its entrypoint queried; a query that is not compiled costs 10 ms, and
 more with every list. One evaluation takes one to two milliseconds, half of it to read the input.
-The engine is not thread-safe and lets go of the GIL, so that it runs in one thread of its own, and
-the event loop serves others meanwhile. Memory stays flat (`tests/integration/policy` holds it).
+
+regopy runs in a process of its own (`regopy_worker.py`), one for each engine, because rego-cpp 1.5
+
+- brings its own allocator and exports `operator new`: once any other C++ library has been loaded
+  (greenlet, numpy, frozenlist: SQLAlchemy and aiohttp are enough) every evaluation leaks 40 to 80 kB
+  for good, and memory of one allocator is freed by the other
+  (https://github.com/microsoft/rego-cpp/issues/128, checked 2026-11-20);
+- ends its process (`std::terminate`) on some modules that it cannot compile;
+- is not thread-safe, and an evaluation in it cannot be stopped.
 
 What it leaves out of Rego is listed in `rego/README.md`.
 """
 
 import asyncio
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from regopy import Interpreter
-from regopy.rego_shared import LogLevel, RegoError
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.policy_answer import policy_result
-from policy_service.adapters.policy_bundle import ENTRYPOINT, BrokenBundle, PolicyBundle
+from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
+from policy_service.adapters.regopy_process import RegopyProcess
 from policy_service.adapters.regopy_text import from_rego, rego_term
 from policy_service.ports import PolicyResult
 
-_PROBE = Path(__file__).with_name("regopy_probe.py")
-_PROBE_TIMEOUT_S = 60.0
-_SHOWN_CHARS = 1000
-
 
 class RegopyPolicy:
-    """A `PolicyEngine` without a server.
+    """A `PolicyEngine` without a server. A process that died is started again by the next question.
+
+    Use it within one event loop, from the first question to `close`.
 
     Args:
-        bundle: Is built at once.
+        bundle: Is built at once, which blocks for some tenths of a second.
+        timeout_s: For one evaluation; the process is ended after it.
 
     Raises:
-        BrokenBundle: rego-cpp cannot compile it; the message says where.
+        BrokenBundle: rego-cpp cannot use the bundle; the message says why.
     """
 
-    def __init__(self, bundle: PolicyBundle) -> None:
-        """Build the bundle, first in a process that may die of it."""
-        data = rego_term(dict(bundle.data))
-        _probe(bundle, data)
-        self._interpreter = Interpreter()
-        # It would write every fault to standard error, the input with it.
-        self._interpreter.log_level = LogLevel.NONE
-        for path, source in bundle.modules.items():
-            self._interpreter.add_module(path, source)
-        # Not `add_data`: that spells `é` as an escape, and then it equals no `é` of the input.
-        self._interpreter.add_data_json(data)
-        self._built = self._interpreter.build(None, [ENTRYPOINT])
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="regopy")
+    def __init__(self, bundle: PolicyBundle, *, timeout_s: float = 2.0) -> None:
+        """Start the process."""
+        self._bundle = bundle
+        self._timeout_s = timeout_s
+        self._process: RegopyProcess | None = RegopyProcess(bundle)
+        self._is_closed = False
+        self._turn = asyncio.Lock()
+        self._asking: set[asyncio.Task[object]] = set()
 
     @property
     def name(self) -> str:
@@ -63,15 +59,18 @@ class RegopyPolicy:
         """Decide about `document`.
 
         Raises:
-            PolicyUnavailable: The evaluation failed or gave no decision.
+            PolicyUnavailable: The evaluation failed, took too long, or gave no decision.
         """
-        loop = asyncio.get_running_loop()
         try:
-            answer = await loop.run_in_executor(self._thread, self._decision, document)
-        # RuntimeError: the thread has been closed.
-        except (RegoError, ValueError, RuntimeError) as error:
+            term = rego_term(document)
+        except ValueError as error:
             raise PolicyUnavailable("The policy engine cannot be asked.") from error
-        return policy_result(answer, document)
+        # A question whose asker has gone is asked to its end: its answer must not be read by the
+        # next one.
+        asking = asyncio.create_task(self._answer(term))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return policy_result(await asyncio.shield(asking), document)
 
     async def ready(self) -> bool:
         """Whether the entrypoint answers; the empty question has a defined answer: no."""
@@ -81,32 +80,35 @@ class RegopyPolicy:
             return False
 
     async def close(self) -> None:
-        """End the thread; every later question is `PolicyUnavailable`."""
-        self._thread.shutdown(wait=True)
+        """End the process; every later question is `PolicyUnavailable`."""
+        self._is_closed = True
+        self._drop()
+        await asyncio.gather(*self._asking)
 
-    def _decision(self, document: dict[str, Any]) -> object:
-        """The entrypoint's value, `None` when it is undefined."""
-        self._interpreter.set_input_term(rego_term(document))
-        output = self._interpreter.query_bundle_entrypoint(self._built, ENTRYPOINT)
-        if not output.ok():
-            raise RegoError("the evaluation ended in an error")
-        expressions = output.results[0].expressions if output.results else []
-        return from_rego(expressions[0]) if expressions else None
+    async def _answer(self, term: str) -> object:
+        """The entrypoint's value; `None` when there is none, for whatever reason."""
+        async with self._turn:
+            try:
+                answer = await self._asked(term)
+            except (OSError, EOFError, BrokenBundle, msgspec.DecodeError):
+                self._drop()
+                return None
+        return from_rego(answer[0]) if answer else None
 
+    async def _asked(self, term: str) -> list[Any] | None:
+        if self._is_closed:
+            return None
+        if self._process is None:
+            process = await asyncio.to_thread(RegopyProcess, self._bundle)
+            if self._is_closed:
+                process.kill()
+                return None
+            self._process = process
+        async with asyncio.timeout(self._timeout_s):
+            content = await self._process.ask(term)
+        return msgspec.json.decode(content, type=list[Any] | None)
 
-def _probe(bundle: PolicyBundle, data: str) -> None:
-    """Raise `BrokenBundle` where building would fail, or take the process down."""
-    question = {"modules": dict(bundle.modules), "data": data, "entrypoint": ENTRYPOINT}
-    try:
-        ended = subprocess.run(  # noqa: S603 - our own file, run by our own interpreter
-            [sys.executable, "-P", str(_PROBE)],
-            input=msgspec.json.encode(question),
-            capture_output=True,
-            timeout=_PROBE_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise BrokenBundle("regopy does not come to an end with the policy") from None
-    if ended.returncode != 0:
-        said = ended.stderr.decode(errors="replace").strip()[:_SHOWN_CHARS]
-        raise BrokenBundle(f"regopy cannot use the policy: {said or ended.returncode}")
+    def _drop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process = None

@@ -106,7 +106,7 @@ class Relay:
         headers: dict[str, str],
     ) -> WholeAnswer:
         translated = attempt.translator.response(await read_whole(attempt.answer, progress))
-        encoded = msgspec.json.encode(translated.body)
+        encoded = msgspec.json.encode(_stamped(translated.body, reservation))
         usage, source = filled_in(
             translated.usage, reservation.prompt_tokens, texts_of(translated.body), self.count
         )
@@ -139,12 +139,12 @@ class Relay:
         renew_at_s = time.perf_counter() + self.lease_s / 3
         try:
             async for received in progress.timed(attempt.answer.chunks()):
-                for event in _shown(translating.feed(received), request, progress):
+                for event in _shown(translating.feed(received), request, progress, reservation):
                     yield event
                 if time.perf_counter() > renew_at_s:
                     renew_at_s = time.perf_counter() + self.lease_s / 3
                     await self._renew(reservation)
-            for event in _shown(translating.finish(), request, progress):
+            for event in _shown(translating.finish(), request, progress, reservation):
                 yield event
             if not translating.is_complete:
                 raise ProviderUnavailable("The model provider broke the stream off.")
@@ -245,7 +245,10 @@ def _as_decided(body: bytes, reservation: Reservation) -> ChatRequest:
 
 
 def _shown(
-    chunks: Sequence[dict[str, Any]], request: ChatRequest, progress: Progress
+    chunks: Sequence[dict[str, Any]],
+    request: ChatRequest,
+    progress: Progress,
+    reservation: Reservation,
 ) -> Iterator[bytes]:
     """Encode what the client is to see; usage is shown only if it asked."""
     for chunk in chunks:
@@ -255,4 +258,11 @@ def _shown(
         progress.texts.extend(texts)
         if not chunk.get("choices") and chunk.get("usage") and not request.wants_usage_in_stream:
             continue
-        yield encode_event(msgspec.json.encode(chunk))
+        yield encode_event(msgspec.json.encode(_stamped(chunk, reservation)))
+
+
+def _stamped(body: dict[str, Any], reservation: Reservation) -> dict[str, Any]:
+    """Say when an answer was made, where the provider does not."""
+    if not body.get("created"):
+        body["created"] = int(reservation.decided_at.timestamp())
+    return body

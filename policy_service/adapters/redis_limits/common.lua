@@ -61,9 +61,13 @@ local function take(window, count, now)
   if count > 0 then
     redis.call('HINCRBY', window.key, bucket, count)
     window.total = window.total + count
-    window.oldest = math.min(window.oldest or bucket, bucket)
-    window.newest = math.max(window.newest or bucket, bucket)
-    save(window)
+    if bucket == window.newest and #window.gone == 0 then
+      redis.call('HINCRBY', window.key, 'total', count)
+    else
+      window.oldest = math.min(window.oldest or bucket, bucket)
+      window.newest = math.max(window.newest or bucket, bucket)
+      save(window)
+    end
   end
   return bucket
 end
@@ -75,6 +79,11 @@ local function correct(key, bucket, delta, now)
   end
   local before = tonumber(redis.call('HGET', key, bucket) or 0)
   local after = math.max(0, before + delta)
+  if before > 0 and after > 0 then
+    redis.call('HSET', key, bucket, after)
+    redis.call('HINCRBY', key, 'total', after - before)
+    return
+  end
   if after > 0 then
     redis.call('HSET', key, bucket, after)
   else
@@ -109,6 +118,12 @@ local function fits_in(window, wanted, amount, now)
   return at - now
 end
 
+-- Two numbers that say where a window stands: used, and ms until the oldest leaves.
+local function say_window(answer, window, now)
+  answer[#answer + 1] = string.format('%.0f', window.total)
+  answer[#answer + 1] = string.format('%.0f', window.oldest and leaves_at(window.oldest) - now or 0)
+end
+
 -- Money is a hash of micro-dollars and the pico-dollars left over, see pico_usd.py.
 local PICO_PER_MICRO = 1000000
 
@@ -136,4 +151,10 @@ end
 
 local function set_money(key, money)
   redis.call('HSET', key, 'micro', money.micro, 'pico', money.pico)
+end
+
+-- Two numbers that say where money stands: micro and pico.
+local function say_money(answer, money)
+  answer[#answer + 1] = string.format('%.0f', money.micro)
+  answer[#answer + 1] = string.format('%.0f', money.pico)
 end

@@ -32,7 +32,7 @@ for _, key in ipairs(charges.usd) do
   end
 end
 
-redis.call('HSET', KEYS[1], 'state', 'settled', 'tokens', ARGV[4], 'micro', ARGV[5], 'pico', ARGV[6])
+redis.call('HSET', KEYS[1], 'state', 'settled')
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('XADD', KEYS[3], '*', 'row', ARGV[3])

@@ -274,12 +274,13 @@ def _cap(limit: Limit) -> tuple[int, int]:
     return limit_count(limit.amount), 0
 
 
-def _states(limits: tuple[Limit, ...], pairs: list[int], now: datetime) -> tuple[LimitState, ...]:
+def _states(limits: tuple[Limit, ...], text: bytes, now: datetime) -> tuple[LimitState, ...]:
+    numbers = [int(number) for number in text.split()]
     return tuple(
         LimitState(limit, joined(first, second), seconds_to_next_month(now))
         if limit.measure.is_money
         else LimitState(limit, Decimal(first), second / 1000)
-        for limit, first, second in zip(limits, pairs[::2], pairs[1::2], strict=True)
+        for limit, first, second in zip(limits, numbers[::2], numbers[1::2], strict=True)
     )
 
 

@@ -42,6 +42,12 @@ async def test_settling_moves_every_limit_to_the_true_figure_once(store: LimitsS
     assert await rows(store) == [b"row"]
 
 
+async def test_a_settled_lease_is_never_overdue(store: LimitsStore) -> None:
+    await open_lease(store)
+    await store.settle("d1", amounts(), b"row", after(1))
+    assert await store.overdue(after(10), 10) == ()
+
+
 async def test_settling_what_was_never_reserved_is_unknown_and_queues_nothing(
     store: LimitsStore,
 ) -> None:

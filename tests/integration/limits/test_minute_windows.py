@@ -118,6 +118,18 @@ async def test_tokens_that_nobody_expected_are_counted(store: LimitsStore) -> No
     assert (state.used, state.reset_s) == (7, 31.0)
 
 
+async def test_retry_after_goes_by_when_tokens_were_reserved_not_by_when_they_were_known(
+    store: LimitsStore,
+) -> None:
+    limit = tokens_limit(100)
+    await store.reserve(reservation("d1", [limit]), amounts(0), after(0))
+    await take(store, limit, after(10), 60)
+    await store.settle("d1", amounts(40), b"{}", after(11))
+    refused = await take(store, limit, after(20), 40)
+    assert isinstance(refused, Refused)
+    assert refused.retry_after_s == 40.0
+
+
 async def test_settling_after_the_window_has_passed_changes_no_later_one(
     store: LimitsStore,
 ) -> None:

@@ -1,6 +1,11 @@
 """What is particular to the engine inside the process. Needs no service."""
 
 import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,10 +13,12 @@ import pytest
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
 from policy_service.adapters.regopy_policy import RegopyPolicy
+from policy_service.ports import PolicyResult
 from tests.fixtures.policy_inputs import UNPRICED, budget, chat_input
 
 EVALUATIONS = 20_000
 GROWTH_KB = 4096
+REPOSITORY = Path(__file__).parents[3]
 
 
 def _bundle_of(bundle: PolicyBundle, **modules: str) -> PolicyBundle:
@@ -25,8 +32,21 @@ def _bundle_of(bundle: PolicyBundle, **modules: str) -> PolicyBundle:
     )
 
 
-def _resident_kb() -> int:
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+def _children() -> list[int]:
+    """Processes of this one; zombies left out."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid() and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def _resident_kb(process: int | str) -> int:
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1])
 
@@ -41,10 +61,12 @@ async def test_memory_stays_flat(bundle: PolicyBundle) -> None:
     ]
     for _ in range(EVALUATIONS // 20):
         await policy.evaluate(questions[0])
-    before = _resident_kb()
+    [worker] = _children()
+    before = _resident_kb(worker), _resident_kb("self")
     for number in range(EVALUATIONS):
         await policy.evaluate(questions[number % len(questions)])
-    assert _resident_kb() - before < GROWTH_KB
+    assert _resident_kb(worker) - before[0] < GROWTH_KB
+    assert _resident_kb("self") - before[1] < GROWTH_KB
     await policy.close()
 
 
@@ -58,16 +80,80 @@ async def test_calls_at_once_get_each_their_own_answer(bundle: PolicyBundle) -> 
     await policy.close()
 
 
-async def test_the_event_loop_serves_others_meanwhile(bundle: PolicyBundle) -> None:
+async def test_an_asker_that_gives_up_leaves_no_answer_for_the_next(bundle: PolicyBundle) -> None:
     policy = RegopyPolicy(bundle)
-    evaluation = asyncio.create_task(policy.evaluate(chat_input()))
-    turns = 0
-    while not evaluation.done():
-        turns += 1
+    for _ in range(20):
+        gone = asyncio.create_task(policy.evaluate(chat_input()))
         await asyncio.sleep(0)
-    assert turns > 1
-    assert evaluation.result().allow
+        gone.cancel()
+        result = await policy.evaluate(chat_input(asked_model="another"))
+        assert [reason.code for reason in result.reasons] == ["model_not_allowed"]
+        with pytest.raises(asyncio.CancelledError):
+            await gone
     await policy.close()
+
+
+async def test_an_engine_whose_process_died_is_back_with_the_next_call(
+    bundle: PolicyBundle,
+) -> None:
+    policy = RegopyPolicy(bundle)
+    assert (await policy.evaluate(chat_input())).allow
+    [worker] = _children()
+    os.kill(worker, signal.SIGKILL)
+    with pytest.raises(PolicyUnavailable):
+        await policy.evaluate(chat_input())
+    assert (await policy.evaluate(chat_input())).allow
+    await policy.close()
+    assert _children() == []
+
+
+async def test_a_process_that_hangs_is_unavailable_after_the_timeout_and_replaced(
+    bundle: PolicyBundle,
+) -> None:
+    policy = RegopyPolicy(bundle, timeout_s=1.0)
+    [worker] = _children()
+    os.kill(worker, signal.SIGSTOP)
+    with pytest.raises(PolicyUnavailable):
+        await policy.evaluate(chat_input())
+    assert (await policy.evaluate(chat_input())).allow
+    await policy.close()
+
+
+async def test_calls_that_wait_while_the_engine_closes_are_unavailable(
+    bundle: PolicyBundle,
+) -> None:
+    policy = RegopyPolicy(bundle)
+    waiting = [asyncio.create_task(policy.evaluate(chat_input())) for _ in range(50)]
+    await asyncio.sleep(0)
+    await policy.close()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert PolicyUnavailable in {type(outcome) for outcome in outcomes}
+    assert {type(outcome) for outcome in outcomes} <= {PolicyUnavailable, PolicyResult}
+
+
+def test_the_process_ends_with_the_service(bundle: PolicyBundle) -> None:
+    """Killed, the service closes nothing; the worker sees its socket end."""
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from policy_service.adapters.policy_bundle import load_bundle\n"
+        "from policy_service.adapters.regopy_policy import RegopyPolicy\n"
+        "policy = RegopyPolicy(load_bundle(Path(sys.argv[1])))\n"
+        "print(policy._process._process.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", script, str(REPOSITORY / "rego")],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as service:
+        assert service.stdout is not None
+        worker = int(service.stdout.readline())
+        watched = os.pidfd_open(worker)
+        service.kill()
+        ended, _, _ = select.select([watched], [], [], 30)
+        os.close(watched)
+    assert ended
 
 
 @pytest.mark.parametrize(
