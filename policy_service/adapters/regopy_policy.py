@@ -6,8 +6,8 @@ more with every list. One evaluation takes one to two milliseconds, half of it t
 regopy runs in a process of its own (`regopy_worker.py`), one for each engine, because rego-cpp 1.5
 
 - brings its own allocator and exports `operator new`: once any other C++ library has been loaded
-  (greenlet, numpy, frozenlist: SQLAlchemy and aiohttp are enough) every evaluation leaks 40 to 80 kB
-  for good, and memory of one allocator is freed by the other
+  (greenlet, numpy, frozenlist: SQLAlchemy and aiohttp are enough) every evaluation leaks 40 kB to
+  80 kB for good, and memory of one allocator is freed by the other
   (https://github.com/microsoft/rego-cpp/issues/128, checked 2026-11-20);
 - ends its process (`std::terminate`) on some modules that it cannot compile;
 - is not thread-safe, and an evaluation in it cannot be stopped.

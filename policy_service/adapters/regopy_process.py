@@ -20,8 +20,8 @@ _SHOWN_CHARS = 1000
 class RegopyProcess:
     """A running `regopy_worker.py` with a built bundle.
 
-    Starting blocks for some tenths of a second. Asking is for one caller at a time, within one event
-    loop, and leaves the process unusable when it does not come to its end.
+    Starting blocks for some tenths of a second. Asking is for one caller at a time, within one
+    event loop, and leaves the process unusable when it does not come to its end.
 
     Args:
         bundle: Is built at once.

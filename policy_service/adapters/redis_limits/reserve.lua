@@ -2,7 +2,7 @@
 --
 -- KEYS   reservation, leases, then one counter for each limit
 -- ARGV   decision id, now ms, expires ms, reservation (JSON), requests, tokens, micro, pico;
---        then for each limit: kind, amount (or micro), 0 (or pico)
+--        then one text of three words for each limit: kind, amount (or micro), 0 (or pico)
 -- Answer {'unprimed', indexes...}
 --        {'refused', index, retry ms or -1, states}, {'reserved', 0, 0, states}
 --        {'conflict'}
@@ -15,20 +15,19 @@ local usd = { micro = tonumber(ARGV[7]), pico = tonumber(ARGV[8]) }
 local usd_is_zero = usd.micro == 0 and usd.pico == 0
 
 local limits, unprimed = {}, { 'unprimed' }
-for i = 3, #KEYS do
-  local at = 9 + (i - 3) * 3
-  local limit = { kind = ARGV[at], key = KEYS[i] }
-  if limit.kind == 'usd' then
-    limit.amount = { micro = tonumber(ARGV[at + 1]), pico = tonumber(ARGV[at + 2]) }
+for kind, amount, rest in string.gmatch(ARGV[9], '(%S+) (%S+) (%S+)') do
+  local limit = { kind = kind, key = KEYS[3 + #limits] }
+  limits[#limits + 1] = limit
+  if kind == 'usd' then
+    limit.amount = { micro = tonumber(amount), pico = tonumber(rest) }
     limit.used = money_at(limit.key)
     if not limit.used then
-      unprimed[#unprimed + 1] = i - 2
+      unprimed[#unprimed + 1] = #limits
     end
   else
-    limit.amount = tonumber(ARGV[at + 1])
+    limit.amount = tonumber(amount)
     limit.window = window_at(limit.key, now)
   end
-  limits[#limits + 1] = limit
 end
 
 local function states()

@@ -44,7 +44,7 @@ _KINDS = {
 
 
 class RedisLimitsStore:
-    """Limits that hold over any number of processes.
+    """Limits that hold over any number of processes. Needs Redis 6.2 or newer.
 
     Redis must not evict keys (`maxmemory-policy noeviction`): an evicted window would let calls
     through, and an evicted reservation would never be charged.
@@ -109,9 +109,6 @@ class RedisLimitsStore:
         bound = binding(reservation.caller.limits)
         decision_id = reservation.decision_id
         micro, pico = split(taken_usd(amounts.usd))
-        counters: list[str | int] = []
-        for limit in bound:
-            counters += (_KINDS[limit.measure], *_cap(limit))
         answer: Any = await self._run(
             self._scripts.reserve,
             keys=[
@@ -128,7 +125,7 @@ class RedisLimitsStore:
                 taken_count(amounts.tokens),
                 micro,
                 pico,
-                *counters,
+                " ".join(_three_words(limit) for limit in bound),
             ],
         )
         match answer:
@@ -268,10 +265,12 @@ def _client(
     return Redis.from_pool(pool)
 
 
-def _cap(limit: Limit) -> tuple[int, int]:
+def _three_words(limit: Limit) -> str:
+    """Kind, amount, 0; money: kind, micro, pico."""
     if limit.measure.is_money:
-        return split(limit_usd(limit.amount))
-    return limit_count(limit.amount), 0
+        micro, pico = split(limit_usd(limit.amount))
+        return f"usd {micro} {pico}"
+    return f"{_KINDS[limit.measure]} {limit_count(limit.amount)} 0"
 
 
 def _states(limits: tuple[Limit, ...], text: bytes, now: datetime) -> tuple[LimitState, ...]:
