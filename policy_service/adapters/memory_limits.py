@@ -12,6 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum, auto
 
+import msgspec
+
 from llm_core.policy.decision import Reservation
 from llm_core.policy.limits import Amounts, Limit, LimitState, Measure
 from policy_service.adapters.memory_rows import MemoryRows
@@ -40,9 +42,14 @@ class _Stage(Enum):
 
 @dataclass(slots=True)
 class _Held:
-    """A reservation as it was given, what it took and where, and the end of its lease."""
+    """A reservation, what it took and where, and the end of its lease.
 
-    given: Reservation
+    Args:
+        body: JSON, because a day's reservations as objects would keep the garbage collector busy.
+    """
+
+    decision_id: str
+    body: bytes
     expires_at: datetime
     tokens: int
     usd: Decimal
@@ -58,7 +65,8 @@ class _Held:
 
     @property
     def reservation(self) -> Reservation:
-        return replace(self.given, expires_at=self.expires_at)
+        given = msgspec.json.decode(self.body, type=Reservation)
+        return replace(given, expires_at=self.expires_at)
 
 
 @dataclass(slots=True)
@@ -104,8 +112,9 @@ class MemoryLimitsStore:
             tokens=taken_count(amounts.tokens),
             usd=taken_usd(amounts.usd),
         )
+        body = msgspec.json.encode(reservation)
         known = self._held.get(reservation.decision_id)
-        if known and (known.stage is not _Stage.OPEN or known.given != reservation):
+        if known and (known.stage is not _Stage.OPEN or known.body != body):
             raise ValueError(f"the decision id {reservation.decision_id!r} was used before")
         month = month_of(now)
         unprimed = tuple(
@@ -123,7 +132,10 @@ class MemoryLimitsStore:
                         retry_after_s=self._retry_after_s(limit, wanted, now),
                         states=self._states(limits, now),
                     )
-            self._take(reservation, limits, wanted, now)
+            held = _Held(
+                reservation.decision_id, body, reservation.expires_at, wanted.tokens, wanted.usd
+            )
+            self._take(held, limits, wanted, now)
         return Reserved(self._states(limits, now))
 
     async def prime(self, limit: Limit, used: Decimal, now: datetime) -> None:
@@ -240,10 +252,7 @@ class MemoryLimitsStore:
         fits_in_ms = window.fits_in_ms(count, limit_count(limit.amount), epoch_ms(now))
         return None if fits_in_ms is None else fits_in_ms / 1000
 
-    def _take(
-        self, reservation: Reservation, limits: tuple[Limit, ...], wanted: Amounts, now: datetime
-    ) -> None:
-        held = _Held(reservation, reservation.expires_at, wanted.tokens, wanted.usd)
+    def _take(self, held: _Held, limits: tuple[Limit, ...], wanted: Amounts, now: datetime) -> None:
         for limit in limits:
             if limit.measure.is_money:
                 month_key = (month_of(now), limit.key)
@@ -255,14 +264,13 @@ class MemoryLimitsStore:
             bucket = window.take(count, epoch_ms(now))
             if limit.measure is Measure.TOKENS_PER_MINUTE:
                 held.token_buckets.append((limit.key, bucket))
-        self._held[reservation.decision_id] = self._open[reservation.decision_id] = held
+        self._held[held.decision_id] = self._open[held.decision_id] = held
 
     def _end(self, held: _Held, stage: _Stage, row: bytes, now: datetime) -> None:
-        decision_id = held.given.decision_id
         held.stage = stage
         held.ended_ms = epoch_ms(now)
-        self._open.pop(decision_id, None)
-        self._ended.append((held.ended_ms, decision_id))
+        self._open.pop(held.decision_id, None)
+        self._ended.append((held.ended_ms, held.decision_id))
         self._rows.put(row)
 
     def _forget(self, now_ms: int) -> None:

@@ -70,18 +70,11 @@ deny contains reasons.against_deployment(
 # One number for each limit, 0 for those per minute: they are no budgets and pass by themselves.
 _pressures := [pressure |
 	some limit in input.budgets
-	pressure := _pressure(limit)
+	pressure := object.get(_no_budgets, limit.measure, limit.used_fraction)
+	is_number(pressure)
 ]
 
-_pressure(limit) := 0 if limit.measure in _per_minute
-
-_pressure(limit) := limit.used_fraction if {
-	measure := limit.measure
-	not measure in _per_minute
-	is_number(limit.used_fraction)
-}
-
-_per_minute := {"requests_per_minute", "tokens_per_minute"}
+_no_budgets := {"requests_per_minute": 0, "tokens_per_minute": 0}
 
 # A limit that cannot be read has no pressure, and then the numbers of both differ.
 _known if {

@@ -53,6 +53,7 @@ def _resident_kb(process: int | str) -> int:
     return int(line.split()[1])
 
 
+@pytest.mark.integration  # for its length
 async def test_memory_stays_flat(bundle: PolicyBundle) -> None:
     policy = RegopyPolicy(bundle)
     questions = [

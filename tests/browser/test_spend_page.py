@@ -1,0 +1,78 @@
+"""A call through the gateway is seen in the browser: the loop closes."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import openai
+import pytest
+from playwright.sync_api import Page, expect
+
+from policy_service.cli.demo import processes
+from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.chromium import open_page
+from tests.fixtures.gateway import HOST, SECRETS, Gateway, free_ports, start_gateway
+
+HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("browser")
+    with start_gateway(folder, company=COMPANY, models=models) as running:
+        [port] = free_ports(1)
+        running.specs["dashboard"] = processes.Spec(
+            "dashboard",
+            ("-m", "dashboard", "--port", str(port)),
+            {
+                "DASHBOARD_POLICY_URL": running.policy_url,
+                "DASHBOARD_ADMIN_TOKEN": SECRETS["POLICY_ADMIN_TOKEN"],
+            },
+            f"http://{HOST}:{port}/_stcore/health",
+        )
+        running.start("dashboard")
+        yield running
+
+
+def show(gateway: Gateway) -> str:
+    return gateway.specs["dashboard"].ready_url.removesuffix("/_stcore/health")
+
+
+def metric(page: Page, label: str) -> str:
+    shown = page.get_by_test_id("stMetric").filter(has_text=label)
+    return shown.get_by_test_id("stMetricValue").inner_text()
+
+
+@pytest.mark.browser
+def test_a_call_shows_up_on_the_spend_page(gateway: Gateway) -> None:
+    client = gateway.client()
+    raw = client.chat.completions.with_raw_response.create(
+        model="claude-sonnet-4-5", messages=HELLO
+    )
+    list(client.chat.completions.create(model="gpt-4o-mini", messages=HELLO, stream=True))
+    with pytest.raises(openai.PermissionDeniedError):
+        gateway.client("narrow").chat.completions.create(model="claude-sonnet-4-5", messages=HELLO)
+    row = gateway.row(raw.headers["x-gatehouse-decision-id"])
+    assert Decimal(row["usd"]) > 0
+    with open_page(show(gateway), height=1600) as page:
+        expect(page.get_by_role("heading", name="Spend", exact=True)).to_be_visible(timeout=30_000)
+        expect(page.get_by_test_id("stMetric").first).to_be_visible(timeout=30_000)
+        assert metric(page, "Requests") == "2"
+        assert metric(page, "Budget").startswith("$100")
+        expect(page.get_by_role("heading", name="Latest requests")).to_be_visible()
+        # The tables are drawn on a canvas; what they say stands beside it for screen readers.
+        expect(page.get_by_text("claude-sonnet-4-5").first).to_be_attached(timeout=30_000)
+        expect(page.get_by_text("search").first).to_be_attached()
+
+
+@pytest.mark.browser
+def test_the_page_says_what_to_do_when_the_policy_service_is_away(gateway: Gateway) -> None:
+    gateway.stop("policy")
+    try:
+        with open_page(show(gateway)) as page:
+            expect(page.get_by_role("alert").first).to_contain_text(
+                "policy service", ignore_case=True, timeout=30_000
+            )
+            assert "Traceback" not in page.content()
+    finally:
+        gateway.start("policy")
