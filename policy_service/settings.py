@@ -14,7 +14,13 @@ class Settings(BaseSettings):
     """Settings of the policy service; every one can be set as `POLICY_<NAME>`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="POLICY_", env_nested_delimiter="__", env_file=None, extra="ignore", frozen=True
+        env_prefix="POLICY_",
+        env_nested_delimiter="__",
+        env_file=None,
+        extra="ignore",
+        frozen=True,
+        # A refused setting would else be quoted in the error, secrets and all.
+        hide_input_in_errors=True,
     )
 
     internal_secret: SecretStr = Field(
@@ -77,6 +83,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:
+        known: dict[str, str] = {}
         for name in ("internal_secret", "ticket_secret", "admin_token"):
             value = getattr(self, name).get_secret_value()
             if len(value) < MIN_SECRET_CHARS or value.lower().startswith(_PLACEHOLDERS):
@@ -84,8 +91,11 @@ class Settings(BaseSettings):
                     f"POLICY_{name.upper()} is too weak: use at least {MIN_SECRET_CHARS} random "
                     "characters, for example from `openssl rand -hex 32`"
                 )
-        if self.internal_secret.get_secret_value() == self.ticket_secret.get_secret_value():
-            raise ValueError("POLICY_INTERNAL_SECRET and POLICY_TICKET_SECRET must differ")
+            if value in known:
+                raise ValueError(
+                    f"POLICY_{known[value].upper()} and POLICY_{name.upper()} must differ"
+                )
+            known[value] = name
         return self
 
     def credential(self, name: str) -> str | None:

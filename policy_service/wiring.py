@@ -26,6 +26,7 @@ from policy_service.services.decide import Decider
 from policy_service.services.ledger_writer import LedgerWriter, Sweeper
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay
+from policy_service.services.reserving import Reserving
 from policy_service.services.settle import Settler
 from policy_service.services.tickets import Tickets
 from policy_service.settings import Settings
@@ -56,7 +57,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(providers.close)
         ledger = SqlLedger(engine)
         tickets = Tickets(settings.ticket_secret.get_secret_value())
-        settler = Settler(limits, clock)
+        reserving = Reserving(limits, ledger)
+        settler = Settler(limits, reserving, clock)
         relay = Relay(
             limits=limits,
             reach=Reach(providers, settings.credential, settings.first_byte_timeout_s),
@@ -71,7 +73,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             prices=PriceList(price_files(settings.prices_dir or bundled("prices"))),
             policy=policy,
             limits=limits,
-            ledger=ledger,
+            reserving=reserving,
             tickets=tickets,
             clock=clock,
             ticket_ttl_s=settings.ticket_ttl_s,

@@ -83,14 +83,18 @@ class PolicyClient:
         """
         return await self._post("/v1/decisions", request, _decode_decision)
 
-    async def report(self, decision_id: str, report: UsageReport) -> None:
+    async def report(self, decision_id: str, report: UsageReport) -> str:
         """Say what became of an allowed call. Saying it twice does no harm.
+
+        Returns:
+            `settled`, `already_settled`, or `unknown` when the service has no such decision.
 
         Raises:
             PolicyUnavailable: The report did not arrive, as far as we know.
         """
         path = f"/v1/decisions/{quote(decision_id, safe='')}/usage"
-        await self._post(path, report, _decode_settled)
+        settled = await self._post(path, report, _decode_settled)
+        return settled.outcome
 
     async def close(self) -> None:
         """Let go of connections; every later question is `PolicyUnavailable`."""

@@ -9,7 +9,7 @@ from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import KongConsumer, PolicyClient
 from kong_plugins.llm_auth.cache import CallerCache, Freshness
-from kong_plugins.llm_auth.credential import api_key_in
+from kong_plugins.llm_auth.credential import api_key_in, to_clear_in
 from kong_plugins.llm_auth.schema import Config
 from llm_core.errors import BodyTooLarge, InvalidKey, PolicyUnavailable
 from llm_core.policy.caller import Caller
@@ -33,6 +33,8 @@ class Plugin:
         headers = await kong.request.get_headers()
         _refuse_too_long(headers, self._config.max_body_bytes)
         caller = await self._caller(kong, headers)
+        for name in to_clear_in(headers):
+            await kong.service.request.clear_header(name)
         await shared_context.write_caller(kong, caller)
 
     async def close(self) -> None:
@@ -41,8 +43,9 @@ class Plugin:
 
     async def _caller(self, kong: Kong, headers: Mapping[str, list[str]]) -> Caller:
         api_key = api_key_in(headers)
-        if api_key is not None:
-            caller = await self._known(f"key:{api_key}", api_key=api_key)
+        # A key of ours is plain ASCII; other bytes could not even be asked about in JSON.
+        if api_key is not None and api_key.isascii():
+            caller = await self._known(("key", api_key), api_key=api_key)
             if caller is not None:
                 return caller
         if self._config.use_kong_consumer:
@@ -58,7 +61,7 @@ class Plugin:
     async def _bound(self, consumer: Mapping[str, Any]) -> Caller:
         username, custom_id = consumer.get("username"), consumer.get("custom_id")
         caller = await self._known(
-            f"consumer:{custom_id}:{username}",
+            ("consumer", custom_id, username),
             consumer=KongConsumer(username, custom_id),
         )
         if caller is None:
@@ -70,12 +73,13 @@ class Plugin:
 
     async def _known(
         self,
-        name: str,
+        name: tuple[str | None, ...],
         *,
         api_key: str | None = None,
         consumer: KongConsumer | None = None,
     ) -> Caller | None:
-        digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+        # `repr` keeps the parts apart: ("a:b", "c") is not ("a", "b:c").
+        digest = hashlib.sha256(repr(name).encode()).hexdigest()
         freshness, caller = self._cache.look_up(digest, time.monotonic())
         if freshness is Freshness.FRESH:
             return caller

@@ -18,7 +18,7 @@ from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import UsageReport
 
 _log = logging.getLogger(__name__)
-Send = Callable[[str, UsageReport], Awaitable[None]]
+Send = Callable[[str, UsageReport], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

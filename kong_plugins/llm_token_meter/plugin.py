@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from kong_plugins._runtime.policy_client import PolicyClient
 from kong_plugins._runtime.shared_context import HandedDecision
 from kong_plugins.llm_token_meter.call_facts import chat_call, operation_at
 from kong_plugins.llm_token_meter.journal import Journal, Waiting
-from kong_plugins.llm_token_meter.report import report_of
+from kong_plugins.llm_token_meter.report import report_of, reservation_of
 from kong_plugins.llm_token_meter.schema import AUTO, Config
 from llm_core.errors import BodyTooLarge, PolicyUnavailable, Undecided
 from llm_core.policy.call import Call, Operation
-from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
+from llm_core.policy.decision import DecisionRequest, Reservation, UsageReport
 from llm_core.tokens.estimate import openai_counter
 
 _log = logging.getLogger(__name__)
@@ -64,11 +65,12 @@ class Plugin:
         handed = await shared_context.read_decision(kong)
         if handed is None:
             return
+        caller = await shared_context.read_caller(kong)
         usage = await shared_context.read_usage(kong)
         record = await kong.log.serialize()
         report = report_of(handed.decision, usage, record)
-        if report is not None:
-            self._spawn(self._deliver(handed.decision, report))
+        if report is not None and caller is not None:
+            self._spawn(self._deliver(report, reservation_of(handed.decision, handed.call, caller)))
 
     async def close(self) -> None:
         """Stop the journal, let deliveries finish, let go of connections."""
@@ -98,12 +100,15 @@ class Plugin:
             raise BodyTooLarge(f"The body is longer than {longest} bytes.")
         return body
 
-    async def _deliver(self, decision: Decision, report: UsageReport) -> None:
+    async def _deliver(self, report: UsageReport, decided: Reservation) -> None:
+        """Report; bring along what was decided when the service does not know it any more."""
+        whole = replace(report, reservation=decided)
         try:
-            await self._policy.report(decision.decision_id, report)
+            if await self._policy.report(decided.decision_id, report) == "unknown":
+                await self._policy.report(decided.decision_id, whole)
         except PolicyUnavailable:
-            self._journal.append(Waiting(decision.decision_id, report))
-            _log.warning("the usage of %s waits in the journal", decision.decision_id)
+            self._journal.append(Waiting(decided.decision_id, whole))
+            _log.warning("the usage of %s waits in the journal", decided.decision_id)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)

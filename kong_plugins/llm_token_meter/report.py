@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from llm_core.policy.decision import Decision, ErrorClass, Transport, UsageReport
+from llm_core.policy.allowance import max_output_tokens, worst_case
+from llm_core.policy.call import Call
+from llm_core.policy.caller import Caller
+from llm_core.policy.decision import Decision, ErrorClass, Reservation, Transport, UsageReport
 
 _FIRST_ERROR = 400
 _FIRST_FAULT = 500
@@ -34,6 +38,30 @@ def report_of(
         return replace(usage, http_status=_status(record), total_ms=_total_ms(record))
     answered = upstream_status is not None and upstream_status < _FIRST_ERROR
     return _unseen(decision, ErrorClass.UNREPORTED if answered else ErrorClass.UNREACHABLE, record)
+
+
+def reservation_of(decision: Decision, call: Call, caller: Caller) -> Reservation:
+    """What the service reserved for a call, rebuilt from what it answered."""
+    amounts = worst_case(call, decision.deployments, decision.obligations)
+    longest = max(
+        max_output_tokens(call.max_output_tokens, priced.deployment, decision.obligations)
+        for priced in decision.deployments
+    )
+    decided_at = decision.issued_at or datetime.fromtimestamp(0, UTC)
+    return Reservation(
+        decision_id=decision.decision_id,
+        caller=caller,
+        call=call,
+        operation=call.operation,
+        deployments=decision.deployments,
+        obligations=decision.obligations,
+        prompt_tokens=call.prompt_tokens,
+        max_output_tokens=longest,
+        usd=amounts.usd,
+        decided_at=decided_at,
+        expires_at=decided_at,
+        policy_revision=decision.policy_revision,
+    )
 
 
 def _unseen(decision: Decision, error_class: ErrorClass, record: Mapping[str, Any]) -> UsageReport:

@@ -144,6 +144,7 @@ class UsageReport:
         http_status: What the client got.
         time_to_first_token_ms: Streams only.
         overhead_ms: What the gateway itself added.
+        reservation: What was decided, brought along when the service may have forgotten it.
         total_ms: From Kong's reading the request to the last byte of the answer.
     """
 
@@ -159,3 +160,4 @@ class UsageReport:
     overhead_ms: float | None = None
     fallbacks: int = 0
     response_digest: str | None = None
+    reservation: Reservation | None = None

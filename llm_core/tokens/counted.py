@@ -35,16 +35,27 @@ def filled_in(
 
 
 def texts_of(body: Mapping[str, Any]) -> list[str]:
-    """Every word a completion or a chunk says: content, reasoning, refusals, tool calls."""
+    """Every word a completion or a chunk says: content, reasoning, refusals, tool calls.
+
+    Total: a provider's answer may hold anything, and what is no word is passed over.
+    """
     texts: list[str] = []
-    for choice in body.get("choices") or ():
-        said = choice.get("message") or choice.get("delta") or {}
+    for choice in _objects(body.get("choices")):
+        said = _object(choice.get("message")) or _object(choice.get("delta"))
         spoken = [said.get(name) for name in ("content", "reasoning_content", "refusal")]
-        for call in said.get("tool_calls") or ():
-            function = call.get("function") or {}
+        for call in _objects(said.get("tool_calls")):
+            function = _object(call.get("function"))
             spoken += [function.get("name"), function.get("arguments")]
         texts += [text for text in spoken if isinstance(text, str) and text]
     return texts
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 class LazyCounter:

@@ -10,6 +10,8 @@ from llm_core.providers.translator import ProviderRequest
 from policy_service.ports import ProviderAnswer
 
 CONNECT_TIMEOUT_S = 5.0
+_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
+"""Every exception of httpx has one of these above it; a contract test holds that."""
 _POOL = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=30.0)
 
 
@@ -35,16 +37,19 @@ class HttpProviders:
         timeout = httpx.Timeout(
             self._idle_timeout_s, connect=CONNECT_TIMEOUT_S, read=max(timeout_s, 0.001)
         )
-        sent = self._client.build_request(
-            "POST",
-            request.url,
-            headers={**request.headers, **credential},
-            content=request.body,
-            timeout=timeout,
-        )
         try:
+            sent = self._client.build_request(
+                "POST",
+                request.url,
+                headers={**request.headers, **credential},
+                content=request.body,
+                timeout=timeout,
+            )
             answer = await self._client.send(sent, stream=True)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as fault:
+        except UnicodeError:
+            # A credential that no header can carry; the error would quote it.
+            raise ProviderUnavailable("The model provider cannot be asked.") from None
+        except _FAULTS as fault:
             raise _translated(fault) from fault
         sent.extensions["timeout"]["read"] = self._idle_timeout_s
         return _HttpAnswer(answer)
@@ -75,7 +80,7 @@ class _HttpAnswer:
         try:
             async for chunk in self.answer.aiter_bytes():
                 yield chunk
-        except (httpx.HTTPError, httpx.StreamError) as fault:
+        except _FAULTS as fault:
             raise _translated(fault) from fault
 
     async def close(self) -> None:

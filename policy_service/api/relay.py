@@ -17,6 +17,7 @@ router = APIRouter(prefix="/relay")
 
 
 @router.post("/v1/chat/completions")
+@router.post("/chat/completions", include_in_schema=False)
 async def chat_completions(request: Request, opened: Opened) -> Response:
     """Serve a chat completion that was decided on."""
     body = await _body(request, opened.settings.max_body_bytes)

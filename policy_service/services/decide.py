@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_core.answer_headers import limit_headers
 from llm_core.catalogue import Catalogue, Deployment
-from llm_core.errors import AccessError, PolicyUnavailable, RequestError, UnpricedModel
+from llm_core.errors import AccessError, RequestError, UnpricedModel
 from llm_core.policy.allowance import max_output_tokens, worst_case
 from llm_core.policy.call import Call, Operation
 from llm_core.policy.caller import Caller
@@ -25,18 +25,15 @@ from llm_core.pricing.charge import ModelPrice
 from policy_service.ids import new_id
 from policy_service.ports import (
     Clock,
-    Ledger,
     LimitsStore,
     PolicyEngine,
     PolicyResult,
     Prices,
-    Reserved,
-    Unprimed,
+    Refused,
 )
 from policy_service.services.refusals import from_limits, from_reasons, refusal
+from policy_service.services.reserving import Reserving
 from policy_service.services.tickets import Tickets
-
-_PRIME_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Decider:
     prices: Prices
     policy: PolicyEngine
     limits: LimitsStore
-    ledger: Ledger
+    reserving: Reserving
     tickets: Tickets
     clock: Clock
     ticket_ttl_s: float
@@ -92,9 +89,14 @@ class Decider:
         reservation = self._reservation(
             decision_id, request, permitted=permitted, result=result, amounts=amounts, now=now
         )
-        reserved = await self._reserve(reservation, amounts, now)
-        if not isinstance(reserved, Reserved):
-            return reserved
+        reserved = await self.reserving.reserve(reservation, amounts, now)
+        if isinstance(reserved, Refused):
+            return refusal(
+                decision_id,
+                from_limits(reserved),
+                revision=result.revision,
+                headers=limit_headers(reserved.states),
+            )
         return Decision(
             decision_id=decision_id,
             policy_revision=result.revision,
@@ -108,25 +110,6 @@ class Decider:
             },
             issued_at=now,
         )
-
-    async def _reserve(
-        self, reservation: Reservation, amounts: Amounts, now: datetime
-    ) -> Reserved | Decision:
-        for _ in range(_PRIME_TRIES):
-            outcome = await self.limits.reserve(reservation, amounts, now)
-            if isinstance(outcome, Reserved):
-                return outcome
-            if not isinstance(outcome, Unprimed):
-                return refusal(
-                    reservation.decision_id,
-                    from_limits(outcome),
-                    revision=reservation.policy_revision,
-                    headers=limit_headers(outcome.states),
-                )
-            for limit in outcome.limits:
-                spent = await self.ledger.month_usd(limit.node, now)
-                await self.limits.prime(limit, spent, now)
-        raise PolicyUnavailable("The budget counters cannot be set up just now: try again.")
 
     async def _listing(self, decision_id: str, request: DecisionRequest, now: datetime) -> Decision:
         """Answer `GET /v1/models`: only what this caller may use."""

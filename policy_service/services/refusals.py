@@ -72,8 +72,8 @@ def from_limits(refused: Refused) -> AccessError:
     match limit.measure:
         case Measure.USD_PER_MONTH:
             return BudgetExhausted(
-                f"The monthly budget of {limit.node} (${plain(limit.amount)}) does not cover this call. "
-                "Ask whoever owns the budget to raise it, or lower max_tokens."
+                f"The monthly budget of {limit.node} (${plain(limit.amount)}) does not cover this "
+                "call. Ask whoever owns the budget to raise it, or lower max_tokens."
             )
         case Measure.REQUESTS_PER_MINUTE | Measure.TOKENS_PER_MINUTE:
             what = "requests" if limit.measure is Measure.REQUESTS_PER_MINUTE else "tokens"

@@ -1,12 +1,13 @@
 """What did a call really cost? Moves reservations to the true figure, exactly once."""
 
 import logging
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import msgspec
 
+from llm_core.policy.allowance import worst_case
 from llm_core.policy.decision import (
     ErrorClass,
     PricedDeployment,
@@ -18,9 +19,11 @@ from llm_core.policy.limits import Amounts
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
 from llm_core.tokens.usage import TokenUsage, UsageSource
 from policy_service.ports import Clock, LimitsStore, SettleOutcome, UsageRow
+from policy_service.services.reserving import Reserving
 
 _log = logging.getLogger(__name__)
 _MOST_OVERDUE = 100
+TAKEN_UP_LEASE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Settler:
     """Settles reports and ends leases that nobody reported on."""
 
     limits: LimitsStore
+    reserving: Reserving
     clock: Clock
 
     async def settle(self, decision_id: str, report: UsageReport) -> SettleOutcome:
@@ -35,16 +39,28 @@ class Settler:
 
         A report that could not see the answer (`unreachable`, `unreported`) counts only when the
         relay has not taken the call over, and then it never can: the ticket is redeemed here.
+
+        A reservation that the store has lost is taken up again when the report brings it along.
         """
         now = self.clock()
         reservation = await self.limits.find(decision_id)
         if reservation is None:
-            return SettleOutcome.UNKNOWN
+            lost = report.reservation
+            if lost is None or lost.decision_id != decision_id:
+                return SettleOutcome.UNKNOWN
+            reservation = await self._taken_up(lost, now)
         if report.error_class in (ErrorClass.UNREACHABLE, ErrorClass.UNREPORTED):
             mine = await self.limits.redeem(decision_id, now)
             if mine is None:
                 return SettleOutcome.ALREADY_SETTLED
         return await self.book(reservation, report)
+
+    async def _taken_up(self, lost: Reservation, now: datetime) -> Reservation:
+        """Make the reservation anew, as a lease from now on."""
+        lease = replace(lost, expires_at=now + TAKEN_UP_LEASE)
+        amounts = worst_case(lost.call, lost.deployments, lost.obligations)
+        await self.reserving.take_up(lease, amounts, now)
+        return lease
 
     async def book(self, reservation: Reservation, report: UsageReport) -> SettleOutcome:
         """Price the report, move the reservation, queue the ledger's row: one step."""

@@ -22,7 +22,13 @@ class Tickets:
         self._key = hashlib.sha256(b"gatehouse ticket v1\0" + secret.encode()).digest()
 
     def issue(self, decision_id: str, expires_at: datetime) -> str:
-        """Make the ticket for a decision."""
+        """Make the ticket for a decision.
+
+        Raises:
+            ValueError: `expires_at` has no time zone, so it names no moment.
+        """
+        if expires_at.tzinfo is None:
+            raise ValueError("a time without a time zone is no time")
         expiry_ms = int(expires_at.timestamp() * 1000)
         named = f"{_VERSION}.{decision_id}.{expiry_ms}"
         return f"{named}.{self._signature(named)}"

@@ -164,7 +164,9 @@ def test_without_redis_nothing_is_decided_and_budgets_survive_its_loss(whole: Wh
 @pytest.mark.e2e
 def test_without_the_database_known_callers_go_on_and_no_row_is_lost(whole: Whole) -> None:
     gateway = whole.gateway
-    assert ask(gateway).status_code == 200  # the caller is known now, and the budget has its counter
+    assert (
+        ask(gateway).status_code == 200
+    )  # the caller is known now, and the budget has its counter
     whole.postgres.stop()
     try:
         answers = [ask(gateway) for _ in range(5)]

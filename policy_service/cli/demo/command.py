@@ -245,7 +245,7 @@ def _pids(state: dict[str, object]) -> dict[str, int]:
 
 def _state(ports: Ports, secrets: Secrets, pids: dict[str, int]) -> dict[str, object]:
     return {
-        "gateway_url": f"{_url(ports.gateway)}/v1",
+        "gateway_url": _url(ports.gateway),
         "policy_url": _url(ports.policy),
         "dashboard_url": _url(ports.dashboard),
         "sandbox_url": _url(ports.sandbox),
@@ -266,7 +266,7 @@ def _database_url(place: Folder) -> str:
 def _welcome(state: dict[str, object], offer: Offer) -> str:
     keys = state["keys"]
     assert isinstance(keys, dict)  # noqa: S101 - we wrote it
-    gateway = state["gateway_url"]
+    gateway = f"{state['gateway_url']}/v1"
     real = (
         f"Real providers: {', '.join(offer.real)}."
         if offer.real

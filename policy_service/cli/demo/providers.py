@@ -17,9 +17,15 @@ class Offer:
 
 
 def offered(sandbox_url: str, environment: Mapping[str, str]) -> Offer:
-    """Build the catalogue; `OPENAI_API_KEY` and `ANTHROPIC_API_KEY` make a provider real."""
+    """Build the catalogue; a provider whose key is set is the real one.
+
+    Read are `OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, and `AZURE_OPENAI_API_KEY` together with
+    `AZURE_OPENAI_ENDPOINT`; Azure's deployment is to be named `gpt-4o`.
+    """
     openai_key = environment.get("OPENAI_API_KEY")
     anthropic_key = environment.get("ANTHROPIC_API_KEY")
+    azure_endpoint = environment.get("AZURE_OPENAI_ENDPOINT", "").rstrip("/")
+    azure_key = environment.get("AZURE_OPENAI_API_KEY") if azure_endpoint else None
     openai_url = "https://api.openai.com/v1" if openai_key else f"{sandbox_url}/openai/v1"
     anthropic_url = "https://api.anthropic.com" if anthropic_key else f"{sandbox_url}/anthropic"
     openai = {"provider": "openai", "credential": "openai", "base_url": openai_url, "region": "us"}
@@ -32,7 +38,7 @@ def offered(sandbox_url: str, environment: Mapping[str, str]) -> Offer:
     azure = {
         "provider": "azure_openai",
         "credential": "azure_openai",
-        "base_url": f"{sandbox_url}/azure",
+        "base_url": azure_endpoint if azure_key else f"{sandbox_url}/azure",
         "api_version": "2024-10-21",
         "price_provider": "openai",
         "region": "eu",
@@ -54,9 +60,9 @@ def offered(sandbox_url: str, environment: Mapping[str, str]) -> Offer:
     credentials = {
         "openai": openai_key or SANDBOX_KEY,
         "anthropic": anthropic_key or SANDBOX_KEY,
-        "azure_openai": SANDBOX_KEY,
+        "azure_openai": azure_key or SANDBOX_KEY,
     }
-    names = (("OpenAI", openai_key), ("Anthropic", anthropic_key))
+    names = (("OpenAI", openai_key), ("Anthropic", anthropic_key), ("Azure OpenAI", azure_key))
     return Offer(models, credentials, tuple(name for name, key in names if key))
 
 

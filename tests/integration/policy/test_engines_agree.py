@@ -1,11 +1,12 @@
 """OPA and regopy give the same decision, whatever they are asked."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.opa_policy import OpaPolicy
@@ -57,6 +58,7 @@ def both(opa: OpaServer, bundle: PolicyBundle) -> Iterator[Both]:
 @settings(ENGINES)
 @given(document=documents())
 def test_on_every_question_the_service_can_ask(both: Both, document: dict[str, Any]) -> None:
+    note(json.dumps(document))
     opa, regopy = both.ask(document)
     assert opa is not None
     assert opa == regopy
@@ -65,5 +67,6 @@ def test_on_every_question_the_service_can_ask(both: Both, document: dict[str, A
 @settings(ENGINES)
 @given(document=damaged_documents())
 def test_on_damaged_questions(both: Both, document: dict[str, Any]) -> None:
+    note(json.dumps(document))
     opa, regopy = both.ask(document)
     assert opa == regopy
