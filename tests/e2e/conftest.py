@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from policy_service.bundled import bundled
 from tests.fixtures.gateway import Gateway, deployment, start_gateway
+from tests.fixtures.opa_server import start_opa
+from tests.fixtures.postgres_server import start_postgres
+from tests.fixtures.redis_server import start_redis
 
 COMPANY = {
     "id": "acme",
@@ -104,11 +108,6 @@ def embedded(start: Start) -> Gateway:
 @pytest.fixture(scope="session")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """PostgreSQL, Redis and an OPA server."""
-    from policy_service.bundled import bundled
-    from tests.fixtures.opa_server import start_opa
-    from tests.fixtures.postgres_server import start_postgres
-    from tests.fixtures.redis_server import start_redis
-
     with start_postgres() as postgres, start_redis() as redis, start_opa(bundled("rego")) as opa:
         settings = {
             "POLICY_DATABASE_URL": postgres.create_database(),

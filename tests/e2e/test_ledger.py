@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
@@ -159,7 +160,5 @@ def test_the_reports_add_up_to_the_ledger(gateway: Gateway) -> None:
 
 @pytest.mark.e2e
 def test_the_admin_api_is_closed_without_its_token(gateway: Gateway) -> None:
-    import httpx
-
     answer = httpx.get(f"{gateway.policy_url}/admin/v1/usage/recent")
     assert answer.status_code == 401
