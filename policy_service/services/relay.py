@@ -9,7 +9,7 @@ nothing stays reserved.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,16 @@ import msgspec
 from llm_core.answer_headers import cost_header, deployment_headers, limit_headers
 from llm_core.chat.request import ChatRequest
 from llm_core.digest import canonical, sha256_hex
-from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, Undecided, error_body
+from llm_core.errors import (
+    GatewayError,
+    GatewayFault,
+    PolicyUnavailable,
+    ProviderError,
+    ProviderTimeout,
+    ProviderUnavailable,
+    Undecided,
+    error_body,
+)
 from llm_core.policy.decision import ErrorClass, Reservation
 from llm_core.providers.translator import StreamTranslator
 from llm_core.sse import DONE, encode_event
@@ -45,9 +54,12 @@ class WholeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StreamedAnswer:
-    """An event stream; whoever sends it iterates `events` to the end or closes them."""
+    """An event stream; whoever sends it iterates `events` to the end or closes them.
 
-    events: AsyncIterator[bytes]
+    Closing books the call even before the first event was asked for.
+    """
+
+    events: AsyncGenerator[bytes, None]
     headers: Mapping[str, str]
 
 
@@ -84,12 +96,14 @@ class Relay:
         async with _Owed(self, reservation, progress) as owed:
             request = _as_decided(body, reservation)
             attempt = await self.reach.first_that_answers(reservation, request, progress)
-            owed.may_be_charged = True
+            owed.take_over(attempt)
             headers = await self._headers(reservation, attempt)
             if request.is_streaming:
+                events = self._stream(reservation, request, attempt, progress)
+                # Up to its first yield: closing a generator that never ran would book nothing.
+                await anext(events)
                 return StreamedAnswer(
-                    self._stream(reservation, request, attempt, progress),
-                    {**headers, "content-type": "text/event-stream; charset=utf-8"},
+                    events, {**headers, "content-type": "text/event-stream; charset=utf-8"}
                 )
             return await self._whole(reservation, attempt, progress, headers)
 
@@ -132,12 +146,16 @@ class Relay:
 
     async def _stream(
         self, reservation: Reservation, request: ChatRequest, attempt: Attempt, progress: Progress
-    ) -> AsyncIterator[bytes]:
-        """Translate chunk by chunk; book what was consumed, however it ends."""
+    ) -> AsyncGenerator[bytes, None]:
+        """Translate chunk by chunk; book what was consumed, however it ends.
+
+        The first thing it yields is empty and not to be sent: from there on it books.
+        """
         translating = attempt.translator.stream(request)
         outcome = ErrorClass.CLIENT_GONE
         renew_at_s = time.perf_counter() + self.lease_s / 3
         try:
+            yield b""
             async for received in progress.timed(attempt.answer.chunks()):
                 for event in _shown(translating.feed(received), request, progress, reservation):
                     yield event
@@ -154,6 +172,11 @@ class Relay:
             cut_off = isinstance(error, ProviderUnavailable)
             outcome = ErrorClass.CUT_OFF if cut_off else error_class_of(error)
             yield encode_event(msgspec.json.encode(error_body(error)))
+        except Exception as fault:  # noqa: BLE001 - the client must hear that this is no end
+            outcome = ErrorClass.GATEWAY
+            _log.error("%s: the stream stumbled: %s", reservation.decision_id, type(fault).__name__)
+            failure = GatewayFault("The gateway failed.")
+            yield encode_event(msgspec.json.encode(error_body(failure)))
         finally:
             self.book_later(self._book_stream(reservation, attempt, translating, progress, outcome))
 
@@ -179,7 +202,10 @@ class Relay:
         await self.settler.book(reservation, report)
 
     async def _headers(self, reservation: Reservation, attempt: Attempt) -> dict[str, str]:
-        states = await self.limits.states(reservation.caller.limits, self.clock())
+        try:
+            states = await self.limits.states(reservation.caller.limits, self.clock())
+        except PolicyUnavailable:
+            states = ()  # a provider has answered: that is not thrown away for want of a header
         return {
             "x-gatehouse-decision-id": reservation.decision_id,
             "x-gatehouse-fallbacks": str(attempt.fallbacks),
@@ -189,7 +215,12 @@ class Relay:
 
     async def _renew(self, reservation: Reservation) -> None:
         until = self.clock() + timedelta(seconds=self.lease_s)
-        await self.limits.extend(reservation.decision_id, until)
+        try:
+            await self.limits.extend(reservation.decision_id, until)
+        except PolicyUnavailable as outage:
+            # The stream goes on. Should the lease end meanwhile, the estimate stands in until the
+            # true figure replaces it.
+            _log.warning("%s: its lease was not renewed: %s", reservation.decision_id, outage)
 
     def book_later(self, booking: Coroutine[Any, Any, Any]) -> None:
         """Let `booking` finish whatever becomes of the request it belongs to."""
@@ -209,13 +240,17 @@ class _Owed:
     """Books a call that failed before its answer was handed over.
 
     Args:
-        may_be_charged: A provider took the call, so its prompt is owed even without an answer.
+        attempt: A provider took the call, so its prompt is owed even without an answer.
     """
 
     relay: Relay
     reservation: Reservation
     progress: Progress
-    may_be_charged: bool = False
+    attempt: Attempt | None = None
+
+    def take_over(self, attempt: Attempt) -> None:
+        """From now on a failure also closes this answer."""
+        self.attempt = attempt
 
     async def __aenter__(self) -> "_Owed":
         return self
@@ -223,9 +258,9 @@ class _Owed:
     async def __aexit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
         if fault is None:
             return
-        error = fault if isinstance(fault, GatewayError) else None
+        error = _told(fault)
         usage = None
-        if self.may_be_charged:
+        if self._is_owed(fault):
             usage = TokenUsage(input_tokens=self.reservation.prompt_tokens, output_tokens=0)
         report = self.progress.report(
             status_of(error),
@@ -234,6 +269,25 @@ class _Owed:
             error_class=error_class_of(error),
         )
         self.relay.book_later(self.relay.settler.book(self.reservation, report))
+        if self.attempt is not None:
+            self.relay.book_later(self.attempt.answer.close())
+
+    def _is_owed(self, fault: BaseException) -> bool:
+        """Whether a provider worked for it, as far as anybody can know.
+
+        One that took the request and was not heard of in time has its prompt at least; so has one
+        that was being waited for when the call was cancelled.
+        """
+        if self.attempt is not None or isinstance(fault, ProviderTimeout):
+            return True
+        return not isinstance(fault, Exception) and self.progress.waited_s > 0
+
+
+def _told(fault: BaseException) -> GatewayError | None:
+    """The failure to book; none at all when the call was cancelled."""
+    if isinstance(fault, GatewayError):
+        return fault
+    return GatewayFault("The gateway failed.") if isinstance(fault, Exception) else None
 
 
 def _as_decided(body: bytes, reservation: Reservation) -> ChatRequest:

@@ -1,6 +1,6 @@
 """Our plugin server answers what kong-pdk's answers, as kong-pdk's own server tells it."""
 
-# ruff: noqa: ANN401 - kong-pdk's proxies have no types
+
 
 import asyncio
 import json

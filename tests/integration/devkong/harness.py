@@ -1,6 +1,6 @@
 """Starts devkong with real plugin servers, and an upstream that does what a path asks for."""
 
-# ruff: noqa: ANN401 - results are whatever a plugin was told to ask for
+
 
 import asyncio
 import contextlib

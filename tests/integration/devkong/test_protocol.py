@@ -1,6 +1,6 @@
 """devkong's side of the plugin server protocol, against a plugin server made of a test."""
 
-# ruff: noqa: ANN401 - the protocol carries values of any kind
+
 
 import asyncio
 import contextlib

@@ -91,6 +91,16 @@ async def test_a_budget_that_fills_up_narrows_the_choice(
     assert _codes(result) == codes
 
 
+@pytest.mark.parametrize("other_usd", ["0", "0.001", "3", "9.5", "10", "89"])
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_the_fullest_budget_counts_however_its_number_is_spelled(
+    engine: PolicyEngine, other_usd: str, is_first: bool
+) -> None:
+    states = (budget("95"), budget(other_usd, node="organisation:acme"))
+    result = await engine.evaluate(chat_input(budgets=states if is_first else states[::-1]))
+    assert result.permitted == ("cheap", "free")
+
+
 async def test_a_used_up_budget_without_a_free_model_denies(engine: PolicyEngine) -> None:
     result = await engine.evaluate(chat_input(candidates=(COSTLY, CHEAP), budgets=(budget("100"),)))
     assert not result.allow

@@ -144,7 +144,7 @@ def test_the_process_ends_with_the_service(bundle: PolicyBundle) -> None:
         "print(policy._process._process.pid, flush=True)\n"
         "sys.stdin.read()\n"
     )
-    with subprocess.Popen(  # noqa: S603
+    with subprocess.Popen(
         [sys.executable, "-c", script, str(REPOSITORY / "rego")],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,

@@ -3,7 +3,7 @@
 Blocking on purpose: a test says step by step what Kong does, over which connection.
 """
 
-# ruff: noqa: ANN401 - a result is whatever the server sends
+
 
 import contextlib
 import os
@@ -130,7 +130,7 @@ class ServerProcess:
         self.socket_path = socket_path
         self.lines: list[str] = []
         self._news = threading.Condition()
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -31,7 +31,7 @@ start_dedicated_server(p.NAME, p.Plugin, p.VERSION, p.PRIORITY, list(p.SCHEMA))
 
 
 def output_of(*command: str) -> str:
-    return subprocess.run(  # noqa: S603
+    return subprocess.run(
         command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True
     ).stdout
 
@@ -89,7 +89,7 @@ def test_flags_that_kong_pdk_knows_are_taken():
 
 
 def test_a_prefix_that_does_not_exist_is_told():
-    ended = subprocess.run(  # noqa: S603
+    ended = subprocess.run(
         [sys.executable, str(TROUBLED_PLUGIN), "-p", "/nowhere"],
         capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
@@ -186,7 +186,7 @@ def test_the_server_ends_with_its_parent_unless_it_stands_alone(flags: list[str]
         code = PARENT.format(
             plugin=str(TROUBLED_PLUGIN), prefix=str(prefix), flags=flags, log=str(log)
         )
-        parent = subprocess.Popen(  # noqa: S603
+        parent = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
         )
         assert parent.stdin is not None

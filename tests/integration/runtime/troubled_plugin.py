@@ -1,6 +1,6 @@
 """A plugin that gets into every kind of trouble, as its configuration says; run as a script."""
 
-# ruff: noqa: ANN401 - `kong` is called with more than pdk.py's types allow, on purpose
+
 
 import asyncio
 import contextlib

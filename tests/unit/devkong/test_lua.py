@@ -1,6 +1,6 @@
 """Values on their way through Lua, and headers."""
 
-# ruff: noqa: ANN401 - values of any kind are the subject
+
 
 from typing import Any
 

@@ -11,7 +11,7 @@ import httpx
 def test_the_process_says_where_it_listens_and_stops_when_told(tmp_path: Path):
     ready_file = tmp_path / "ready.json"
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--ready-file", str(ready_file)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             said = json.loads(process.stdout.readline())
