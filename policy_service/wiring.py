@@ -80,6 +80,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             lease_s=settings.lease_s,
         )
         writer = LedgerWriter(limits, ledger)
+        stack.push_async_callback(writer.finish)
         await _in_background(stack, writer.run())
         await _in_background(stack, Sweeper(settler, settings.sweep_interval_s).run())
         stack.push_async_callback(relay.drain)

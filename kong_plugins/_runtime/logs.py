@@ -22,7 +22,7 @@ _MAX_LINE_CHARS: Final = 1900  # nginx cuts a log line at 2,048 bytes
 _MAX_WAITING_LINES: Final = 10_000
 _LEVEL_NAMES: Final = {"DEBUG": "DEBG", "WARNING": "WARN"}
 _ONE_LINE: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: " ", 10: "\\n"}
-_TALKATIVE: Final = ("httpx", "httpcore", "asyncio")
+_TALKATIVE: Final = ("aiohttp", "asyncio")
 
 
 class OneLineFormatter(logging.Formatter):

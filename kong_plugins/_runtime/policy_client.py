@@ -9,10 +9,11 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-import httpx
+import aiohttp
 import msgspec
 
 from llm_core.errors import PolicyUnavailable
@@ -52,12 +53,13 @@ class PolicyClient:
     """
 
     def __init__(self, base_url: str, secret: str, timeout_s: float) -> None:
-        if not base_url.startswith(("http://", "https://")):
-            raise ValueError("the policy service's URL must begin with http:// or https://")
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the policy service's URL must look like http://host:8100")
         self._base_url = base_url.rstrip("/")
         self._secret = secret
         self._timeout_s = timeout_s
-        self._client: httpx.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
         self._next_warning_at = 0.0
 
@@ -99,60 +101,67 @@ class PolicyClient:
     async def close(self) -> None:
         """Let go of connections; every later question is `PolicyUnavailable`."""
         self._is_closed = True
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     async def _post(self, path: str, body: object, decode: Callable[[bytes], T]) -> T:
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._send(path, _encode(body))
+                status, content = await self._send(path, _encode(body))
         except TimeoutError as error:
             _log.warning("%s: no answer within %.0f ms", path, self._timeout_s * 1000)
             raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except aiohttp.ClientError as error:
             _log.warning("%s: %s", path, type(error).__name__)
             raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
-        if response.status_code != httpx.codes.OK:
-            self._tell(path, response.status_code)
+        if status != HTTPStatus.OK:
+            self._tell(path, status)
             raise PolicyUnavailable(_PUBLIC_MESSAGE)
         try:
-            return decode(response.content)
+            return decode(content)
         except msgspec.MsgspecError as error:
             _log.error("%s: the answer has not the expected form", path)
             raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
 
-    async def _send(self, path: str, content: bytes) -> httpx.Response:
-        client = self._open_client()
+    async def _send(self, path: str, content: bytes) -> tuple[int, bytes]:
         try:
-            return await client.post(path, content=content)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            return await self._send_once(path, content)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             # The service closed a connection that had been idle, before it read the question.
-            return await client.post(path, content=content)
+            return await self._send_once(path, content)
 
-    def _open_client(self) -> httpx.AsyncClient:
-        """The client is made here, for it belongs to the loop it is first used on."""
+    async def _send_once(self, path: str, content: bytes) -> tuple[int, bytes]:
+        asking = self._open_session().post(
+            self._base_url + path, data=content, allow_redirects=False
+        )
+        async with asking as response:
+            return response.status, await response.read()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        """The session is made here, for it belongs to the loop it is first used on."""
         if self._is_closed:
             raise PolicyUnavailable(_PUBLIC_MESSAGE)
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                base_url=self._base_url,
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
                 headers={
                     "authorization": f"Bearer {self._secret}",
                     "content-type": "application/json",
                 },
-                timeout=None,  # noqa: S113 - the timeout is around both tries, in `_post`
-                limits=httpx.Limits(
-                    max_connections=_MAX_CONNECTIONS,
-                    max_keepalive_connections=_MAX_CONNECTIONS,
-                    keepalive_expiry=_KEEPALIVE_S,
+                skip_auto_headers=("accept", "accept-encoding", "user-agent"),
+                timeout=aiohttp.ClientTimeout(total=None),  # `_post` has one around both tries
+                connector=aiohttp.TCPConnector(
+                    limit=_MAX_CONNECTIONS, keepalive_timeout=_KEEPALIVE_S
                 ),
+                cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,  # no proxy and no netrc between us and our own service
             )
-        return self._client
+        return self._session
 
     def _tell(self, path: str, status: int) -> None:
-        if status not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        if status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             _log.warning("%s: the policy service answered %d", path, status)
         elif time.monotonic() >= self._next_warning_at:
             self._next_warning_at = time.monotonic() + _REPEAT_WARNING_S

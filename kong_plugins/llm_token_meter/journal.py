@@ -3,14 +3,20 @@
 One line of JSON a report, appended and synced before anything else happens. A report may be sent
 twice (the service books a decision once); none is dropped. A line that a crash cut in half is set
 aside in `<journal>.unreadable` and logged.
+
+Every plugin instance of a route has its own `Journal` on the same file, and while Kong reloads so
+do two processes: who changes the file holds a lock beside it, `<journal>.lock`.
 """
 
 import asyncio
+import fcntl
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -18,6 +24,9 @@ from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import UsageReport
 
 _log = logging.getLogger(__name__)
+_MOST_FAILURES = 3
+"""So many in one round mean that the service is down; fewer, that it does not take those reports,
+which must not keep the others waiting."""
 Send = Callable[[str, UsageReport], Awaitable[object]]
 
 
@@ -30,7 +39,7 @@ class Waiting:
 
 
 class Journal:
-    """An append-only file of waiting reports; one process writes it.
+    """An append-only file of waiting reports.
 
     Args:
         path: The file; its folder is made when it is missing.
@@ -46,24 +55,21 @@ class Journal:
             OSError: It cannot be written.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        with self._locked(), self.path.open("a+b") as file:
+            if _is_torn(file):
+                file.write(b"\n")  # a crash left half a line: this report must not join it
             file.write(msgspec.json.encode(waiting) + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
     def waiting(self) -> list[Waiting]:
-        """Everything that waits, oldest first."""
-        return [entry for line in self._lines() if (entry := self._read(line)) is not None]
+        """Everything that waits and can be read, oldest first."""
+        return [entry for line in self._lines() if (entry := _read(line)) is not None]
 
     def forget(self, decision_ids: set[str]) -> None:
         """Drop delivered reports; what was appended meanwhile stays."""
-        left = [entry for entry in self.waiting() if entry.decision_id not in decision_ids]
-        shorter = self.path.with_suffix(self.path.suffix + ".new")
-        with shorter.open("wb") as file:
-            file.writelines(msgspec.json.encode(entry) + b"\n" for entry in left)
-            file.flush()
-            os.fsync(file.fileno())
-        shorter.replace(self.path)
+        with self._locked():
+            self._keep([line for line in self._lines() if _id_of(line) not in decision_ids])
 
     async def deliver(self, send: Send) -> int:
         """Send what waits, oldest first, until the service is down again.
@@ -71,13 +77,18 @@ class Journal:
         Returns:
             How many were delivered.
         """
+        self._set_aside_unreadable()
         delivered: set[str] = set()
+        failures = 0
         for entry in self.waiting():
             try:
                 await send(entry.decision_id, entry.report)
             except PolicyUnavailable:
-                break
-            delivered.add(entry.decision_id)
+                failures += 1
+                if failures == _MOST_FAILURES:
+                    break
+            else:
+                delivered.add(entry.decision_id)
         if delivered:
             self.forget(delivered)
             _log.info("%d waiting usage reports were delivered", len(delivered))
@@ -90,7 +101,22 @@ class Journal:
                 await self.deliver(send)
             except OSError as fault:
                 _log.error("the usage journal %s cannot be read: %s", self.path, fault)
+            except Exception as fault:  # noqa: BLE001 - reports must not wait for ever
+                _log.error("delivering usage stumbled and goes on: %s", type(fault).__name__)
             await asyncio.sleep(every_s)
+
+    def _set_aside_unreadable(self) -> None:
+        if all(_read(line) is not None for line in self._lines()):
+            return
+        aside = self.path.with_name(self.path.name + ".unreadable")
+        with self._locked():
+            lines = self._lines()
+            with aside.open("ab") as file:
+                file.writelines(line + b"\n" for line in lines if _read(line) is None)
+                file.flush()
+                os.fsync(file.fileno())
+            self._keep([line for line in lines if _read(line) is not None])
+        _log.error("lines of the usage journal cannot be read; they now stand in %s", aside)
 
     def _lines(self) -> list[bytes]:
         try:
@@ -98,12 +124,37 @@ class Journal:
         except FileNotFoundError:
             return []
 
-    def _read(self, line: bytes) -> Waiting | None:
-        try:
-            return msgspec.json.decode(line, type=Waiting)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            aside = self.path.with_suffix(self.path.suffix + ".unreadable")
-            with aside.open("ab") as file:
-                file.write(line + b"\n")
-            _log.error("a line of the usage journal cannot be read; it now stands in %s", aside)
-            return None
+    def _keep(self, lines: list[bytes]) -> None:
+        """Replace the file in one step; the lock is held."""
+        shorter = self.path.with_name(self.path.name + ".new")
+        with shorter.open("wb") as file:
+            file.writelines(line + b"\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        shorter.replace(self.path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Held for as long as a small file takes to be written; never while awaiting."""
+        with self.path.with_name(self.path.name + ".lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _is_torn(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
+
+
+def _read(line: bytes) -> Waiting | None:
+    try:
+        return msgspec.json.decode(line, type=Waiting)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _id_of(line: bytes) -> str | None:
+    entry = _read(line)
+    return None if entry is None else entry.decision_id

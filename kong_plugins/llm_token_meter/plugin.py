@@ -16,7 +16,7 @@ from kong_plugins._runtime.policy_client import PolicyClient
 from kong_plugins._runtime.shared_context import HandedDecision
 from kong_plugins.llm_token_meter.call_facts import chat_call, operation_at
 from kong_plugins.llm_token_meter.journal import Journal, Waiting
-from kong_plugins.llm_token_meter.report import report_of, reservation_of
+from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsent
 from kong_plugins.llm_token_meter.schema import AUTO, Config
 from llm_core.errors import BodyTooLarge, PolicyUnavailable, Undecided
 from llm_core.policy.call import Call, Operation
@@ -42,7 +42,9 @@ class Plugin:
         self._count = openai_counter()
         self._journal = Journal(Path(config.journal_path))
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._spawn(self._journal.keep_delivering(self._policy.report, config.journal_retry_s))
+        self._delivering = self._spawn(
+            self._journal.keep_delivering(self._policy.report, config.journal_retry_s)
+        )
 
     async def access(self, kong: Kong) -> None:
         """Ask for a decision; hand it on, or answer the refusal."""
@@ -57,10 +59,17 @@ class Plugin:
             await _answer(kong, refused.status, refused.body, refused.headers)
         if decision.answer is not None:
             await _answer(kong, 200, decision.answer, decision.headers)
-        # The ticket is set even for a direct call: should the transform plugin not run, Kong
-        # proxies to the relay, and the relay serves the call whole.
-        await kong.service.request.set_headers({TICKET_HEADER: decision.ticket})
-        await shared_context.write_decision(kong, HandedDecision(decision, call, body, started_s))
+        try:
+            # The ticket is set even for a direct call: should the transform plugin not run, Kong
+            # proxies to the relay, and the relay serves the call whole.
+            await kong.service.request.set_headers({TICKET_HEADER: decision.ticket})
+            handed = HandedDecision(decision, call, body, started_s)
+            await shared_context.write_decision(kong, handed)
+        except BaseException:
+            # Kong does not take the decision any more, so the log phase will not find it: what was
+            # reserved is given back from here.
+            self._spawn(self._deliver(unsent(decision), reservation_of(decision, call, caller)))
+            raise
 
     async def log(self, kong: Kong) -> None:
         """Report what the call used; the relay reports what it served itself."""
@@ -76,9 +85,8 @@ class Plugin:
 
     async def close(self) -> None:
         """Stop the journal, let deliveries finish, let go of connections."""
-        journal, *deliveries = self._tasks
-        journal.cancel()
-        await asyncio.gather(journal, *deliveries, return_exceptions=True)
+        self._delivering.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._policy.close()
 
     async def _call(self, kong: Kong) -> tuple[bytes, Call]:
@@ -114,10 +122,11 @@ class Plugin:
             self._journal.append(Waiting(decided.decision_id, whole))
             _log.warning("the usage of %s waits in the journal", decided.decision_id)
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: "asyncio.Task[Any]") -> None:
         self._tasks.discard(task)

@@ -11,7 +11,6 @@ from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, ErrorClass, Reservation, Transport, UsageReport
 
 _FIRST_ERROR = 400
-_FIRST_FAULT = 500
 
 
 def report_of(
@@ -30,14 +29,25 @@ def report_of(
     transport = decision.transport if usage is None else usage.transport
     upstream_status = _last_status(record.get("upstream_status"))
     if transport is Transport.RELAY:
-        # The relay books what it served. What never reached it, or what it turned away, is
-        # reported here; the service heeds that only for a ticket the relay has not taken.
-        served = upstream_status is not None and upstream_status < _FIRST_FAULT
+        # The relay books what it served. What never reached it, or what it turned away (a body
+        # longer than it takes, say), is reported here; the service heeds that only for a ticket
+        # the relay has not taken.
+        served = upstream_status is not None and upstream_status < _FIRST_ERROR
         return None if served else _unseen(decision, ErrorClass.UNREACHABLE, record)
     if usage is not None:
         return replace(usage, http_status=_status(record), total_ms=_total_ms(record))
     answered = upstream_status is not None and upstream_status < _FIRST_ERROR
     return _unseen(decision, ErrorClass.UNREPORTED if answered else ErrorClass.UNREACHABLE, record)
+
+
+def unsent(decision: Decision) -> UsageReport:
+    """The report on a call that was decided and then went nowhere."""
+    return UsageReport(
+        deployment_id=None,
+        transport=decision.transport,
+        http_status=0,
+        error_class=ErrorClass.UNREACHABLE,
+    )
 
 
 def reservation_of(decision: Decision, call: Call, caller: Caller) -> Reservation:

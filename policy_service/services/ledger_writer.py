@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,6 +15,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 500
 _WAIT_S = 1.0
 _BACK_OFF_S = 1.0
+_FINISH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +24,40 @@ class LedgerWriter:
 
     limits: LimitsStore
     ledger: Ledger
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Write until cancelled; then `finish`."""
         await _for_ever("the ledger writer", self.write_once)
 
-    async def write_once(self) -> int:
+    async def write_once(self, wait_s: float = _WAIT_S) -> int:
         """Write one batch; waits a moment for rows when there are none.
 
         Returns:
             How many rows were taken.
         """
-        queued = await self.limits.take_rows(_BATCH, _WAIT_S)
+        queued = await self.limits.take_rows(_BATCH, wait_s)
         if not queued:
             return 0
-        await self.ledger.record([row for one in queued if (row := _read(one)) is not None])
-        await self.limits.acknowledge([one.token for one in queued])
+        # Once taken, a batch is written to its end, also when the service stops meanwhile.
+        await asyncio.shield(self._write(queued))
         return len(queued)
+
+    async def finish(self) -> None:
+        """Write what waits when the service stops: a store in memory ends with the process."""
+        try:
+            async with asyncio.timeout(_FINISH_S):
+                async with self._writing:
+                    pass
+                while await self.write_once(wait_s=0):
+                    pass
+        except (PolicyUnavailable, TimeoutError) as outage:
+            _log.error("usage rows were left in the queue: %s", outage or "no time")
+
+    async def _write(self, queued: Sequence[QueuedRow]) -> None:
+        async with self._writing:
+            await self.ledger.record([row for one in queued if (row := _read(one)) is not None])
+            await self.limits.acknowledge([one.token for one in queued])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +92,7 @@ async def _for_ever(name: str, step: Callable[[], Awaitable[object]]) -> None:
 def _read(queued: QueuedRow) -> UsageRow | None:
     try:
         return msgspec.json.decode(queued.row, type=UsageRow)
-    except msgspec.DecodeError as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
         # Written by another version of this service: kept in the log rather than lost in silence.
         _log.error(
             "a usage row cannot be read (%s): %s", fault, queued.row.decode(errors="replace")

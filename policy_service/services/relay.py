@@ -164,8 +164,7 @@ class Relay:
                     await self._renew(reservation)
             for event in _shown(translating.finish(), request, progress, reservation):
                 yield event
-            if not translating.is_complete:
-                raise ProviderUnavailable("The model provider broke the stream off.")
+            _require_complete(translating)
             outcome = ErrorClass.NONE
             yield DONE
         except ProviderError as error:
@@ -313,6 +312,11 @@ def _shown(
         if not chunk.get("choices") and chunk.get("usage") and not request.wants_usage_in_stream:
             continue
         yield encode_event(msgspec.json.encode(_stamped(chunk, reservation)))
+
+
+def _require_complete(translating: StreamTranslator) -> None:
+    if not translating.is_complete:
+        raise ProviderUnavailable("The model provider broke the stream off.")
 
 
 def _stamped(body: dict[str, Any], reservation: Reservation) -> dict[str, Any]:

@@ -111,8 +111,13 @@ def _charge(reservation: Reservation, report: UsageReport) -> _Charged:
     priced = _deployment(reservation, report.deployment_id)
     if report.error_class is ErrorClass.UNREPORTED:
         return _estimated(reservation, priced)
-    if report.usage is None or priced is None:
+    if report.usage is None and report.error_class is not ErrorClass.NONE:
         return _Charged(TokenUsage(), report.source, Decimal(0), priced)
+    if report.usage is None or priced is None:
+        # A success without usage, or usage of a deployment that was not permitted: nobody reports
+        # so, and if somebody does it is not for nothing.
+        _log.error("the usage of %s does not fit its decision", reservation.decision_id)
+        return _estimated(reservation, priced)
     try:
         usd = usd_for(report.usage, priced.price)
     except UnpriceableUsage as fault:

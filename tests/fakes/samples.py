@@ -1,0 +1,140 @@
+"""A caller, two deployments and their answers, to start a test from."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from llm_core.catalogue import Catalogue, Deployment, Model, ProviderKind
+from llm_core.chat.request import ChatRequest
+from llm_core.digest import canonical, sha256_hex
+from llm_core.policy.call import Call, Operation
+from llm_core.policy.caller import Caller, ProofOfIdentity
+from llm_core.policy.decision import Decision, PricedDeployment, Transport
+from llm_core.pricing.charge import ModelPrice, Rates
+from tests.fakes.clock import NOON
+
+CALLER = Caller(
+    "acme", "engineering", "search", ProofOfIdentity.API_KEY, key_id="key-1", allowed_models=("*",)
+)
+OPENAI = Deployment(
+    "openai-mini",
+    ProviderKind.OPENAI,
+    "gpt-4o-mini",
+    "https://openai.test/v1",
+    region="us",
+    credential="openai",
+    max_output_tokens=100,
+)
+AZURE = Deployment(
+    "azure-mini",
+    ProviderKind.AZURE_OPENAI,
+    "mini",
+    "https://azure.test",
+    region="eu",
+    credential="azure_openai",
+    price_provider="openai",
+    price_model="gpt-4o-mini",
+    max_output_tokens=50,
+)
+CLAUDE = Deployment(
+    "anthropic-sonnet",
+    ProviderKind.ANTHROPIC,
+    "claude-sonnet-4-5",
+    "https://anthropic.test:8443",
+    region="eu",
+    credential="anthropic",
+    max_output_tokens=100,
+)
+# A dollar for a million tokens in, two for a million out.
+PRICE = ModelPrice("v1", Rates(input=Decimal(1), output=Decimal(2)))
+CATALOGUE = Catalogue(
+    [Model("mini", (OPENAI,)), Model("both", (OPENAI, AZURE)), Model("sonnet", (CLAUDE,))]
+)
+SECRETS = {"openai": "sk-openai", "azure_openai": "azure-key", "anthropic": "sk-ant"}
+
+
+def chat_body(**fields: Any) -> bytes:
+    """A chat request as a client sends it."""
+    body = {"model": "mini", "messages": [{"role": "user", "content": "hello there"}], **fields}
+    return json.dumps(body).encode()
+
+
+def chat_call(body: bytes, prompt_tokens: int = 10) -> Call:
+    """The facts of a request."""
+    request = ChatRequest.parse(body)
+    return Call(
+        Operation.CHAT_COMPLETIONS,
+        asked_model=request.model,
+        is_streaming=request.is_streaming,
+        prompt_tokens=prompt_tokens,
+        max_output_tokens=request.max_output_tokens,
+        choices=request.choices,
+        body_digest=sha256_hex(canonical(request.fields)),
+        body_bytes=len(body),
+    )
+
+
+def decision(*deployments: Deployment, **fields: Any) -> Decision:
+    """An allowed call's decision: direct to one deployment, by the relay to more."""
+    permitted = tuple(PricedDeployment(one, PRICE) for one in deployments or (OPENAI,))
+    made = Decision(
+        decision_id="dec_1",
+        policy_revision="rev-7",
+        transport=Transport.DIRECT if len(permitted) == 1 else Transport.RELAY,
+        ticket="gt1.ticket",
+        deployments=permitted,
+        headers={"x-gatehouse-decision-id": "dec_1"},
+        issued_at=NOON,
+    )
+    return replace(made, **fields)
+
+
+def openai_answer(text: str = "hi", **fields: Any) -> bytes:
+    """OpenAI's whole answer: 12 tokens in, 3 out."""
+    body = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_763_640_000,
+        "model": "gpt-4o-mini-2024-07-18",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": text},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
+        **fields,
+    }
+    return json.dumps(body).encode()
+
+
+def anthropic_answer(text: str = "hi") -> bytes:
+    """Anthropic's whole answer: 12 tokens in, 3 out."""
+    body = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5-20250929",
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 12, "output_tokens": 3},
+    }
+    return json.dumps(body).encode()
+
+
+def openai_events(*words: str, is_done: bool = True, has_usage: bool = True) -> list[bytes]:
+    """OpenAI's stream, one piece an event: a chunk a word, the end, usage (12 in, 3 out), DONE."""
+    head = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
+    deltas: list[dict[str, Any]] = [
+        {"choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+        for word in words
+    ]
+    if is_done:
+        deltas.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        if has_usage:
+            usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+            deltas.append({"choices": [], "usage": usage})
+    events = [b"data: " + json.dumps({**head, **delta}).encode() + b"\n\n" for delta in deltas]
+    return [*events, b"data: [DONE]\n\n"] if is_done else events
