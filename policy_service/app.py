@@ -25,8 +25,9 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> FastAPI:
         title="Gatehouse policy service",
         description="Decides, accounts and relays for the Gatehouse plugins in Kong.",
         lifespan=lifespan,
+        routes=[*internal.routes, *relay.routes],
     )
-    for router in (health.router, internal.router, relay.router, admin.router):
+    for router in (health.router, admin.router):
         app.include_router(router)
     answer_failures(app)
     return app

@@ -39,7 +39,7 @@ class Translated:
     Args:
         body: A `chat.completion` object.
         usage: As reported; buckets inclusive.
-        served_model: The model the provider says it used; priced by this one.
+        served_model: The model the provider says it used.
     """
 
     body: dict[str, Any]

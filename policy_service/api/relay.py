@@ -1,24 +1,26 @@
-"""Where Kong proxies to: the relay. Who brings no ticket is refused."""
+"""Where Kong proxies to: the relay. Who brings no ticket is refused.
+
+Plain Starlette routes, as in `internal.py` and for the same reason.
+"""
 
 from contextlib import aclosing
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from llm_core.errors import BodyTooLarge, Undecided
-from policy_service.api.wire import Opened
+from policy_service.api.wire import resources
 from policy_service.services.relay import StreamedAnswer, WholeAnswer
 from policy_service.services.tickets import TICKET_HEADER
 
-router = APIRouter(prefix="/relay")
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
-@router.post("/v1/chat/completions")
-@router.post("/chat/completions", include_in_schema=False)
-async def chat_completions(request: Request, opened: Opened) -> Response:
+async def chat_completions(request: Request) -> Response:
     """Serve a chat completion that was decided on."""
+    opened = resources(request)
     body = await _body(request, opened.settings.max_body_bytes)
     answer = await opened.relay.chat(request.headers.get(TICKET_HEADER), body)
     if isinstance(answer, WholeAnswer):
@@ -26,9 +28,7 @@ async def chat_completions(request: Request, opened: Opened) -> Response:
     return _EventStream(answer)
 
 
-@router.api_route("", methods=_METHODS, include_in_schema=False)
-@router.api_route("/{path:path}", methods=_METHODS, include_in_schema=False)
-async def undecided() -> Response:
+async def undecided(_: Request) -> Response:
     """Refuse everything else: no plugin decided it, or no operation of ours has this path."""
     raise Undecided(
         "This request reached the relay without a decision. "
@@ -49,6 +49,14 @@ class _EventStream(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._events):
             await super().__call__(scope, receive, send)
+
+
+routes = (
+    Route("/relay/v1/chat/completions", chat_completions, methods=["POST"]),
+    Route("/relay/chat/completions", chat_completions, methods=["POST"]),
+    Route("/relay", undecided, methods=_METHODS),
+    Route("/relay/{path:path}", undecided, methods=_METHODS),
+)
 
 
 async def _body(request: Request, max_body_bytes: int) -> bytes:

@@ -36,29 +36,40 @@ def resources(request: Request) -> Resources:
     return cast(Resources, request.app.state.resources)
 
 
+async def _opened(request: Request) -> Resources:
+    """The same for FastAPI, which would give a function that is not `async` a thread."""
+    return resources(request)
+
+
 def _bearer(request: Request) -> bytes:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.encode() if scheme.lower() == "bearer" else b""
 
 
-def internal_only(request: Request) -> None:
-    """Let only the plugins in."""
-    secret = resources(request).settings.internal_secret.get_secret_value()
+def for_plugins(request: Request) -> Resources:
+    """What `create_app` opened, for nobody but the plugins.
+
+    Raises:
+        InvalidKey: The request does not carry the internal secret.
+    """
+    opened = resources(request)
+    secret = opened.settings.internal_secret.get_secret_value()
     if not hmac.compare_digest(_bearer(request), secret.encode()):
         raise InvalidKey(
             "This endpoint is for the gateway's plugins: their `policy_secret` must equal the "
             "service's POLICY_INTERNAL_SECRET."
         )
+    return opened
 
 
-def admin_only(request: Request) -> None:
+async def admin_only(request: Request) -> None:
     """Let only holders of the admin token in."""
     secret = resources(request).settings.admin_token.get_secret_value()
     if not hmac.compare_digest(_bearer(request), secret.encode()):
         raise InvalidKey("Send the admin token as `Authorization: Bearer <POLICY_ADMIN_TOKEN>`.")
 
 
-Opened = Annotated[Resources, Depends(resources)]
+Opened = Annotated[Resources, Depends(_opened)]
 
 
 def answer_failures(app: FastAPI) -> None:

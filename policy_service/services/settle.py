@@ -63,14 +63,20 @@ class Settler:
         return lease
 
     async def book(self, reservation: Reservation, report: UsageReport) -> SettleOutcome:
-        """Price the report, move the reservation, queue the ledger's row: one step."""
+        """Price the report, move the reservation, queue the ledger's row: one step.
+
+        Should the store have lost the reservation while the call was served, it is taken up again:
+        a call that reached a provider is in the ledger, whatever became of Redis meanwhile.
+        """
         now = self.clock()
         charged = _charge(reservation, report)
-        row = _row(reservation, report, charged)
+        row = msgspec.json.encode(_row(reservation, report, charged))
         actual = Amounts(requests=1, tokens=charged.usage.total_tokens, usd=charged.usd)
-        return await self.limits.settle(
-            reservation.decision_id, actual, msgspec.json.encode(row), now
-        )
+        outcome = await self.limits.settle(reservation.decision_id, actual, row, now)
+        if outcome is SettleOutcome.UNKNOWN:
+            await self._taken_up(reservation, now)
+            outcome = await self.limits.settle(reservation.decision_id, actual, row, now)
+        return outcome
 
     async def sweep(self) -> int:
         """Charge the estimate for every lease that ended without a report.

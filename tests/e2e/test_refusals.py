@@ -164,7 +164,7 @@ def test_absurd_max_tokens_are_capped_at_what_the_model_can(gateway: Gateway) ->
         ("nonsense", 502, openai.InternalServerError, False),
     ],
 )
-def test_a_providers_failure_comes_in_openais_shape(
+def test_a_providers_failure_is_the_sdks_own_exception(
     gateway: Gateway,
     alias: str,
     status: int,

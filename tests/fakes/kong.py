@@ -80,7 +80,7 @@ class FakeKong:
         status, body, headers = [*args, None, None][:3]
         self.answered = Answered(status, json.loads(body) if body else None, headers or {})
 
-    def _answer(self, method: str, args: list[Any]) -> Any:  # noqa: ANN401
+    def _answer(self, method: str, args: list[Any]) -> Any:
         if method in self.answers:
             answer = self.answers[method]
             if isinstance(answer, BaseException):

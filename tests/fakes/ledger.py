@@ -29,7 +29,7 @@ class FakeLedger:
             if known is None or (known.source == "estimated" and row.source != "estimated"):
                 self.rows[row.decision_id] = row
 
-    async def month_usd(self, node: str, now: datetime) -> Decimal:  # noqa: ARG002
+    async def month_usd(self, node: str, now: datetime) -> Decimal:
         """What was spent before."""
         self._reach()
         self.sums_asked.append(node)

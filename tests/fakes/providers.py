@@ -17,17 +17,20 @@ class FakeAnswer:
 
     Args:
         pieces: The body: bytes are given, exceptions raised, events waited for.
+        waiting: Set as soon as one is waited for.
     """
 
     pieces: Sequence[Piece] = ()
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     is_closed: bool = False
+    waiting: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body."""
         for piece in self.pieces:
             if isinstance(piece, asyncio.Event):
+                self.waiting.set()
                 await piece.wait()
             elif isinstance(piece, Exception):
                 raise piece

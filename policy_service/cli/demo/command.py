@@ -53,7 +53,7 @@ def start(
     pids = {name: process.pid for name, process in started.items()}
     state = _state(ports, secrets, pids)
     place.write_state(state)
-    _say.print(_welcome(state, offered(_url(ports.sandbox), os.environ)), soft_wrap=True)  # noqa: TID251
+    _say.print(_welcome(place, state, offered(_url(ports.sandbox), os.environ)), soft_wrap=True)  # noqa: TID251
     if not detach:
         _watch(place, started)
 
@@ -263,7 +263,7 @@ def _database_url(place: Folder) -> str:
     return f"sqlite+aiosqlite:///{place.database}"
 
 
-def _welcome(state: dict[str, object], offer: Offer) -> str:
+def _welcome(place: Folder, state: dict[str, object], offer: Offer) -> str:
     keys = state["keys"]
     assert isinstance(keys, dict)  # noqa: S101 - we wrote it
     gateway = f"{state['gateway_url']}/v1"
@@ -293,7 +293,7 @@ def _welcome(state: dict[str, object], offer: Offer) -> str:
   policy     {state["policy_url"]}/docs
   sandbox    {state["sandbox_url"]}
 
-  key        {keys["search"]}   (team search; all keys: .demo/demo.json)
+  key        {keys["search"]}   (team search; all keys: {place.state})
   {real}
 
 [bold]An allowed call[/]

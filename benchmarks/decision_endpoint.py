@@ -1,0 +1,161 @@
+"""How fast the policy service decides and identifies, asked over HTTP as the plugins ask it.
+
+Starts the service as it is started in production, embedded (SQLite, limits in the process, the
+embedded policy engine) and, where `redis-server`, PostgreSQL and `opa` are installed, with them:
+
+    python benchmarks/decision_endpoint.py [--seconds 2] [--rounds 3] [--workers 2]
+
+The caller is bound by five limits; every decision reserves against all of them. Clients ask again
+as soon as they are answered; the rows "at 200/s" ask at that rate instead, whatever comes back.
+"""
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks.figures import load, machine, percentile_ms
+from benchmarks.gateway_latency import COMPANY, models
+from benchmarks.lean_http import Crowd, Question, client, crowd, question
+from policy_service.bundled import bundled
+from tests.fixtures.gateway import SECRETS, Gateway, start_gateway
+from tests.fixtures.opa_server import start_opa
+from tests.fixtures.postgres_server import start_postgres
+from tests.fixtures.redis_server import start_redis
+
+N_CLIENTS = (1, 16, 64)
+STEADY_PER_SECOND = 200
+CALL = {
+    "operation": "chat.completions",
+    "asked_model": "direct",
+    "prompt_tokens": 120,
+    "max_output_tokens": 200,
+    "body_digest": "0" * 64,
+    "body_bytes": 700,
+}
+
+
+@dataclass
+class Row:
+    """One line of the table.
+
+    Args:
+        per_second: Asked at this rate; 0 is as fast as it is answered.
+    """
+
+    title: str
+    asked: Question
+    n_clients: int
+    per_second: float = 0
+    rounds: list[Crowd] = field(default_factory=list)
+
+
+def rows_of(name: str, gateway: Gateway) -> list[Row]:
+    """Identify and decide, by one client, many, and at a steady rate."""
+    secret = {"authorization": f"Bearer {SECRETS['POLICY_INTERNAL_SECRET']}"}
+
+    def asked(path: str, body: object) -> Question:
+        return question(gateway.policy_url + path, body, secret)
+
+    identify = asked("/v1/callers/identify", {"api_key": gateway.keys["team"]})
+    with client(identify) as one:
+        one.ask()
+        _, _, answer = one.answer.partition(b"\r\n\r\n")
+    decide = asked("/v1/decisions", {"caller": msgspec.json.decode(answer)["caller"], "call": CALL})
+    with client(decide) as one:
+        one.ask()
+        if b'"denial":null' not in one.answer:
+            raise SystemExit(f"the call is not allowed: {one.answer.decode()}")
+    return [
+        *(Row(f"{name}: decide", decide, n_clients) for n_clients in N_CLIENTS),
+        Row(f"{name}: decide, at {STEADY_PER_SECOND}/s", decide, 16, STEADY_PER_SECOND),
+        *(Row(f"{name}: identify", identify, n_clients) for n_clients in N_CLIENTS),
+    ]
+
+
+def report(rows: list[Row]) -> None:
+    """Print the table."""
+    print("\n| | clients | p50 ms | p99 ms | answers/s |")
+    print("|---|---|---|---|---|")
+    for row in rows:
+        p50 = statistics.median(percentile_ms(seen.taken_s, 50) for seen in row.rounds)
+        p99 = statistics.median(percentile_ms(seen.taken_s, 99) for seen in row.rounds)
+        rate = statistics.median(seen.per_second for seen in row.rounds)
+        print(f"| {row.title} | {row.n_clients} | {p50:.2f} | {p99:.2f} | {rate:,.0f} |")
+    print("\nEach figure: the median of its rounds.")
+
+
+def main() -> None:
+    """Start, measure, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1, help="processes, on real services only")
+    parser.add_argument("--services-only", action="store_true", help="leave the embedded ones out")
+    options = parser.parse_args()
+    print(machine())
+    with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as text:
+        rows: list[Row] = []
+        if not options.services_only:
+            embedded = stack.enter_context(_service(Path(text) / "embedded"))
+            rows += rows_of("embedded", embedded)
+        try:
+            settings = _real_services(stack)
+        except pytest.skip.Exception as missing:
+            print(f"Without PostgreSQL, Redis and OPA: {missing}")
+        else:
+            services = stack.enter_context(
+                _service(Path(text) / "services", settings, options.workers)
+            )
+            workers = f", {options.workers} workers" if options.workers > 1 else ""
+            rows += rows_of(f"PostgreSQL, Redis, OPA{workers}", services)
+        for _ in range(options.rounds):
+            for row in rows:
+                row.rounds.append(_crowd(row, options.seconds))
+        report(rows)
+        print(f"\nAt the end: {load()}")
+
+
+def _crowd(row: Row, seconds: float) -> Crowd:
+    return crowd(lambda: row.asked, row.n_clients, seconds, row.per_second)
+
+
+def _real_services(stack: ExitStack) -> dict[str, str]:
+    """Start what can be started; `pytest.skip.Exception` says what is missing."""
+    postgres = stack.enter_context(start_postgres())
+    redis = stack.enter_context(start_redis())
+    opa = stack.enter_context(start_opa(bundled("rego")))
+    return {
+        "POLICY_DATABASE_URL": postgres.create_database(),
+        "POLICY_REDIS_URL": redis.url,
+        "POLICY_OPA_URL": opa.url,
+    }
+
+
+@contextmanager
+def _service(
+    folder: Path, settings: Mapping[str, str] | None = None, workers: int = 1
+) -> Iterator[Gateway]:
+    """The service within an otherwise idle gateway."""
+    folder.mkdir()
+    with start_gateway(folder, company=COMPANY, models=models, settings=settings) as gateway:
+        if workers > 1:
+            gateway.stop("policy")
+            spec = gateway.specs["policy"]
+            more: dict[str, Any] = {"arguments": (*spec.arguments, "--workers", str(workers))}
+            gateway.specs["policy"] = replace(spec, **more)
+            gateway.start("policy")
+        yield gateway
+
+
+if __name__ == "__main__":
+    main()

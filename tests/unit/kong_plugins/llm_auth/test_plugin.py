@@ -1,0 +1,239 @@
+"""llm-auth against a policy service on a real socket."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+
+from kong_plugins.llm_auth.plugin import Plugin
+from llm_core.policy.caller import Caller
+from tests.fakes.kong import Answered, FakeKong
+from tests.fakes.policy_service import SECRET, FakePolicyService
+from tests.fakes.samples import CALLER
+
+KEY = "gk-0123456789"
+BEARER = {"authorization": [f"Bearer {KEY}"]}
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[FakePolicyService]:
+    async with FakePolicyService(callers={KEY: CALLER}).running() as running:
+        yield running
+
+
+@asynccontextmanager
+async def auth(service: FakePolicyService, **config: Any) -> AsyncIterator[Plugin]:
+    given = {"policy_url": service.url, "policy_secret": SECRET, "timeout_ms": 5000, **config}
+    plugin = Plugin({**given, "__plugin_id": "kong's own"})
+    try:
+        yield plugin
+    finally:
+        await plugin.close()
+
+
+def request(headers: dict[str, list[str]], **answers: Any) -> FakeKong:
+    return FakeKong({"request.get_headers": headers, **answers})
+
+
+def caller_in(kong: FakeKong) -> Caller:
+    return msgspec.json.decode(kong.shared["gatehouse_caller"], type=Caller)
+
+
+def code_of(answered: Answered | None) -> tuple[int, str]:
+    assert answered is not None
+    return answered.status, answered.body["error"]["code"]
+
+
+async def test_a_known_key_hands_its_caller_on(service: FakePolicyService) -> None:
+    async with auth(service) as plugin:
+        kong = request(BEARER)
+        assert await kong.run(plugin.access) is None
+    assert caller_in(kong) == CALLER
+    assert service.asked == [("/v1/callers/identify", {"api_key": KEY})]
+
+
+@pytest.mark.parametrize("name", ["api-key", "x-api-key"])
+async def test_a_key_in_another_header_works_and_does_not_travel_on(
+    service: FakePolicyService, name: str
+) -> None:
+    async with auth(service) as plugin:
+        kong = request({name: [KEY]})
+        assert await kong.run(plugin.access) is None
+    assert caller_in(kong) == CALLER
+    assert kong.arguments("service.request.clear_header") == [name]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": ["Basic dXNlcjpwdw=="]},
+        {"authorization": [f"Bearer {KEY}", f"Bearer {KEY}"]},
+    ],
+    ids=["none", "basic", "twice"],
+)
+async def test_without_a_key_the_answer_is_401_and_nobody_is_asked(
+    service: FakePolicyService, headers: dict[str, list[str]]
+) -> None:
+    async with auth(service) as plugin:
+        kong = request(headers)
+        assert code_of(await kong.run(plugin.access)) == (401, "invalid_api_key")
+    assert kong.answered
+    assert kong.answered.headers["www-authenticate"].startswith("Bearer")
+    assert kong.shared == {}
+    assert service.asked == []
+
+
+async def test_an_unknown_key_is_401_and_is_remembered_for_a_moment(
+    service: FakePolicyService,
+) -> None:
+    async with auth(service, negative_cache_ttl_s=60) as plugin:
+        for _ in range(2):
+            kong = request({"authorization": ["Bearer gk-wrong"]})
+            assert code_of(await kong.run(plugin.access)) == (401, "invalid_api_key")
+    assert len(service.asked) == 1
+    assert "gk-wrong" not in str(kong.answered)
+
+
+async def test_bytes_that_are_no_text_are_a_bad_key_and_no_fault(
+    service: FakePolicyService,
+) -> None:
+    """The runtime reads headers with `surrogateescape`, and JSON has no lone surrogates."""
+    async with auth(service) as plugin:
+        for key in (b"gk-\xff".decode("utf-8", "surrogateescape"), "gk-ключ"):
+            kong = request({"authorization": [f"Bearer {key}"]})
+            assert code_of(await kong.run(plugin.access)) == (401, "invalid_api_key")
+    assert service.asked == []
+
+
+async def test_a_fresh_caller_is_not_asked_about_again(service: FakePolicyService) -> None:
+    async with auth(service, cache_ttl_s=60) as plugin:
+        for _ in range(3):
+            assert await request(BEARER).run(plugin.access) is None
+    assert len(service.asked) == 1
+
+
+async def test_a_revoked_key_is_out_as_soon_as_it_is_not_fresh(service: FakePolicyService) -> None:
+    async with auth(service, cache_ttl_s=0, negative_cache_ttl_s=0) as plugin:
+        assert await request(BEARER).run(plugin.access) is None
+        service.callers.clear()
+        assert code_of(await request(BEARER).run(plugin.access)) == (401, "invalid_api_key")
+        service.is_down = True
+        assert code_of(await request(BEARER).run(plugin.access)) == (503, "policy_unavailable")
+
+
+async def test_in_an_outage_a_known_caller_stays_known_and_an_unknown_one_gets_503(
+    service: FakePolicyService,
+) -> None:
+    async with auth(service, cache_ttl_s=0, stale_if_error_s=60) as plugin:
+        assert await request(BEARER).run(plugin.access) is None
+        service.is_down = True
+        kong = request(BEARER)
+        assert await kong.run(plugin.access) is None
+        assert caller_in(kong) == CALLER
+        stranger = request({"authorization": ["Bearer gk-other"]})
+        assert code_of(await stranger.run(plugin.access)) == (503, "policy_unavailable")
+    assert stranger.answered
+    assert stranger.answered.headers["retry-after"] == "1"
+    assert stranger.shared == {}
+
+
+async def test_a_service_that_is_not_there_is_503_as_well() -> None:
+    async with auth(FakePolicyService(url="http://127.0.0.1:9")) as plugin:
+        kong = request(BEARER)
+        assert code_of(await kong.run(plugin.access)) == (503, "policy_unavailable")
+
+
+async def test_a_wrong_internal_secret_is_our_fault_and_not_the_callers(
+    service: FakePolicyService,
+) -> None:
+    async with auth(service, policy_secret="another-secret-0123456789") as plugin:
+        assert code_of(await request(BEARER).run(plugin.access)) == (503, "policy_unavailable")
+
+
+# --- Kong's own consumers
+
+
+async def test_kongs_consumer_counts_only_where_the_admin_says_so(
+    service: FakePolicyService,
+) -> None:
+    async with auth(service) as plugin:
+        kong = request({})
+        assert code_of(await kong.run(plugin.access)) == (401, "invalid_api_key")
+    assert "client.get_consumer" not in kong.methods
+
+
+async def test_a_bound_consumer_is_a_caller(service: FakePolicyService) -> None:
+    bound = replace(CALLER, team="bound")
+    service.callers["consumer:c-1:shop"] = bound
+    consumer = {"id": "uuid", "username": "shop", "custom_id": "c-1", "tags": None}
+    async with auth(service, use_kong_consumer=True) as plugin:
+        for headers in ({}, {"authorization": ["Bearer not-a-gatehouse-key"]}):
+            kong = request(headers, **{"client.get_consumer": consumer})
+            assert await kong.run(plugin.access) is None
+            assert caller_in(kong) == bound
+
+
+@pytest.mark.parametrize("consumer", [None, {}], ids=["none", "empty"])
+async def test_without_key_and_consumer_the_answer_is_401(
+    service: FakePolicyService, consumer: dict[str, Any] | None
+) -> None:
+    async with auth(service, use_kong_consumer=True) as plugin:
+        kong = request({}, **{"client.get_consumer": consumer})
+        assert code_of(await kong.run(plugin.access)) == (401, "invalid_api_key")
+
+
+async def test_an_unbound_consumer_is_told_so(service: FakePolicyService) -> None:
+    consumer = {"username": "shop", "custom_id": None}
+    async with auth(service, use_kong_consumer=True) as plugin:
+        kong = request({}, **{"client.get_consumer": consumer})
+        assert code_of(await kong.run(plugin.access)) == (401, "invalid_api_key")
+    assert kong.answered
+    assert "'shop' is not bound" in kong.answered.body["error"]["message"]
+
+
+async def test_consumers_with_similar_names_are_not_taken_for_each_other(
+    service: FakePolicyService,
+) -> None:
+    """("a:b", "c") and ("a", "b:c") have shared a place in the cache."""
+    service.callers["consumer:a:b:c"] = CALLER
+    async with auth(service, use_kong_consumer=True, cache_ttl_s=60) as plugin:
+        first = {"custom_id": "a:b", "username": "c"}
+        assert await request({}, **{"client.get_consumer": first}).run(plugin.access) is None
+        service.callers.clear()
+        second = {"custom_id": "a", "username": "b:c"}
+        kong = request({}, **{"client.get_consumer": second})
+        assert code_of(await kong.run(plugin.access)) == (401, "invalid_api_key")
+
+
+# --- long bodies
+
+
+async def test_a_body_that_says_it_is_too_long_is_refused_before_anybody_reads_it(
+    service: FakePolicyService,
+) -> None:
+    async with auth(service, max_body_bytes=1000) as plugin:
+        at_the_limit = request({**BEARER, "content-length": ["1000"]})
+        assert await at_the_limit.run(plugin.access) is None
+        kong = request({**BEARER, "content-length": ["1001"]})
+        assert code_of(await kong.run(plugin.access)) == (413, "request_too_large")
+    assert kong.methods == ["request.get_headers"]
+
+
+@pytest.mark.parametrize("length", ["", "-5", "1e9", "many"])
+async def test_a_length_that_is_no_number_is_left_to_who_reads_the_body(
+    service: FakePolicyService, length: str
+) -> None:
+    async with auth(service, max_body_bytes=1000) as plugin:
+        assert await request({**BEARER, "content-length": [length]}).run(plugin.access) is None
+
+
+async def test_no_key_is_kept_in_memory_as_it_is(service: FakePolicyService) -> None:
+    async with auth(service) as plugin:
+        await request(BEARER).run(plugin.access)
+        [digest] = plugin._cache._entries
+    assert digest == hashlib.sha256(repr(("key", KEY)).encode()).hexdigest()

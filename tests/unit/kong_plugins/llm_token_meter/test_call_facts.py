@@ -1,0 +1,64 @@
+import pytest
+
+from kong_plugins.llm_token_meter.call_facts import chat_call, operation_at
+from llm_core.errors import MalformedRequest
+from llm_core.policy.call import Operation
+from tests.fakes.samples import chat_body
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [
+        ("POST", "/v1/chat/completions", Operation.CHAT_COMPLETIONS),
+        ("POST", "/team-a/v1/chat/completions/", Operation.CHAT_COMPLETIONS),
+        ("GET", "/v1/models", Operation.MODELS),
+    ],
+)
+def test_the_end_of_the_path_says_the_operation(
+    method: str, path: str, operation: Operation
+) -> None:
+    assert operation_at(method, path) is operation
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/chat/completions"),
+        ("POST", "/v1/models"),
+        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/chat/completions/x"),
+        ("DELETE", "/"),
+    ],
+)
+def test_whatever_else_is_not_served(method: str, path: str) -> None:
+    with pytest.raises(MalformedRequest, match="is not served here"):
+        operation_at(method, path)
+
+
+def test_the_facts_of_a_call_hold_no_word_of_it() -> None:
+    body = chat_body(
+        messages=[{"role": "user", "content": "a secret plan"}],
+        max_tokens=7,
+        n=2,
+        stream=True,
+        response_format={"type": "json_object"},
+    )
+    call = chat_call(body, lambda text: len(text.split()))
+    assert (call.asked_model, call.max_output_tokens, call.choices) == ("mini", 7, 2)
+    assert call.is_streaming
+    assert call.response_format == "json_object"
+    assert call.prompt_tokens > 3
+    assert call.body_bytes == len(body)
+    assert "secret" not in repr(call)
+
+
+def test_the_digest_does_not_depend_on_the_order_of_members() -> None:
+    one = chat_call(b'{"model":"m","messages":[{"role":"user","content":"x"}]}', len)
+    other = chat_call(b'{ "messages":[{"content":"x","role":"user"}], "model":"m" }', len)
+    assert one.body_digest == other.body_digest
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"model":"m"}'])
+def test_what_is_no_chat_request_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        chat_call(body, len)

@@ -1,0 +1,361 @@
+"""llm-token-meter against a policy service on a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kong_plugins._runtime import shared_context
+from kong_plugins._runtime.shared_context import HandedDecision
+from kong_plugins.llm_token_meter.journal import Journal
+from kong_plugins.llm_token_meter.plugin import Plugin
+from llm_core.policy.decision import (
+    Decision,
+    DecisionRequest,
+    Denial,
+    ErrorClass,
+    Transport,
+    UsageReport,
+)
+from llm_core.tokens.usage import TokenUsage
+from tests.fakes.kong import Answered, FakeKong
+from tests.fakes.policy_service import SECRET, FakePolicyService
+from tests.fakes.samples import AZURE, CALLER, OPENAI, chat_body, chat_call, decision
+
+DIRECT = decision(OPENAI)
+RELAY = decision(OPENAI, AZURE)
+USED = UsageReport("openai-mini", Transport.DIRECT, 200, usage=TokenUsage(12, output_tokens=3))
+RECORD = {"upstream_status": "200", "response": {"status": 200}, "latencies": {"request": 80}}
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[FakePolicyService]:
+    async with FakePolicyService(decision=DIRECT).running() as running:
+        yield running
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.jsonl")
+
+
+@asynccontextmanager
+async def meter(
+    service: FakePolicyService, journal: Journal, **config: Any
+) -> AsyncIterator[Plugin]:
+    given = {
+        "policy_url": service.url,
+        "policy_secret": SECRET,
+        "timeout_ms": 5000,
+        "operation": "chat.completions",
+        "journal_path": str(journal.path),
+        "journal_retry_s": 0.01,
+        **config,
+    }
+    plugin = Plugin(given)
+    try:
+        yield plugin
+    finally:
+        async with asyncio.timeout(10):
+            await plugin.close()
+
+
+async def identified(body: bytes = b"", **answers: Any) -> FakeKong:
+    before = FakeKong()
+    await shared_context.write_caller(before, CALLER)
+    return FakeKong({"request.get_raw_body": body or chat_body(), **answers}, before.shared)
+
+
+def code_of(answered: Answered | None) -> tuple[int, str]:
+    assert answered is not None
+    return answered.status, answered.body["error"]["code"]
+
+
+async def handed_in(kong: FakeKong) -> HandedDecision:
+    handed = await shared_context.read_decision(kong)
+    assert handed is not None
+    return handed
+
+
+# --- access
+
+
+async def test_an_allowed_call_gets_its_ticket_and_its_decision(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        kong = await identified()
+        assert await kong.run(plugin.access) is None
+    assert kong.arguments("service.request.set_headers") == [{"x-gatehouse-ticket": "gt1.ticket"}]
+    handed = await handed_in(kong)
+    assert handed.decision == DIRECT
+    assert handed.body == chat_body()
+    [asked] = service.bodies("/decisions")
+    request = msgspec.convert(asked, DecisionRequest)
+    assert request.caller == CALLER
+    assert request.call == handed.call
+    assert request.call.asked_model == "mini"
+    assert "hello there" not in str(asked)
+
+
+@pytest.mark.parametrize("made", [DIRECT, RELAY], ids=["direct", "relay"])
+async def test_the_ticket_is_set_whatever_the_transport(
+    service: FakePolicyService, journal: Journal, made: Decision
+) -> None:
+    """A client's own ticket is overwritten, and a dead transform plugin leaves a working relay."""
+    service.decision = made
+    async with meter(service, journal) as plugin:
+        kong = await identified()
+        await kong.run(plugin.access)
+    assert kong.arguments("service.request.set_headers") == [{"x-gatehouse-ticket": "gt1.ticket"}]
+
+
+async def test_without_a_caller_nothing_is_read_and_nothing_decided(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        kong = FakeKong()
+        assert code_of(await kong.run(plugin.access)) == (503, "undecided")
+    assert kong.methods == ["ctx.shared.get"]
+    assert service.asked == []
+
+
+async def test_a_caller_that_cannot_be_read_is_no_caller(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        kong = FakeKong(shared={"gatehouse_caller": '{"team": 5}'})
+        with pytest.raises(msgspec.MsgspecError):  # the runtime answers 500 for it
+            await kong.run(plugin.access)
+    assert service.asked == []
+
+
+async def test_a_denial_is_answered_as_the_service_words_it(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    said = {"error": {"message": "no", "type": "permission_error", "code": "policy_denied"}}
+    headers = {"x-gatehouse-decision-id": "dec_1", "retry-after": "3"}
+    service.decision = Decision("dec_1", "rev-7", denial=Denial(403, said, headers))
+    async with meter(service, journal) as plugin:
+        kong = await identified()
+        answered = await kong.run(plugin.access)
+    assert answered == Answered(403, said, {**headers, "content-type": "application/json"})
+    # Neither a ticket nor a decision is left behind.
+    assert kong.methods == ["ctx.shared.get", "request.get_raw_body", "response.exit"]
+
+
+async def test_an_answer_ends_the_request_without_a_provider(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    listing = {"object": "list", "data": []}
+    service.decision = Decision(
+        "dec_1", "rev-7", transport=Transport.ANSWER, answer=listing, headers={"x-a": "b"}
+    )
+    async with meter(service, journal, operation="models") as plugin:
+        kong = await identified()
+        answered = await kong.run(plugin.access)
+    assert answered == Answered(200, listing, {"x-a": "b", "content-type": "application/json"})
+    assert kong.methods == ["ctx.shared.get", "response.exit"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [
+        ("POST", "/v1/chat/completions", "chat.completions"),
+        ("GET", "/v1/models", "models"),
+    ],
+)
+async def test_auto_asks_kong_for_the_path(
+    service: FakePolicyService, journal: Journal, method: str, path: str, operation: str
+) -> None:
+    answers = {"request.get_method": method, "request.get_path": path}
+    async with meter(service, journal, operation="auto") as plugin:
+        kong = await identified(**answers)
+        await kong.run(plugin.access)
+    assert service.bodies("/decisions")[0]["call"]["operation"] == operation
+
+
+async def test_auto_refuses_what_is_not_served(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    answers = {"request.get_method": "POST", "request.get_path": "/v1/embeddings"}
+    async with meter(service, journal, operation="auto") as plugin:
+        kong = await identified(**answers)
+        assert code_of(await kong.run(plugin.access)) == (400, "malformed_request")
+    assert service.asked == []
+
+
+async def test_a_body_at_the_limit_passes_and_one_byte_more_does_not(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    body = chat_body()
+    async with meter(service, journal, max_body_bytes=len(body)) as plugin:
+        kong = await identified(body)
+        assert await kong.run(plugin.access) is None
+        assert kong.arguments("request.get_raw_body") == [2 * len(body)]
+        longer = await identified(body + b" ")
+        assert code_of(await longer.run(plugin.access)) == (413, "request_too_large")
+    assert len(service.bodies("/decisions")) == 1
+
+
+@pytest.mark.parametrize("words", [1, 60_000], ids=["short", "counted beside the loop"])
+async def test_a_long_body_is_decided_as_well_but_not_carried_along(
+    service: FakePolicyService, journal: Journal, words: int
+) -> None:
+    body = chat_body(messages=[{"role": "user", "content": "word " * words}])
+    async with meter(service, journal) as plugin:
+        kong = await identified(body)
+        assert await kong.run(plugin.access) is None
+    handed = await handed_in(kong)
+    assert (handed.body is None) == (len(body) > shared_context.MAX_HANDED_BODY_BYTES)
+    assert handed.call.prompt_tokens >= words
+
+
+async def test_a_malformed_body_is_refused_without_a_decision(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        kong = await identified(b"{")
+        assert code_of(await kong.run(plugin.access)) == (400, "malformed_request")
+    assert service.asked == []
+
+
+async def test_no_decision_means_no(service: FakePolicyService, journal: Journal) -> None:
+    service.is_down = True
+    async with meter(service, journal) as plugin:
+        kong = await identified()
+        assert code_of(await kong.run(plugin.access)) == (503, "policy_unavailable")
+    assert "service.request.set_headers" not in kong.methods
+    assert "ctx.shared.set" not in kong.methods
+
+
+@pytest.mark.parametrize("broken", ["service.request.set_headers", "ctx.shared.set"])
+async def test_what_was_reserved_is_given_back_when_kong_does_not_take_the_decision(
+    service: FakePolicyService, journal: Journal, broken: str
+) -> None:
+    async with meter(service, journal) as plugin:
+        kong = await identified(**{broken: asyncio.CancelledError()})
+        with pytest.raises(asyncio.CancelledError):
+            await kong.run(plugin.access)
+        [report] = await service.reported("dec_1")
+    assert report["error_class"] == "unreachable"
+    assert report["usage"] is None
+
+
+# --- log
+
+
+async def reported(plugin: Plugin, made: Decision, **of_log: Any) -> FakeKong:
+    """Run the log phase of a decided call."""
+    kong = await identified(**{"log.serialize": of_log.get("record", RECORD)})
+    await shared_context.write_decision(kong, HandedDecision(made, chat_call(chat_body())))
+    if of_log.get("usage"):
+        await shared_context.write_usage(kong, of_log["usage"])
+    await kong.run(plugin.log)
+    return kong
+
+
+async def test_a_direct_calls_usage_is_reported(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        await reported(plugin, DIRECT, usage=USED)
+        [report] = await service.reported("dec_1")
+    assert msgspec.convert(report, UsageReport) == replace(USED, total_ms=80.0)
+    assert not journal.path.exists()
+
+
+async def test_what_the_relay_served_is_not_reported_twice(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        await reported(plugin, RELAY)
+    assert service.asked == []
+
+
+async def test_a_call_that_was_not_decided_is_nothing_to_report(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        kong = FakeKong()
+        await kong.run(plugin.log)
+    assert kong.methods == ["ctx.shared.get"]
+    assert service.asked == []
+
+
+async def test_a_provider_that_was_not_reached_is_reported_too(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    record = {"upstream_status": None, "response": {"status": 502}}
+    async with meter(service, journal) as plugin:
+        await reported(plugin, DIRECT, record=record)
+        [report] = await service.reported("dec_1")
+    assert report["error_class"] == ErrorClass.UNREACHABLE
+    assert report["http_status"] == 502
+
+
+async def test_a_service_that_has_forgotten_gets_the_reservation_along(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    service.known = set()
+    async with meter(service, journal) as plugin:
+        await reported(plugin, DIRECT, usage=USED)
+        first, second = await service.reported("dec_1", 2)
+    assert first["reservation"] is None
+    assert second["reservation"]["decision_id"] == "dec_1"
+    assert {**second, "reservation": None} == first
+
+
+async def test_a_report_waits_on_disk_while_the_service_is_down_and_arrives_afterwards(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    service.is_down = True
+    async with meter(service, journal) as plugin:
+        await reported(plugin, DIRECT, usage=USED)
+        await service.reported("dec_1", 2)  # the first try, and one from the journal
+        assert [waiting.decision_id for waiting in journal.waiting()] == ["dec_1"]
+        service.is_down = False
+        tries = len(service.reports()["dec_1"])
+        await service.reported("dec_1", tries + 1)
+        async with asyncio.timeout(10):
+            while journal.waiting():  # noqa: ASYNC110 - a file has no event
+                await asyncio.sleep(0.01)
+    delivered = msgspec.convert(service.reports()["dec_1"][-1], UsageReport)
+    assert replace(delivered, reservation=None) == replace(USED, total_ms=80.0)
+
+
+async def test_what_waits_from_before_a_restart_is_delivered(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    service.fails_for = {"dec_1"}
+    async with meter(service, journal, journal_retry_s=3600) as plugin:
+        await reported(plugin, DIRECT, usage=USED)
+    assert journal.waiting()
+    service.fails_for = set()
+    async with meter(service, journal):
+        await service.reported("dec_1", 2)
+
+
+@pytest.mark.parametrize("count", [0, 1, 8])
+async def test_closing_stops_the_journal_and_lets_deliveries_finish(
+    service: FakePolicyService, journal: Journal, count: int
+) -> None:
+    """Once it took any one of its tasks for the journal's, and waited for ever for the others."""
+    plugin = Plugin(
+        {
+            "policy_url": service.url,
+            "policy_secret": SECRET,
+            "journal_path": str(journal.path),
+            "timeout_ms": 5000,
+        }
+    )
+    for number in range(count):
+        await reported(plugin, replace(DIRECT, decision_id=f"dec_{number}"), usage=USED)
+    async with asyncio.timeout(10):
+        await plugin.close()
+    assert len(service.reports()) == count

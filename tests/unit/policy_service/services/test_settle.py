@@ -1,0 +1,257 @@
+"""The table of what a report comes to, with real limits in memory."""
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from llm_core.policy.decision import (
+    ErrorClass,
+    Obligations,
+    PricedDeployment,
+    Reservation,
+    Transport,
+    UsageReport,
+)
+from llm_core.policy.limits import Amounts, Limit, Measure
+from llm_core.tokens.usage import TokenUsage, UsageSource
+from policy_service.adapters.memory_limits import MemoryLimitsStore
+from policy_service.ports import Reserved, SettleOutcome, UsageRow
+from policy_service.services.reserving import Reserving
+from policy_service.services.settle import Settler
+from tests.fakes.clock import NOON, FakeClock
+from tests.fakes.ledger import FakeLedger
+from tests.fakes.samples import AZURE, CALLER, OPENAI, PRICE, chat_body, chat_call
+
+BUDGET = Limit("team:search", Measure.USD_PER_MONTH, Decimal(10))
+TOKENS = Limit("team:search", Measure.TOKENS_PER_MINUTE, Decimal(1000))
+LIMITS = (BUDGET, TOKENS)
+# 10 tokens in at a dollar a million, 2 choices of 100 tokens at two.
+RESERVED_USD = Decimal("0.00041")
+RESERVED = Amounts(requests=1, tokens=210, usd=RESERVED_USD)
+USED = TokenUsage(12, output_tokens=3)
+USED_USD = Decimal("0.000018")
+
+RESERVATION = Reservation(
+    decision_id="dec_1",
+    caller=replace(CALLER, limits=LIMITS),
+    call=chat_call(chat_body(n=2)),
+    operation=chat_call(chat_body()).operation,
+    deployments=(PricedDeployment(OPENAI, PRICE), PricedDeployment(AZURE, PRICE)),
+    obligations=Obligations(),
+    prompt_tokens=10,
+    max_output_tokens=100,
+    usd=RESERVED_USD,
+    decided_at=NOON,
+    expires_at=NOON + timedelta(seconds=300),
+    policy_revision="rev-7",
+)
+
+
+def report(error_class: ErrorClass = ErrorClass.NONE, **fields: Any) -> UsageReport:
+    made = UsageReport("openai-mini", Transport.DIRECT, 200, error_class, usage=USED)
+    return replace(made, **fields)
+
+
+@dataclass
+class Service:
+    """A settler and what stands around it."""
+
+    limits: MemoryLimitsStore = field(default_factory=MemoryLimitsStore)
+    ledger: FakeLedger = field(default_factory=FakeLedger)
+    clock: FakeClock = field(default_factory=FakeClock)
+
+    @property
+    def settler(self) -> Settler:
+        return Settler(self.limits, Reserving(self.limits, self.ledger), self.clock)
+
+    async def reserve(self, reservation: Reservation = RESERVATION) -> None:
+        await self.limits.prime(BUDGET, Decimal(0), NOON)
+        assert isinstance(await self.limits.reserve(reservation, RESERVED, NOON), Reserved)
+
+    async def used(self) -> tuple[Decimal, ...]:
+        return tuple(state.used for state in await self.limits.states(LIMITS, self.clock()))
+
+    async def rows(self) -> list[UsageRow]:
+        queued = await self.limits.take_rows(100, 0)
+        return [msgspec.json.decode(one.row, type=UsageRow) for one in queued]
+
+
+@pytest.fixture
+async def service() -> Service:
+    made = Service()
+    await made.reserve()
+    return made
+
+
+ESTIMATED = (RESERVED_USD, 210, "estimated")
+FREE = (Decimal(0), 0, "provider")
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        # What was reported is charged, whoever counted it and however the call ended.
+        (report(), (USED_USD, 15, "provider")),
+        (report(source=UsageSource.COUNTED), (USED_USD, 15, "counted")),
+        (report(ErrorClass.CLIENT_GONE, transport=Transport.RELAY), (USED_USD, 15, "provider")),
+        (report(ErrorClass.CUT_OFF, source=UsageSource.COUNTED), (USED_USD, 15, "counted")),
+        (report(deployment_id="azure-mini"), (USED_USD, 15, "provider")),
+        (report(usage=TokenUsage(0, output_tokens=0)), (Decimal(0), 0, "provider")),
+        # A failure without usage costs nothing.
+        (report(ErrorClass.PROVIDER, usage=None, http_status=500), FREE),
+        (report(ErrorClass.CALLER, usage=None, http_status=400), FREE),
+        (report(ErrorClass.RATE_LIMITED, usage=None, http_status=429), FREE),
+        (report(ErrorClass.UNREACHABLE, usage=None, http_status=502), FREE),
+        (report(ErrorClass.UNREACHABLE, usage=None, deployment_id=None), FREE),
+        # Nobody saw the answer: the estimate.
+        (report(ErrorClass.UNREPORTED, usage=None), ESTIMATED),
+        (report(ErrorClass.UNREPORTED, usage=None, deployment_id=None), ESTIMATED),
+        # What does not fit together is not for nothing.
+        (report(usage=TokenUsage(12)), ESTIMATED),
+        (report(usage=TokenUsage(output_tokens=3)), ESTIMATED),
+        (report(usage=TokenUsage(5, cached_input_tokens=9, output_tokens=1)), ESTIMATED),
+        (report(deployment_id="not-permitted"), ESTIMATED),
+        (report(deployment_id=None), ESTIMATED),
+        (report(usage=None), ESTIMATED),
+    ],
+)
+async def test_what_a_report_comes_to(
+    service: Service, sent: UsageReport, expected: tuple[Decimal, int, str]
+) -> None:
+    usd, tokens, source = expected
+    assert await service.settler.settle("dec_1", sent) is SettleOutcome.SETTLED
+    [row] = await service.rows()
+    assert (row.usd, row.source) == (usd, source)
+    assert (row.input_tokens or 0) + (row.output_tokens or 0) == tokens
+    assert await service.used() == (usd, tokens)
+    assert row.error_class == sent.error_class
+    assert row.http_status == sent.http_status
+
+
+async def test_a_row_says_who_where_and_at_what_price(service: Service) -> None:
+    sent = report(served_model="gpt-4o-mini-2024-07-18", total_ms=80.5, fallbacks=0)
+    await service.settler.settle("dec_1", sent)
+    [row] = await service.rows()
+    assert (row.team, row.key_id) == ("search", "key-1")
+    assert (row.asked_model, row.routed_model) == ("mini", "gpt-4o-mini")
+    assert row.served_model == "gpt-4o-mini-2024-07-18"
+    assert (row.provider, row.region, row.deployment_id) == ("openai", "us", "openai-mini")
+    assert (row.price_version, row.policy_revision) == ("v1", "rev-7")
+    assert row.at == NOON
+    assert row.total_ms == 80.5
+    assert "hello" not in repr(row)
+
+
+@pytest.mark.parametrize("second", [report(), report(ErrorClass.UNREPORTED, usage=None)])
+async def test_the_second_report_changes_nothing(service: Service, second: UsageReport) -> None:
+    await service.settler.settle("dec_1", report())
+    before = await service.used()
+    assert await service.settler.settle("dec_1", second) is SettleOutcome.ALREADY_SETTLED
+    assert await service.used() == before
+    assert len(await service.rows()) == 1
+
+
+@pytest.mark.parametrize("blind", [ErrorClass.UNREACHABLE, ErrorClass.UNREPORTED])
+async def test_who_could_not_see_the_answer_is_not_heeded_once_the_relay_has_the_call(
+    service: Service, blind: ErrorClass
+) -> None:
+    """Else a call that the relay is serving would be booked as free."""
+    assert await service.limits.redeem("dec_1", NOON)
+    sent = report(blind, usage=None)
+    assert await service.settler.settle("dec_1", sent) is SettleOutcome.ALREADY_SETTLED
+    assert await service.rows() == []
+    assert await service.used() == (RESERVED_USD, 210)
+    # The relay's own report still counts.
+    assert await service.settler.book(RESERVATION, report()) is SettleOutcome.SETTLED
+    assert await service.used() == (USED_USD, 15)
+
+
+@pytest.mark.parametrize("blind", [ErrorClass.UNREACHABLE, ErrorClass.UNREPORTED])
+async def test_once_it_is_heeded_the_relay_cannot_serve_the_call_any_more(
+    service: Service, blind: ErrorClass
+) -> None:
+    await service.settler.settle("dec_1", report(blind, usage=None))
+    assert await service.limits.redeem("dec_1", NOON) is None
+
+
+async def test_a_report_that_saw_usage_counts_whoever_redeemed(service: Service) -> None:
+    assert await service.limits.redeem("dec_1", NOON)
+    assert await service.settler.settle("dec_1", report()) is SettleOutcome.SETTLED
+
+
+async def test_a_decision_nobody_knows_is_unknown(service: Service) -> None:
+    assert await service.settler.settle("dec_9", report()) is SettleOutcome.UNKNOWN
+    other = report(reservation=RESERVATION)
+    assert await service.settler.settle("dec_9", other) is SettleOutcome.UNKNOWN
+    assert await service.rows() == []
+
+
+# --- a store that has forgotten
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (report(), (USED_USD, 15)),
+        (report(ErrorClass.UNREPORTED, usage=None), (RESERVED_USD, 210)),
+        (report(ErrorClass.UNREACHABLE, usage=None), (Decimal(0), 0)),
+    ],
+)
+async def test_a_forgotten_reservation_is_taken_up_from_the_report(
+    sent: UsageReport, expected: tuple[Decimal, int]
+) -> None:
+    service = Service()
+    whole = replace(sent, reservation=RESERVATION)
+    assert await service.settler.settle("dec_1", whole) is SettleOutcome.SETTLED
+    assert await service.used() == expected
+    assert await service.settler.settle("dec_1", whole) is SettleOutcome.ALREADY_SETTLED
+    assert len(await service.rows()) == 1
+
+
+async def test_what_was_served_is_charged_though_the_limit_is_full_by_now() -> None:
+    service = Service(ledger=FakeLedger({"team:search": Decimal(10)}))
+    whole = report(reservation=RESERVATION)
+    assert await service.settler.settle("dec_1", whole) is SettleOutcome.SETTLED
+    usd, _ = await service.used()
+    assert usd == Decimal(10) + USED_USD
+
+
+# --- leases
+
+
+async def test_a_lease_that_ends_unreported_is_charged_its_estimate(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.clock.advance(299)
+    assert await service.settler.sweep() == 0
+    service.clock.advance(2)
+    with caplog.at_level(logging.WARNING):
+        assert await service.settler.sweep() == 1
+    assert "dec_1" in caplog.text
+    [row] = await service.rows()
+    assert (row.usd, row.source, row.error_class) == (RESERVED_USD, "estimated", "unreported")
+    assert (row.input_tokens, row.output_tokens) == (10, 200)
+    assert (await service.used())[0] == RESERVED_USD
+    assert await service.settler.sweep() == 0
+
+
+async def test_a_true_figure_that_comes_late_replaces_the_estimate(service: Service) -> None:
+    service.clock.advance(301)
+    await service.settler.sweep()
+    assert await service.settler.settle("dec_1", report()) is SettleOutcome.SETTLED
+    assert (await service.used())[0] == USED_USD
+    estimated, true = await service.rows()
+    assert (estimated.source, true.source) == ("estimated", "provider")
+    await service.ledger.record([true, estimated])
+    assert service.ledger.rows["dec_1"].usd == USED_USD
+
+
+async def test_a_settled_call_is_not_swept(service: Service) -> None:
+    await service.settler.settle("dec_1", report())
+    service.clock.advance(301)
+    assert await service.settler.sweep() == 0
