@@ -17,7 +17,8 @@ from llm_core.policy.decision import ErrorClass, PricedDeployment, Transport, Us
 from llm_core.providers.registry import translator_for
 from llm_core.tokens.usage import TokenUsage, UsageSource
 
-_FIRST_ERROR = 400
+_FIRST_ERROR = 300
+"""A redirect is no answer: Kong does not follow it."""
 _MOST_REMEMBERED = 10_000
 
 

@@ -5,13 +5,17 @@ from contextlib import contextmanager
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 errors = Console(stderr=True)
 
 
 def fail(sentence: str) -> typer.Exit:
-    """Say what went wrong and what to do; raise what this gives."""
-    errors.print(f"[bold red]error:[/] {sentence}", highlight=False)
+    """Say what went wrong and what to do; raise what this gives.
+
+    The sentence may quote anything, a process's log for example, so it is no markup.
+    """
+    errors.print(f"[bold red]error:[/] {escape(sentence)}", highlight=False)
     return typer.Exit(1)
 
 
@@ -22,5 +26,5 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as missing:
         raise fail(
-            f"{missing.name} is not installed: run `pip install 'gatehouse-llm\\[{extra}]'`"
+            f"{missing.name} is not installed: run `pip install 'gatehouse-llm[{extra}]'`"
         ) from missing

@@ -16,7 +16,8 @@ from policy_service.services.progress import Progress
 
 _log = logging.getLogger(__name__)
 _RETRYABLE = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
-_FIRST_ERROR_STATUS = 400
+_FIRST_ERROR_STATUS = 300
+"""A redirect is not followed with our credential, so it is no answer either."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """A whole answer longer than this is no chat completion."""
 

@@ -192,6 +192,7 @@ async def test_an_answer_without_usage_is_counted() -> None:
 @pytest.mark.parametrize(
     ("status", "answered_status", "error_class"),
     [
+        (307, 502, ErrorClass.PROVIDER),
         (400, 400, ErrorClass.CALLER),
         (401, 502, ErrorClass.PROVIDER),
         (429, 429, ErrorClass.RATE_LIMITED),

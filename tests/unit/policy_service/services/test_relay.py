@@ -282,6 +282,7 @@ async def test_the_same_body_in_another_order_of_members_is_the_same() -> None:
         FakeAnswer([b"{}"], status=503),
         FakeAnswer([b"{}"], status=529),
         FakeAnswer([b"{}"], status=401),
+        FakeAnswer([b""], status=307),
     ],
     ids=lambda first: str(getattr(first, "status", "")),
 )
