@@ -65,7 +65,7 @@ services: ## Install Redis, PostgreSQL, Chromium (Debian) and OPA (Go), which th
 	  DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq redis-server postgresql chromium; \
 	else echo "Install redis-server, postgresql and chromium with your system's package manager."; fi
 	@if command -v opa >/dev/null; then :; \
-	elif command -v go >/dev/null; then go install github.com/open-policy-agent/opa@$(OPA_VERSION); \
+	elif command -v go >/dev/null && go install github.com/open-policy-agent/opa@$(OPA_VERSION); then :; \
 	else echo "Install OPA $(OPA_VERSION): https://www.openpolicyagent.org/docs#running-opa"; fi
 
 bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engines

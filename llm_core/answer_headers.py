@@ -1,7 +1,9 @@
 """The metadata headers that an answer carries."""
 
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from itertools import islice
 
 from llm_core.policy.decision import PricedDeployment
 from llm_core.policy.limits import LimitState, Measure
@@ -12,6 +14,8 @@ _OPENAI_NAMES = {
     Measure.REQUESTS_PER_MINUTE: "requests",
     Measure.TOKENS_PER_MINUTE: "tokens",
 }
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+_MOST_DROPPED = 20
 
 
 def limit_headers(states: Iterable[LimitState]) -> dict[str, str]:
@@ -46,16 +50,27 @@ def plain(amount: Decimal) -> str:
 def deployment_headers(priced: PricedDeployment, dropped_params: Sequence[str]) -> dict[str, str]:
     """Who answered, where."""
     deployment = priced.deployment
-    headers = {
+    return {
         "x-gatehouse-provider": deployment.provider.value,
         "x-gatehouse-model": deployment.model,
         "x-gatehouse-region": deployment.region,
         "x-gatehouse-cache": "bypass",
         "x-kong-llm-model": f"{deployment.provider.value}/{deployment.model}",
+        **dropped_params_header(dropped_params),
     }
-    if dropped_params:
-        headers["x-gatehouse-dropped-params"] = ", ".join(dropped_params)
-    return headers
+
+
+def dropped_params_header(names: Iterable[str]) -> dict[str, str]:
+    """Which parameters were left out; nothing when there is none to name.
+
+    The names are the client's own and may be anything JSON allows. Only those that a header can
+    carry are told, and no more than 20 of them, then `...`.
+    """
+    plain_names = (name for name in names if _PLAIN_NAME.fullmatch(name))
+    shown = list(islice(plain_names, _MOST_DROPPED + 1))
+    if len(shown) > _MOST_DROPPED:
+        shown[_MOST_DROPPED] = "..."
+    return {"x-gatehouse-dropped-params": ", ".join(shown)} if shown else {}
 
 
 def cost_header(usage: TokenUsage, priced: PricedDeployment) -> dict[str, str]:

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 """OpenAI's, Azure's and Anthropic's SDKs each use another one."""
 
-_NOT_FOR_PROVIDERS = (
-    "api-key",
-    "x-api-key",
-    "openai-organization",
-    "openai-project",
-    "openai-beta",
-    "anthropic-beta",
-    "cookie",
+_MAY_TRAVEL = frozenset(
+    {
+        *("accept", "accept-encoding", "accept-language", "authorization", "cache-control"),
+        *("connection", "content-length", "content-type", "expect", "host", "keep-alive", "te"),
+        *("traceparent", "tracestate", "transfer-encoding", "user-agent"),
+        *("x-correlation-id", "x-request-id"),
+    }
 )
+_MAY_TRAVEL_PREFIXES = ("x-forwarded-", "x-gatehouse-", "x-kong-", "x-real-ip", "x-stainless-")
 
 
 def api_key_in(headers: Mapping[str, list[str]]) -> str | None:
@@ -39,8 +39,12 @@ def api_key_in(headers: Mapping[str, list[str]]) -> str | None:
 def to_clear_in(headers: Mapping[str, list[str]]) -> list[str]:
     """What must not travel on: Kong would send it to the provider when it calls one itself.
 
-    The caller's own key, in whichever headers it was sent (`authorization` is the transform
-    plugin's to overwrite), and what would steer *our* account at the provider: whose bill it goes
-    on, which unreleased features are on. Policy decided about none of these.
+    That is all but a list of harmless ones. A provider heeds headers that nobody here decided
+    about: whose bill a call goes on, which unreleased features or filters are on, another key.
+    `authorization` is the transform plugin's to overwrite.
     """
-    return [name for name in _NOT_FOR_PROVIDERS if name in headers]
+    return [
+        name
+        for name in headers
+        if name not in _MAY_TRAVEL and not name.startswith(_MAY_TRAVEL_PREFIXES)
+    ]

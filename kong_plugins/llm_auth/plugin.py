@@ -11,8 +11,12 @@ from kong_plugins._runtime.policy_client import KongConsumer, PolicyClient
 from kong_plugins.llm_auth.cache import CallerCache, Freshness
 from kong_plugins.llm_auth.credential import api_key_in, to_clear_in
 from kong_plugins.llm_auth.schema import Config
-from llm_core.errors import BodyTooLarge, InvalidKey, PolicyUnavailable
+from llm_core.errors import BodyTooLarge, InvalidKey, MalformedRequest, PolicyUnavailable
 from llm_core.policy.caller import Caller
+
+_MOST_ASKED_FOR = 1000
+"""Kong's own most; by default it would give the first 100 and say nothing of the rest."""
+_MOST_HEADERS = 100
 
 
 class Plugin:
@@ -30,7 +34,9 @@ class Plugin:
 
     async def access(self, kong: Kong) -> None:
         """Identify the caller for the plugins that follow."""
-        headers = await kong.request.get_headers()
+        headers = await kong.request.get_headers(_MOST_ASKED_FOR)
+        if len(headers) > _MOST_HEADERS:
+            raise MalformedRequest(f"Send at most {_MOST_HEADERS} headers.")
         _refuse_too_long(headers, self._config.max_body_bytes)
         caller = await self._caller(kong, headers)
         for name in to_clear_in(headers):

@@ -6,13 +6,18 @@ from urllib.parse import urlsplit
 from llm_core.answer_headers import cost_header, deployment_headers
 from llm_core.chat.request import ChatRequest
 from llm_core.policy.allowance import capped
-from llm_core.policy.decision import Decision, PricedDeployment, Transport, UsageReport
+from llm_core.policy.decision import (
+    TICKET_HEADER,
+    Decision,
+    PricedDeployment,
+    Transport,
+    UsageReport,
+)
 from llm_core.providers.registry import translator_for
 from llm_core.tokens.counted import LazyCounter, filled_in, texts_of
 
 _count = LazyCounter()
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-TICKET_HEADER = "x-gatehouse-ticket"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.shared_context import HandedDecision
 from kong_plugins.llm_provider_transform.direct import Answer, Target, answer_of, target_of
 from kong_plugins.llm_provider_transform.schema import Config
+from llm_core.answer_headers import dropped_params_header
 from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, Undecided
 from llm_core.policy.decision import ErrorClass, PricedDeployment, Transport, UsageReport
 from llm_core.providers.registry import translator_for
@@ -170,7 +171,8 @@ def _by_relay() -> UsageReport:
 
 
 def _headers(answer: Answer, dropped: tuple[str, ...], overhead_ms: float) -> dict[str, str]:
-    headers = {**answer.headers, "x-gatehouse-overhead-ms": f"{overhead_ms:.2f}"}
-    if dropped:
-        headers["x-gatehouse-dropped-params"] = ", ".join(dropped)
-    return headers
+    return {
+        **answer.headers,
+        **dropped_params_header(dropped),
+        "x-gatehouse-overhead-ms": f"{overhead_ms:.2f}",
+    }

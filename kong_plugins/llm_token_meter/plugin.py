@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
@@ -19,15 +20,19 @@ from kong_plugins.llm_token_meter.journal import Journal, Waiting
 from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsent
 from kong_plugins.llm_token_meter.schema import AUTO, Config
 from llm_core.errors import BodyTooLarge, PolicyUnavailable, Undecided
+from llm_core.ids import RANDOM_BITS, sortable_id
 from llm_core.policy.call import Call, Operation
-from llm_core.policy.decision import DecisionRequest, Reservation, UsageReport
+from llm_core.policy.decision import TICKET_HEADER, DecisionRequest, Reservation, UsageReport
 from llm_core.tokens.estimate import openai_counter
 
 _log = logging.getLogger(__name__)
-TICKET_HEADER = "x-gatehouse-ticket"
 _JSON = {"content-type": "application/json"}
 _LONG_BODY_BYTES = 256 * 1024
 """Longer ones are counted beside the event loop: 5 MB take 90 ms, in which others want answers."""
+_CLOSE_WAIT_S = 0.8
+_TAKE_BACK_AFTER_S = (0.5, 2.0, 8.0, 30.0)
+_MOST_TAKEN_BACK = 1000
+"""Calls in an outage that are followed up at once; for the rest the lease ends by itself."""
 
 
 class Plugin:
@@ -42,6 +47,7 @@ class Plugin:
         self._count = openai_counter()
         self._journal = Journal(Path(config.journal_path))
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._taking_back = 0
         self._delivering = self._spawn(
             self._journal.keep_delivering(self._policy.report, config.journal_retry_s)
         )
@@ -53,7 +59,13 @@ class Plugin:
             raise Undecided("The caller was not identified: llm-auth did not run. Try again.")
         started_s = time.monotonic()
         body, call = await self._call(kong)
-        decision = await self._policy.decide(DecisionRequest(caller, call))
+        decision_id = _new_decision_id()
+        try:
+            decision = await self._policy.decide(DecisionRequest(caller, call, decision_id))
+        except BaseException:
+            # The service may have decided and reserved all the same: its answer came too late.
+            self._take_back_later(decision_id)
+            raise
         if decision.denial is not None:
             refused = decision.denial
             await _answer(kong, refused.status, refused.body, refused.headers)
@@ -68,7 +80,7 @@ class Plugin:
         except BaseException:
             # Kong does not take the decision any more, so the log phase will not find it: what was
             # reserved is given back from here.
-            self._spawn(self._deliver(unsent(decision), reservation_of(decision, call, caller)))
+            self._spawn(self._deliver(unsent(), reservation_of(decision, call, caller)))
             raise
 
     async def log(self, kong: Kong) -> None:
@@ -84,9 +96,16 @@ class Plugin:
             self._spawn(self._deliver(report, reservation_of(handed.decision, handed.call, caller)))
 
     async def close(self) -> None:
-        """Stop the journal, let deliveries finish, let go of connections."""
+        """Stop the journal, let deliveries finish, let go of connections.
+
+        A delivery that is cut off goes into the journal.
+        """
         self._delivering.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=_CLOSE_WAIT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._policy.close()
 
     async def _call(self, kong: Kong) -> tuple[bytes, Call]:
@@ -118,9 +137,27 @@ class Plugin:
         try:
             if await self._policy.report(decided.decision_id, report) == "unknown":
                 await self._policy.report(decided.decision_id, whole)
-        except PolicyUnavailable:
+        except (PolicyUnavailable, asyncio.CancelledError):
             self._journal.append(Waiting(decided.decision_id, whole))
             _log.warning("the usage of %s waits in the journal", decided.decision_id)
+
+    def _take_back_later(self, decision_id: str) -> None:
+        if self._taking_back < _MOST_TAKEN_BACK:
+            self._taking_back += 1
+            self._spawn(self._take_back(decision_id))
+
+    async def _take_back(self, decision_id: str) -> None:
+        """Give back what may have been reserved; the service may hear of the call only now."""
+        try:
+            for wait_s in _TAKE_BACK_AFTER_S:
+                await asyncio.sleep(wait_s)
+                try:
+                    if await self._policy.report(decision_id, unsent()) != "unknown":
+                        return
+                except PolicyUnavailable:
+                    continue
+        finally:
+            self._taking_back -= 1
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         task = asyncio.get_running_loop().create_task(work)
@@ -132,6 +169,10 @@ class Plugin:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
             _log.error("usage could not be kept: %s: %s", type(fault).__name__, fault)
+
+
+def _new_decision_id() -> str:
+    return sortable_id("dec", time.time_ns() // 1_000_000, secrets.randbits(RANDOM_BITS))
 
 
 async def _answer(

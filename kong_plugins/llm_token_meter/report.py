@@ -40,11 +40,11 @@ def report_of(
     return _unseen(decision, ErrorClass.UNREPORTED if answered else ErrorClass.UNREACHABLE, record)
 
 
-def unsent(decision: Decision) -> UsageReport:
+def unsent() -> UsageReport:
     """The report on a call that was decided and then went nowhere."""
     return UsageReport(
         deployment_id=None,
-        transport=decision.transport,
+        transport=Transport.RELAY,
         http_status=0,
         error_class=ErrorClass.UNREACHABLE,
     )

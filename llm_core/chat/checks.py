@@ -66,20 +66,25 @@ def _check_message(message: object, where: str) -> None:
             f"'{where}.role' must be one of {', '.join(sorted(ROLES))}.", param=f"{where}.role"
         )
     content = message.get("content")
-    if isinstance(content, list):
-        for index, part in enumerate(content):
-            _check_part(part, f"{where}.content[{index}]")
-    elif content is None:
-        # Only an answer may be without text: it can be all tool calls.
-        if role != "assistant":
-            raise MalformedRequest(f"'{where}.content' is missing.", param=f"{where}.content")
-    elif not isinstance(content, str):
-        raise _wrong(f"{where}.content", "a string or a list of parts")
+    # Only an answer may be without text: it can be all tool calls.
+    if content is not None or role != "assistant":
+        _check_content(content, f"{where}.content")
     if role == "tool":
         _check_string(message.get("tool_call_id"), f"{where}.tool_call_id")
-    calls = message.get("tool_calls")
-    if calls is not None:
-        _check_tool_calls(calls, f"{where}.tool_calls")
+    for name, check in _MESSAGE_CHECKS.items():
+        value = message.get(name)
+        if value is not None:
+            check(value, f"{where}.{name}")
+
+
+def _check_content(content: object, where: str) -> None:
+    if content is None:
+        raise MalformedRequest(f"'{where}' is missing.", param=where)
+    if isinstance(content, list):
+        for index, part in enumerate(content):
+            _check_part(part, f"{where}[{index}]")
+    elif not isinstance(content, str):
+        raise _wrong(where, "a string or a list of parts")
 
 
 def _check_part(part: object, where: str) -> None:
@@ -108,6 +113,13 @@ def _check_tool_calls(calls: object, where: str) -> None:
             function = _object(call_object.get("function"), f"{at}.function")
             _check_string(function.get("name"), f"{at}.function.name")
             _check_string(function.get("arguments"), f"{at}.function.arguments")
+
+
+def _check_objects(values: object, where: str) -> None:
+    if not isinstance(values, list):
+        raise _wrong(where, "a list")
+    for index, value in enumerate(values):
+        _object(value, f"{where}[{index}]")
 
 
 def _check_tools(tools: object, where: str) -> None:
@@ -149,7 +161,7 @@ def _check_tool_choice(choice: object, where: str) -> None:
 
 def _check_response_format(format_: object, where: str) -> None:
     kind = _object(format_, where).get("type")
-    if kind not in RESPONSE_FORMATS:
+    if not isinstance(kind, str) or kind not in RESPONSE_FORMATS:
         raise MalformedRequest(
             f"'{where}.type' must be one of {', '.join(sorted(RESPONSE_FORMATS))}.",
             param=f"{where}.type",
@@ -218,6 +230,11 @@ def _wrong(where: str, wanted: str) -> MalformedRequest:
 
 
 # A field that is null counts as absent, as at OpenAI.
+_MESSAGE_CHECKS: Mapping[str, Callable[[object, str], None]] = {
+    "refusal": _check_string,
+    "tool_calls": _check_tool_calls,
+    "thinking_blocks": _check_objects,
+}
 _FIELD_CHECKS: Mapping[str, Callable[[object, str], None]] = {
     "stream": _check_bool,
     "stream_options": _check_stream_options,

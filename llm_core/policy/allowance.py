@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from llm_core.catalogue import Deployment
+from llm_core.catalogue import Deployment, ProviderKind
 from llm_core.chat.request import ChatRequest
 from llm_core.policy.call import Call
 from llm_core.policy.decision import Obligations, PricedDeployment
 from llm_core.policy.limits import Amounts
 from llm_core.pricing.charge import worst_usd_for
+
+# What a prompt comes to with other vendors' tokenisers, in percent of the estimate, which is made
+# with OpenAI's. Claude's counted more from the beginning, and 30 percent more again since Opus 4.7.
+# https://platform.claude.com/docs/en/build-with-claude/token-counting (checked 2026-11-20)
+_PERCENT_OF_ESTIMATE = {ProviderKind.ANTHROPIC: 140}
 
 
 def max_output_tokens(asked: int | None, deployment: Deployment, obligations: Obligations) -> int:
@@ -25,23 +30,30 @@ def max_output_tokens(asked: int | None, deployment: Deployment, obligations: Ob
     return min(caps)
 
 
+def reserved_prompt_tokens(call: Call, deployment: Deployment) -> int:
+    """The input tokens to reserve for a call to one deployment.
+
+    The estimate with a margin for the provider's tokeniser, rounded up. It chooses the price tier
+    as well: a call that may come to lie above a tier's start is reserved at that tier.
+    """
+    percent = _PERCENT_OF_ESTIMATE.get(deployment.provider, 100)
+    return -(-call.prompt_tokens * percent // 100)
+
+
 def worst_case(
     call: Call, deployments: Sequence[PricedDeployment], obligations: Obligations
 ) -> Amounts:
     """What the call can take at most, over all deployments it may reach."""
-    output = [
-        call.choices * max_output_tokens(call.max_output_tokens, priced.deployment, obligations)
-        for priced in deployments
-    ]
-    usd = [
-        worst_usd_for(call.prompt_tokens, longest, priced.price)
-        for longest, priced in zip(output, deployments, strict=True)
-    ]
-    return Amounts(
-        requests=1,
-        tokens=call.prompt_tokens + max(output, default=0),
-        usd=max(usd, default=Decimal(0)),
-    )
+    tokens = call.prompt_tokens
+    usd = Decimal(0)
+    for priced in deployments:
+        deployment = priced.deployment
+        prompt = reserved_prompt_tokens(call, deployment)
+        longest = max_output_tokens(call.max_output_tokens, deployment, obligations)
+        output = call.choices * longest
+        tokens = max(tokens, prompt + output)
+        usd = max(usd, worst_usd_for(prompt, output, priced.price))
+    return Amounts(requests=1, tokens=tokens, usd=usd)
 
 
 def capped(request: ChatRequest, deployment: Deployment, obligations: Obligations) -> ChatRequest:

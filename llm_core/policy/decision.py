@@ -13,6 +13,9 @@ from llm_core.policy.caller import Caller
 from llm_core.pricing.charge import ModelPrice
 from llm_core.tokens.usage import TokenUsage, UsageSource
 
+TICKET_HEADER = "x-gatehouse-ticket"
+"""Carries a decision's ticket from the gateway to the relay."""
+
 
 class Transport(StrEnum):
     """How an allowed call travels."""
@@ -88,10 +91,16 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRequest:
-    """The body of `POST /v1/decisions`."""
+    """The body of `POST /v1/decisions`.
+
+    Args:
+        decision_id: Chosen by the plugin, so that it can take back a decision whose answer it
+            never got; the service chooses one otherwise.
+    """
 
     caller: Caller
     call: Call
+    decision_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from llm_core.catalogue import Deployment
+from llm_core.policy.allowance import reserved_prompt_tokens
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.limits import LimitState
@@ -73,7 +74,7 @@ def build_input(
         "version": INPUT_VERSION,
         "caller": _caller(caller),
         "call": _call(call),
-        "candidates": [_candidate(candidate, call.prompt_tokens) for candidate in candidates],
+        "candidates": [_candidate(candidate, call) for candidate in candidates],
         "budgets": [_budget(state) for state in budgets],
         "models": list(models),
         "time": _time(at),
@@ -115,10 +116,11 @@ def _call(call: Call) -> dict[str, Any]:
     }
 
 
-def _candidate(candidate: Candidate, prompt_tokens: int) -> dict[str, Any]:
+def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
     deployment, price = candidate.deployment, candidate.price
-    # A long-context tier prices every token, so the rates are those of this call's own length.
-    rates = price.rates_for(prompt_tokens) if price is not None else None
+    # A long-context tier prices every token, so the rates are those that this call is reserved at.
+    tokens = reserved_prompt_tokens(call, deployment)
+    rates = price.rates_for(tokens) if price is not None else None
     return {
         "id": deployment.id,
         "provider": deployment.provider.value,

@@ -12,13 +12,15 @@ tokens"). Where they differ, a model is left unpriced rather than charged too li
 | a kind of token that we do not count apart and that is dearer than its bucket | unpriced |
 | such a kind that is no dearer than its bucket | the bucket's rate |
 | search that is built into the model, by its name | unpriced |
+| no rates for speech, and a model that hears or speaks, by its name | unpriced |
 | a fee per search or tool call that a caller must ask for | left out: see `_ASKED_FOR_APART` |
 | a dearer rate for cache writes that live an hour | left out: see `_NOT_REACHABLE` |
 | other rates for a batch, a service tier or a speed (`price_variants`) | the standard rate |
 
-The last three hold because a chat completion as the gateway sends it cannot ask for them. Whoever
-lets one through (`service_tier: priority`, `ttl: 1h`, a server-side tool) must price it first; a
-model with a contract price in `prices/*.yaml` never comes here.
+The last three hold because the translators refuse a chat completion that asks for them, or leave
+out what asks: `openai_refusals` (`service_tier: priority`, `web_search_options`, tools that run at
+the provider), and Anthropic's `request`, `tools` and `messages` (`ttl: 1h`, `speed`). Whoever lets
+one through must price it first; a model with a contract price in `prices/*.yaml` never comes here.
 
 Source:
     https://github.com/pydantic/genai-prices (checked 2026-11-20)
@@ -62,6 +64,10 @@ _ASKED_FOR_APART = {
 _NOT_REACHABLE = {"cache_write_1h_mtok"}
 # Searches with every call, for a fee that the list files under the model without search.
 _SEARCHES_BY_ITSELF = re.compile(r"(?<![a-z])search|deep-research|(?<![a-z])sonar|-online\b")
+# The list has some of these at the rates of their text alone (gpt-4o-audio-preview), where a token
+# of speech costs up to sixteen times as much.
+_HEARS_OR_SPEAKS = re.compile(r"audio|realtime")
+_SPEECH_RATES = frozenset({"input_audio_mtok", "output_audio_mtok"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,8 @@ def listed_prices(
     if found is None or _SEARCHES_BY_ITSELF.search(found.id.lower()):
         return None
     name = f"genai-prices-{genai_prices.__version__}/{provider_id}/{found.id}"
+    has_speech = _HEARS_OR_SPEAKS.search(f"{model} {found.id}".lower()) is not None
+    needed = _SPEECH_RATES if has_speech else frozenset()
     periods = (
         [listed.ConditionalPrice(prices=found.prices)]
         if isinstance(found.prices, listed.ModelPrice)
@@ -115,7 +123,7 @@ def listed_prices(
         tuple(
             (
                 period.constraint,
-                model_price(_rates_in(period.prices), name + _since(period.constraint)),
+                _price(period.prices, name + _since(period.constraint), needed),
             )
             for period in periods
         )
@@ -148,6 +156,11 @@ def model_price(rates: Mapping[str, _ListedRate], version: str) -> ModelPrice | 
         rates=_our_rates(rates, None),
         tiers=tuple(Tier(start, _our_rates(rates, start)) for start in starts),
     )
+
+
+def _price(prices: listed.ModelPrice, version: str, needed: frozenset[str]) -> ModelPrice | None:
+    rates = _rates_in(prices)
+    return model_price(rates, version) if needed <= rates.keys() else None
 
 
 def _rates_in(prices: listed.ModelPrice) -> dict[str, _ListedRate]:

@@ -21,7 +21,7 @@ class AzureOpenAITranslator(OpenAITranslator):
     name = "Azure OpenAI"
 
     def fields(self, fields: dict[str, Any], dropped: list[str]) -> dict[str, Any]:
-        """Adapt nothing.
+        """Leave the fields as they are; what OpenAI is not asked for has been refused before.
 
         Both names for the longest answer are taken, but not by every model, and the deployment's
         name does not tell the model: what the request says is left as it is.

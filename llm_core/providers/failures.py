@@ -26,8 +26,11 @@ from llm_core.errors import ProviderError
 
 _END_OF_ERRORS = 600
 _MAX_MESSAGE_CHARACTERS = 500
-# Keys as providers write them; a sentence about one would carry it into our caller's logs.
-_SECRET = re.compile(r"(?i)\b(?:bearer\s+\S+|(?:sk|key|api)[-_][A-Za-z0-9_*\-]{6,})")
+# Keys as providers write them; a sentence about one would carry it into our caller's logs. Azure's
+# are bare: 32 hex digits, or 84 letters and digits.
+_SECRET = re.compile(
+    r"(?i)\b(?:bearer\s+\S+|(?:sk|key|api)[-_][a-z0-9_*\-]{6,}|[0-9a-f]{32,}|[a-z0-9]{80,})"
+)
 
 
 @dataclass(frozen=True, slots=True)

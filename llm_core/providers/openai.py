@@ -1,6 +1,7 @@
 """OpenAI: our own format, so that little is translated and nothing is lost.
 
-Sent: the request as it came, the model replaced by the routed one. Received: the answer as it is.
+Sent: the request as it came, the model replaced by the routed one, unless it asks for what is
+policy's to decide (`openai_refusals`). Received: the answer as it is.
 
 Source:
     https://platform.openai.com/docs/api-reference/chat (checked 2026-11-20)
@@ -14,8 +15,14 @@ from llm_core.catalogue import Deployment
 from llm_core.chat.encoding import decode_object, encode
 from llm_core.chat.request import ChatRequest
 from llm_core.chat.response import usage_from_openai
-from llm_core.errors import ProviderError, ProviderUnavailable, UnsupportedParameter
+from llm_core.errors import ProviderError, ProviderUnavailable
 from llm_core.providers.failures import Reported, provider_failure
+from llm_core.providers.openai_refusals import (
+    REFUSED_BY_OPENAI,
+    refuse,
+    refuse_keeping,
+    refuse_other_tiers,
+)
 from llm_core.providers.openai_stream import OpenAIStream
 from llm_core.providers.translator import ProviderRequest, StreamTranslator, Translated
 from llm_core.tokens.usage import TokenUsage
@@ -33,6 +40,7 @@ class OpenAITranslator:
 
         Usage in the stream is always asked for: without it a stream could only be counted.
         """
+        self.refuse(request.fields)
         dropped: list[str] = []
         body = self.fields(dict(request.fields), dropped)
         body["model"] = deployment.model
@@ -45,28 +53,25 @@ class OpenAITranslator:
             dropped_params=tuple(dropped),
         )
 
+    def refuse(self, fields: Mapping[str, Any]) -> None:
+        """Refuse what is not the caller's to choose.
+
+        Raises:
+            UnsupportedParameter: With the field.
+        """
+        refuse(fields, self.name, REFUSED_BY_OPENAI)
+        refuse_keeping(fields, self.name)
+        refuse_other_tiers(fields, self.name)
+
     def fields(self, fields: _Object, dropped: list[str]) -> _Object:
         """Adapt a copy of the request's fields; what is left out is named in `dropped`.
 
         `max_tokens` is deprecated and refused by reasoning models; its successor is taken by all.
         """
-        self._require_standard_tier(fields)
         older = fields.pop("max_tokens", None)
         if older is not None and fields.get("max_completion_tokens") is None:
             fields["max_completion_tokens"] = older
         return fields
-
-    def _require_standard_tier(self, fields: Mapping[str, Any]) -> None:
-        """Refuse tiers that cost other than what was reserved; prices are the standard tier's.
-
-        Source:
-            https://platform.openai.com/docs/guides/priority-processing (checked 2026-11-20)
-        """
-        if fields.get("service_tier") not in (None, "auto", "default"):
-            raise UnsupportedParameter(
-                f"service_tier: {self.name} is called at its default tier only; leave it out.",
-                param="service_tier",
-            )
 
     def url(self, deployment: Deployment) -> str:
         """Where chat completions are; `base_url` ends in the API's version."""

@@ -35,7 +35,7 @@ def filled_in(
 
 
 def texts_of(body: Mapping[str, Any]) -> list[str]:
-    """Every word a completion or a chunk says: content, reasoning, refusals, tool calls.
+    """Every word a completion or a chunk says: content, reasoning, refusals, calls.
 
     Total: a provider's answer may hold anything, and what is no word is passed over.
     """
@@ -43,11 +43,21 @@ def texts_of(body: Mapping[str, Any]) -> list[str]:
     for choice in _objects(body.get("choices")):
         said = _object(choice.get("message")) or _object(choice.get("delta"))
         spoken = [said.get(name) for name in ("content", "reasoning_content", "refusal")]
+        # Some servers say their reasoning twice, under both names.
+        if said.get("reasoning") != said.get("reasoning_content"):
+            spoken.append(said.get("reasoning"))
+        spoken.append(_object(said.get("audio")).get("transcript"))
+        spoken += _called(said.get("function_call"))
         for call in _objects(said.get("tool_calls")):
-            function = _object(call.get("function"))
-            spoken += [function.get("name"), function.get("arguments")]
+            spoken += [*_called(call.get("function")), *_called(call.get("custom"))]
         texts += [text for text in spoken if isinstance(text, str) and text]
     return texts
+
+
+def _called(value: object) -> list[object]:
+    """What is called and with what: a function's `arguments`, or a custom tool's `input`."""
+    called = _object(value)
+    return [called.get(name) for name in ("name", "arguments", "input")]
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

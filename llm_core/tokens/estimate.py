@@ -2,12 +2,13 @@
 
 The figure decides what is reserved, and the provider's own figure replaces it when the call is
 settled. So it is an estimate that leans high: one call held back too early costs a retry, one let
-through too early costs money that nobody had. It is no upper bound: tokenisers differ by provider
+through too early costs money that nobody had. What the walk does not know is counted as JSON text,
+since some server may put it into the prompt. It is no upper bound: tokenisers differ by provider
 and some models charge images oddly (`gpt-4o-mini` multiplies them by 33).
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import lru_cache
 from importlib import import_module
 from importlib.machinery import PathFinder
@@ -28,7 +29,7 @@ Count = Callable[[str], int]
 MESSAGE_OVERHEAD_TOKENS = 4
 NAME_OVERHEAD_TOKENS = 1
 ANSWER_OVERHEAD_TOKENS = 3
-# A call and a result carry their ids and the marks around them.
+# A call and a result have marks around them.
 TOOL_CALL_OVERHEAD_TOKENS = 12
 # Providers put their own words around tool definitions: Anthropic adds 290 to 800 by model.
 # https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview (checked 2026-11-20)
@@ -50,35 +51,36 @@ FILE_CHARACTERS_PER_TOKEN = 10
 # A file that the provider holds already; its size is not known here.
 STORED_FILE_TOKENS = 10_000
 
+_COUNTED_APART = frozenset({"model", "messages", "tools", "functions", "response_format"})
+# Members of a part that its documented number stands for.
+_MEDIA = {
+    "image_url": ("url", "detail"),
+    "input_audio": ("data", "format"),
+    "file": ("file_data", "file_id"),
+}
+
 
 def estimate_prompt_tokens(request: ChatRequest, count: Count) -> int:
-    """Estimate the input tokens of a request: messages, names, tools, images, answer schema.
+    """Estimate the input tokens of a request: messages, tools, media, and all other members.
 
     Args:
         request: Checked, as `ChatRequest.parse` gives it.
         count: Counts a text, for example `openai_counter()`.
 
     Raises:
-        MalformedRequest: Tools or schema are nested too deeply to be written.
+        MalformedRequest: Something in it is nested too deeply to be written.
     """
     tokens = ANSWER_OVERHEAD_TOKENS
     tokens += sum(_message_tokens(message, count) for message in request.messages)
-    tools = request.fields.get("tools") or request.fields.get("functions")
-    if tools:
-        tokens += TOOLS_OVERHEAD_TOKENS + _json_tokens(tools, count)
-    if request.response_format == "json_schema":
-        tokens += _json_tokens(request.fields["response_format"], count)
-    return tokens
-
-
-def count_output_tokens(text: str, count: Count) -> int:
-    """Count an answer whose provider reported no usage.
-
-    Args:
-        text: All text of the answer: content, reasoning, and the arguments of tool calls.
-        count: Counts a text.
-    """
-    return count(text)
+    fields = request.fields
+    for name in ("tools", "functions"):
+        if fields.get(name):
+            tokens += TOOLS_OVERHEAD_TOKENS + _json_tokens(fields[name], count)
+    format_ = fields.get("response_format")
+    # Its type alone is no text for the model.
+    if format_ and len(format_) > 1:
+        tokens += _json_tokens(format_, count)
+    return tokens + _rest_tokens(fields, _COUNTED_APART, count)
 
 
 @lru_cache(maxsize=8)
@@ -118,45 +120,72 @@ def _bindings() -> Any:  # noqa: ANN401 - an extension module without types
 
 def _message_tokens(message: Mapping[str, Any], count: Count) -> int:
     tokens = MESSAGE_OVERHEAD_TOKENS
-    name = message.get("name")
-    if isinstance(name, str):
-        tokens += NAME_OVERHEAD_TOKENS + count(name)
-    content = message.get("content")
-    if isinstance(content, str):
-        tokens += count(content)
-    elif content:
-        tokens += sum(_part_tokens(part, count) for part in content)
-    for field in ("refusal", "reasoning_content"):
-        text = message.get(field)
-        if isinstance(text, str):
-            tokens += count(text)
-    if message.get("role") == "tool":
+    unknown: dict[str, Any] = {}
+    for name, value in message.items():
+        if name == "role" or not value:
+            continue
+        if name == "content":
+            tokens += _content_tokens(value, count)
+        elif name == "name" and isinstance(value, str):
+            tokens += NAME_OVERHEAD_TOKENS + count(value)
+        elif name == "tool_calls":
+            tokens += TOOL_CALL_OVERHEAD_TOKENS * len(value) + _json_tokens(value, count)
+        else:
+            unknown[name] = value
+    if message["role"] == "tool":
         tokens += TOOL_CALL_OVERHEAD_TOKENS
-    calls = message.get("tool_calls") or ()
-    return tokens + sum(TOOL_CALL_OVERHEAD_TOKENS + _json_tokens(call, count) for call in calls)
+    return tokens + _json_tokens(unknown, count) if unknown else tokens
+
+
+def _content_tokens(content: str | Sequence[Mapping[str, Any]], count: Count) -> int:
+    if isinstance(content, str):
+        return count(content)
+    return sum(_part_tokens(part, count) for part in content)
 
 
 def _part_tokens(part: Mapping[str, Any], count: Count) -> int:
-    match part["type"]:
-        case "text":
-            return count(part["text"])
+    kind = part["type"]
+    if kind == "text":
+        return count(part["text"]) + _rest_tokens(part, ("type", "text"), count)
+    if kind not in _MEDIA:
+        # A vendor's own part: its text is all that can be counted.
+        return _json_tokens(part, count)
+    media = part[kind]
+    return (
+        _media_tokens(kind, media, count)
+        + _rest_tokens(media, _MEDIA[kind], count)
+        + _rest_tokens(part, ("type", kind), count)
+    )
+
+
+def _media_tokens(kind: str, media: Mapping[str, Any], count: Count) -> int:
+    match kind:
         case "image_url":
-            detail = part["image_url"].get("detail")
-            return LOW_DETAIL_IMAGE_TOKENS if detail == "low" else IMAGE_TOKENS
+            return LOW_DETAIL_IMAGE_TOKENS if media.get("detail") == "low" else IMAGE_TOKENS
         case "input_audio":
-            return _length(part["input_audio"].get("data")) // AUDIO_CHARACTERS_PER_TOKEN + 1
-        case "file":
-            data = part["file"].get("file_data")
-            if data is None:
-                return STORED_FILE_TOKENS
-            return _length(data) // FILE_CHARACTERS_PER_TOKEN + 1
+            return _encoded_tokens(media.get("data"), AUDIO_CHARACTERS_PER_TOKEN, count)
         case _:
-            # A vendor's own part: its text is all that can be counted.
-            return _json_tokens(part, count)
+            data = media.get("file_data")
+            is_stored = data is None or media.get("file_id") is not None
+            tokens = _encoded_tokens(data, FILE_CHARACTERS_PER_TOKEN, count)
+            return tokens + (STORED_FILE_TOKENS if is_stored else 0)
 
 
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, str) else 0
+def _encoded_tokens(data: object, characters_per_token: int, count: Count) -> int:
+    """What base64 comes to; in any other shape it is text like all else."""
+    if isinstance(data, str):
+        return len(data) // characters_per_token + 1
+    return _json_tokens(data, count) if data else 0
+
+
+def _rest_tokens(members: Mapping[str, Any], known: Container[str], count: Count) -> int:
+    """The members that nothing else counts; numbers and truth values are settings, not text."""
+    rest = {
+        name: value
+        for name, value in members.items()
+        if name not in known and value and not isinstance(value, bool | int | float)
+    }
+    return _json_tokens(rest, count) if rest else 0
 
 
 def _json_tokens(value: object, count: Count) -> int:

@@ -11,9 +11,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from llm_core.errors import BodyTooLarge, Undecided
+from llm_core.policy.decision import TICKET_HEADER
 from policy_service.api.wire import resources
 from policy_service.services.relay import StreamedAnswer, WholeAnswer
-from policy_service.services.tickets import TICKET_HEADER
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from llm_core.answer_headers import limit_headers
 from llm_core.catalogue import Catalogue, Deployment
-from llm_core.errors import AccessError, RequestError, UnpricedModel
+from llm_core.errors import AccessError, MalformedRequest, RequestError, UnpricedModel
+from llm_core.ids import is_id
 from llm_core.policy.allowance import max_output_tokens, worst_case
 from llm_core.policy.call import Call, Operation
 from llm_core.policy.caller import Caller
@@ -61,8 +62,11 @@ class Decider:
 
         Raises:
             PolicyUnavailable: No decision can be had.
+            MalformedRequest: The request's decision id is none.
         """
-        decision_id = self.make_id("dec")
+        decision_id = self.make_id("dec") if request.decision_id is None else request.decision_id
+        if request.decision_id is not None and not is_id("dec", decision_id):
+            raise MalformedRequest("A decision's id is `dec_` and 26 characters of base32.")
         now = self.clock()
         try:
             if request.call.operation is Operation.MODELS:

@@ -62,7 +62,13 @@ class Reach:
             try:
                 return await self._attempt(priced, reservation, request, progress)
             except ProviderError as error:
-                _log.info("%s: %s failed: %s", reservation.decision_id, priced.deployment.id, error)
+                _log.info(
+                    "%s: %s failed: %s %d",
+                    reservation.decision_id,
+                    priced.deployment.id,
+                    type(error).__name__,
+                    error.upstream_status,
+                )
                 last = error
                 if error.upstream_status not in _RETRYABLE:
                     break

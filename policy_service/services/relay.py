@@ -42,6 +42,7 @@ from policy_service.services.tickets import Tickets
 
 _log = logging.getLogger(__name__)
 _OK = 200
+_DRAIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,12 @@ class Relay:
             return await self._whole(reservation, attempt, progress, headers)
 
     async def drain(self) -> None:
-        """Wait for the bookings that outlived their request."""
-        while self._bookings:
-            await asyncio.gather(*self._bookings, return_exceptions=True)
+        """Wait for the bookings that outlived their request, but not for ever.
+
+        What is not booked by then is charged as an estimate when its lease ends.
+        """
+        if self._bookings:
+            await asyncio.wait(self._bookings, timeout=_DRAIN_S)
 
     async def _whole(
         self,
@@ -133,7 +137,7 @@ class Relay:
         )
         # In the background: the store's round trip is not the client's to wait for, and a client
         # that leaves now cannot stop it.
-        self.book_later(self.settler.book(reservation, report))
+        self.book_later(self.settler.book_surely(reservation, report))
         return WholeAnswer(
             encoded,
             {
@@ -198,7 +202,7 @@ class Relay:
             error_class=outcome,
             served_model=translating.served_model,
         )
-        await self.settler.book(reservation, report)
+        await self.settler.book_surely(reservation, report)
 
     async def _headers(self, reservation: Reservation, attempt: Attempt) -> dict[str, str]:
         try:
@@ -267,7 +271,7 @@ class _Owed:
             source=UsageSource.ESTIMATED if usage else UsageSource.PROVIDER,
             error_class=error_class_of(error),
         )
-        self.relay.book_later(self.relay.settler.book(self.reservation, report))
+        self.relay.book_later(self.relay.settler.book_surely(self.reservation, report))
         if self.attempt is not None:
             self.relay.book_later(self.attempt.answer.close())
 

@@ -29,7 +29,12 @@ class Reserving:
             PolicyUnavailable: Store or ledger cannot be asked.
         """
         for _ in range(_PRIME_TRIES):
-            outcome = await self.limits.reserve(reservation, amounts, now)
+            try:
+                outcome = await self.limits.reserve(reservation, amounts, now)
+            except ValueError as used:
+                # A plugin's second try, after the first one's answer was lost on the way. It takes
+                # the first one back by itself.
+                raise PolicyUnavailable("This call has been decided before: try again.") from used
             if not isinstance(outcome, Unprimed):
                 return outcome
             for limit in outcome.limits:

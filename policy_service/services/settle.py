@@ -1,5 +1,6 @@
 """What did a call really cost? Moves reservations to the true figure, exactly once."""
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
+from llm_core.errors import PolicyUnavailable
 from llm_core.policy.allowance import worst_case
 from llm_core.policy.decision import (
     ErrorClass,
@@ -23,6 +25,7 @@ from policy_service.services.reserving import Reserving
 
 _log = logging.getLogger(__name__)
 _MOST_OVERDUE = 100
+_RETRY_AFTER_S = (0.2, 1.0, 5.0, 20.0, 60.0)
 TAKEN_UP_LEASE = timedelta(minutes=1)
 
 
@@ -77,6 +80,19 @@ class Settler:
             await self._taken_up(reservation, now)
             outcome = await self.limits.settle(reservation.decision_id, actual, row, now)
         return outcome
+
+    async def book_surely(self, reservation: Reservation, report: UsageReport) -> SettleOutcome:
+        """Book, waiting out a store that is away for a moment.
+
+        Raises:
+            PolicyUnavailable: It stayed away; the lease will charge the estimate.
+        """
+        for wait_s in _RETRY_AFTER_S:
+            try:
+                return await self.book(reservation, report)
+            except PolicyUnavailable:
+                await asyncio.sleep(wait_s)
+        return await self.book(reservation, report)
 
     async def sweep(self) -> int:
         """Charge the estimate for every lease that ended without a report.

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from llm_core.errors import Undecided
 
-TICKET_HEADER = "x-gatehouse-ticket"
 _VERSION = "gt1"
 _PARTS = 4
 

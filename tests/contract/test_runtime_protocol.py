@@ -1,7 +1,5 @@
 """Our plugin server answers what kong-pdk's answers, as kong-pdk's own server tells it."""
 
-
-
 import asyncio
 import json
 import re

@@ -132,6 +132,23 @@ def test_a_report_that_comes_twice_counts_once(gateway: Gateway) -> None:
 
 
 @pytest.mark.e2e
+def test_a_stalled_policy_service_charges_nobody_for_what_it_refused(gateway: Gateway) -> None:
+    """It decides and reserves when it wakes up, long after the callers were told no."""
+    before = {row["decision_id"] for row in gateway.rows()}
+    gateway.forget_calls()
+    with gateway.frozen("policy"):
+        assert_unavailable(ask(gateway))
+
+    def told() -> list[dict[str, Any]]:
+        return [row for row in gateway.rows() if row["decision_id"] not in before]
+
+    for row in eventually(told):
+        assert row["error_class"] == "unreachable"
+        assert Decimal(row["usd"]) == 0
+    assert gateway.calls() == []
+
+
+@pytest.mark.e2e
 def test_without_opa_nothing_is_decided(whole: Whole) -> None:
     assert ask(whole.gateway).status_code == 200
     whole.opa.stop()

@@ -185,3 +185,22 @@ def test_a_stream_that_breaks_ends_with_an_error_event(gateway: Gateway, alias: 
     with pytest.raises(openai.APIError) as failed:
         list(stream)
     assert failed.value.code == "provider_unavailable"
+
+
+@pytest.mark.e2e
+def test_only_harmless_headers_reach_a_provider(gateway: Gateway) -> None:
+    body = json.dumps({"model": "gpt-4o-mini", "messages": HELLO}).encode()
+    strange = {"openai-organization": "evil", "x-policy-id": "off", "cookie": "a=b"}
+    assert gateway.post(body, **strange, **{"user-agent": "app"}).status_code == 200
+    [call] = gateway.calls()
+    assert "user-agent" in call["header_names"]
+    assert not strange.keys() & set(call["header_names"])
+
+
+@pytest.mark.e2e
+def test_a_crowd_of_headers_is_refused(gateway: Gateway) -> None:
+    """Kong tells a plugin of 100 headers, and sends all of them on."""
+    crowd = {f"x-filler-{number}": "x" for number in range(120)}
+    answer = gateway.post(b"{}", **crowd, **{"openai-organization": "evil"})
+    assert answer.status_code == 400
+    assert gateway.calls() == []

@@ -50,12 +50,13 @@ def start(
     place.make()
     secrets = _prepare(place, ports)
     started = _start_all(place, ports, secrets)
+    asked_to_stop = threading.Event() if detach else _signals()
     pids = {name: process.pid for name, process in started.items()}
     state = _state(ports, secrets, pids)
     place.write_state(state)
     _say.print(_welcome(place, state, offered(_url(ports.sandbox), os.environ)), soft_wrap=True)  # noqa: TID251
     if not detach:
-        _watch(place, started)
+        _watch(place, started, asked_to_stop)
 
 
 @app.command()
@@ -216,11 +217,18 @@ def _kong_conf(place: Folder) -> str:
 # --- running ----------------------------------------------------------------------------------
 
 
-def _watch(place: Folder, started: dict[str, "subprocess.Popen[bytes]"]) -> None:
-    """Wait for Ctrl-C, or for a process that ends by itself; then stop everything."""
+def _signals() -> threading.Event:
+    """Set by Ctrl-C, and by whoever else asks the demo to end."""
     asked = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked.set())
+    return asked
+
+
+def _watch(
+    place: Folder, started: dict[str, "subprocess.Popen[bytes]"], asked: threading.Event
+) -> None:
+    """Wait for Ctrl-C, or for a process that ends by itself; then stop everything."""
     dead = None
     while not asked.wait(0.5):
         dead = next((name for name, one in started.items() if one.poll() is not None), None)

@@ -2,7 +2,13 @@ from decimal import Decimal
 
 import pytest
 
-from llm_core.answer_headers import cost_header, deployment_headers, limit_headers, plain
+from llm_core.answer_headers import (
+    cost_header,
+    deployment_headers,
+    dropped_params_header,
+    limit_headers,
+    plain,
+)
 from llm_core.policy.decision import PricedDeployment
 from llm_core.policy.limits import Limit, LimitState, Measure
 from llm_core.tokens.usage import TokenUsage
@@ -76,6 +82,23 @@ def test_who_answered_is_said() -> None:
         "x-kong-llm-model": "azure_openai/mini",
         "x-gatehouse-dropped-params": "presence_penalty, seed",
     }
+
+
+def test_a_name_that_no_header_can_carry_is_not_told() -> None:
+    odd = ["☃foo", "a\r\nset-cookie: b", "a\n", "", "a b", "a,b", "x" * 65, "y" * 200_000]
+    assert dropped_params_header(odd) == {}
+    assert dropped_params_header([*odd, "seed", "tools[0].function.strict", "z" * 64]) == {
+        "x-gatehouse-dropped-params": f"seed, tools[0].function.strict, {'z' * 64}"
+    }
+    headers = deployment_headers(PricedDeployment(AZURE, PRICE), odd)
+    assert "x-gatehouse-dropped-params" not in headers
+
+
+def test_at_most_twenty_names_are_told() -> None:
+    names = [f"p{number}" for number in range(1000)]
+    twenty = ", ".join(names[:20])
+    assert dropped_params_header(names[:20]) == {"x-gatehouse-dropped-params": twenty}
+    assert dropped_params_header(names) == {"x-gatehouse-dropped-params": f"{twenty}, ..."}
 
 
 def test_every_name_is_in_lower_case() -> None:

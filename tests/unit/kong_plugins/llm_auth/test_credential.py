@@ -51,3 +51,18 @@ def test_keys_and_what_steers_our_account_are_not_for_the_provider() -> None:
     }
     assert to_clear_in(headers) == ["x-api-key", "openai-organization", "anthropic-beta", "cookie"]
     assert to_clear_in({"authorization": ["Bearer gk-1"]}) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x-policy-id", "extra-parameters", "content-encoding", "x-ms-anything", "apikey", "x-new"],
+)
+def test_a_header_that_nobody_knows_does_not_travel(name: str) -> None:
+    assert to_clear_in({"accept": ["*/*"], name: ["x"]}) == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["user-agent", "x-stainless-lang", "traceparent", "x-forwarded-for", "content-type"]
+)
+def test_what_the_official_sdk_sends_costs_no_pdk_call(name: str) -> None:
+    assert to_clear_in({name: ["x"]}) == []

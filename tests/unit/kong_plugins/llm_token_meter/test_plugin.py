@@ -234,6 +234,21 @@ async def test_no_decision_means_no(service: FakePolicyService, journal: Journal
     assert "ctx.shared.set" not in kong.methods
 
 
+async def test_a_decision_whose_answer_never_came_is_taken_back(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    """Else a slow policy service would charge teams for calls that were refused."""
+    service.is_down = True
+    async with meter(service, journal) as plugin:
+        kong = await identified()
+        await kong.run(plugin.access)
+        service.is_down = False
+        [asked] = service.bodies("/v1/decisions")
+        [report] = await service.reported(asked["decision_id"])
+    assert report["error_class"] == "unreachable"
+    assert report["usage"] is None
+
+
 @pytest.mark.parametrize("broken", ["service.request.set_headers", "ctx.shared.set"])
 async def test_what_was_reserved_is_given_back_when_kong_does_not_take_the_decision(
     service: FakePolicyService, journal: Journal, broken: str

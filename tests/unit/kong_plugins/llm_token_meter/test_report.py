@@ -96,7 +96,7 @@ def test_a_record_that_says_nothing_is_reported_all_the_same(nothing: dict[str, 
 
 
 def test_a_call_that_went_nowhere_names_no_deployment() -> None:
-    report = unsent(RELAY)
+    report = unsent()
     assert report.error_class is UNREACHABLE
     assert (report.deployment_id, report.usage) == (None, None)
 

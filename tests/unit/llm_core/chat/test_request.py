@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from llm_core.chat.request import ChatRequest
+from llm_core.chat.request import MAX_SEPARATORS, ChatRequest
 from llm_core.errors import MalformedRequest
 
 HI = [{"role": "user", "content": "hi"}]
@@ -23,6 +23,8 @@ def parse(**fields: object) -> ChatRequest:
         (b'{"model": "\xff"}', "not valid UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b'{"a":' * 5_000 + b"1" + b"}" * 5_000, "nested too deeply"),
+        (b"[" + b"1," * MAX_SEPARATORS + b"1]", "more than 1000000 brackets, braces and commas"),
+        (b"[" + b"[]," * 600_000 + b"1]", "more than 1000000 brackets, braces and commas"),
         (b"[]", "must be a JSON object"),
         (b"null", "must be a JSON object"),
     ],
@@ -59,6 +61,12 @@ MESSAGE_FAULTS = [
         "messages[0].content[0].file",
     ),
     ([{"role": "tool", "content": "x"}], "messages[0].tool_call_id"),
+    *(
+        ([{"role": "assistant", "content": "x", "refusal": refusal}], "messages[0].refusal")
+        for refusal in (5, [1], [{}])
+    ),
+    ([{"role": "assistant", "thinking_blocks": 5}], "messages[0].thinking_blocks"),
+    ([{"role": "assistant", "thinking_blocks": [{}, 5]}], "messages[0].thinking_blocks[1]"),
     ([{"role": "assistant", "tool_calls": 1}], "messages[0].tool_calls"),
     ([{"role": "assistant", "tool_calls": [{}]}], "messages[0].tool_calls[0].id"),
     (
@@ -98,6 +106,8 @@ FIELD_FAULTS = [
     ({"parallel_tool_calls": 0}, "parallel_tool_calls"),
     ({"response_format": "json"}, "response_format"),
     ({"response_format": {"type": "xml"}}, "response_format.type"),
+    ({"response_format": {"type": {}}}, "response_format.type"),
+    ({"response_format": {"type": ["text"]}}, "response_format.type"),
     ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
     ({"stop": 1}, "stop"),
     ({"stop": ["a", 1]}, "stop[1]"),
@@ -173,6 +183,16 @@ def test_a_full_request_says_what_it_asks_for():
     assert request.has_tools
     assert request.has_images
     assert request.response_format == "json_schema"
+
+
+def test_an_answer_of_the_sdk_can_be_sent_back_with_its_nulls():
+    nothing = dict.fromkeys(["content", "refusal", "tool_calls", "thinking_blocks"])
+    parse(messages=[*HI, {"role": "assistant", **nothing}])
+
+
+def test_long_code_is_no_body_of_too_many_values():
+    line = "    if (a[i] > b[j]) { swap(a, i, j); }  // keep the larger ones first\n"
+    parse(messages=[{"role": "user", "content": line * (16_000_000 // len(line))}])
 
 
 def test_an_answer_may_be_all_tool_calls_and_a_long_prompt_is_not_scanned():

@@ -4,12 +4,19 @@ from typing import Any
 
 import pytest
 
+from llm_core.catalogue import ProviderKind
 from llm_core.chat.request import ChatRequest
-from llm_core.policy.allowance import capped, max_output_tokens, worst_case
+from llm_core.policy.allowance import (
+    capped,
+    max_output_tokens,
+    reserved_prompt_tokens,
+    worst_case,
+)
 from llm_core.policy.decision import Obligations, PricedDeployment
-from llm_core.pricing.charge import ModelPrice, Rates
+from llm_core.pricing.charge import ModelPrice, Rates, Tier
 from tests.fakes.samples import AZURE, OPENAI, PRICE, chat_body, chat_call
 
+CLAUDE = replace(OPENAI, provider=ProviderKind.ANTHROPIC)
 DEAR = ModelPrice("v2", Rates(input=Decimal(10), output=Decimal(3)))
 
 
@@ -38,6 +45,43 @@ def test_every_choice_is_paid_for() -> None:
     worst = worst_case(call, [PricedDeployment(OPENAI, PRICE)], Obligations())
     assert worst.tokens == 10 + 3 * 20
     assert worst.usd == Decimal("0.00013")
+
+
+@pytest.mark.parametrize(
+    ("kind", "estimated", "reserved"),
+    [
+        (ProviderKind.OPENAI, 1001, 1001),
+        (ProviderKind.AZURE_OPENAI, 1001, 1001),
+        (ProviderKind.OPENAI_COMPATIBLE, 1001, 1001),
+        (ProviderKind.ANTHROPIC, 1000, 1400),
+        (ProviderKind.ANTHROPIC, 1001, 1402),
+        (ProviderKind.ANTHROPIC, 0, 0),
+    ],
+)
+def test_a_tokeniser_that_counts_more_has_more_reserved(
+    kind: ProviderKind, estimated: int, reserved: int
+) -> None:
+    call = chat_call(chat_body(), prompt_tokens=estimated)
+    assert reserved_prompt_tokens(call, replace(OPENAI, provider=kind)) == reserved
+
+
+def test_the_margin_is_in_tokens_and_in_money() -> None:
+    call = chat_call(chat_body(), prompt_tokens=1000)
+    worst = worst_case(call, [PricedDeployment(CLAUDE, PRICE)], Obligations())
+    assert worst.tokens == 1400 + 100
+    # 1400 at 1 and 100 at 2 dollars a million.
+    assert worst.usd == Decimal("0.0016")
+    either = [PricedDeployment(OPENAI, PRICE), PricedDeployment(CLAUDE, PRICE)]
+    assert worst_case(call, either, Obligations()) == worst
+
+
+def test_the_margin_can_reach_a_dearer_tier() -> None:
+    steep = ModelPrice("v3", PRICE.rates, tiers=(Tier(1200, DEAR.rates),))
+    call = chat_call(chat_body(), prompt_tokens=1000)
+    by_claude = worst_case(call, [PricedDeployment(CLAUDE, steep)], Obligations())
+    assert by_claude.usd == Decimal("0.0143")
+    by_openai = worst_case(call, [PricedDeployment(OPENAI, steep)], Obligations())
+    assert by_openai.usd == Decimal("0.0012")
 
 
 def test_without_a_deployment_only_the_prompt_is_left() -> None:

@@ -135,12 +135,21 @@ def test_what_the_list_does_not_price_by_tokens_alone_is_not_found(provider: str
         ("openai", "whisper-1"),
         ("google", "gemini-2.5-flash-image"),
         ("mistral", "voxtral-small-24b-2507"),
+        # Hear and speak, and are listed at the rates of their text.
+        ("openai", "gpt-4o-audio-preview"),
+        ("openai", "gpt-4o-mini-audio-preview-2024-12-17"),
+        ("openrouter", "openai/gpt-audio"),
     ],
 )
 def test_a_kind_of_price_that_we_cannot_express_is_no_price(provider: str, model: str):
     prices = listed_prices(provider, model)
     assert prices is not None
     assert prices.at(NOW) is None
+
+
+def test_a_model_that_is_listed_with_rates_for_speech_is_priced():
+    rates = price_now("openai", "gpt-audio").rates
+    assert (rates.input_audio, rates.output_audio) == (32, 64)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,15 @@ def test_nothing_that_looks_like_a_key_is_shown():
     assert failure.public_message == "OpenAI: Bad key [redacted] and [redacted] in 'x'."
 
 
+@pytest.mark.parametrize("key", ["0123456789abcdef" * 2, "0123456789ABCDEF" * 4, "aZ9" * 28])
+def test_a_bare_key_as_azure_has_them_is_not_shown(key: str):
+    sentence = f"The key {key} is not valid for gpt-4o-mini-2024-07-18."
+    failure = translator_for(ProviderKind.AZURE_OPENAI).failure(400, {}, body(message=sentence))
+    assert failure.public_message == (
+        "Azure OpenAI: The key [redacted] is not valid for gpt-4o-mini-2024-07-18."
+    )
+
+
 def test_a_long_sentence_is_cut():
     failure = translator_for(ProviderKind.OPENAI).failure(400, {}, body(message="long " * 10_000))
     assert len(failure.public_message) < 520

@@ -5,13 +5,15 @@ import pytest
 
 from llm_core.catalogue import Deployment, ProviderKind
 from llm_core.chat.request import ChatRequest
-from llm_core.errors import ProviderError, ProviderUnavailable
+from llm_core.errors import ProviderError, ProviderUnavailable, UnsupportedParameter
 from llm_core.providers.registry import translator_for
 from llm_core.providers.translator import ProviderRequest
 from llm_core.sse import DONE, encode_event
 from llm_core.tokens.usage import TokenUsage
 
 OPENAI = translator_for(ProviderKind.OPENAI)
+OPENAI_FORMAT = [kind for kind in ProviderKind if kind is not ProviderKind.ANTHROPIC]
+ON_OPENAIS_PLATFORM = [ProviderKind.OPENAI, ProviderKind.AZURE_OPENAI]
 
 
 def deployment(kind: ProviderKind = ProviderKind.OPENAI, **facts: object) -> Deployment:
@@ -40,7 +42,7 @@ def test_the_request_goes_on_with_the_routed_model_and_unknown_fields():
     assert built.dropped_params == ()
 
 
-@pytest.mark.parametrize("kind", [k for k in ProviderKind if k is not ProviderKind.ANTHROPIC])
+@pytest.mark.parametrize("kind", OPENAI_FORMAT)
 def test_usage_is_always_asked_for_in_a_stream_and_other_options_are_kept(kind: ProviderKind):
     _, body = sent(kind, stream=True, stream_options={"include_obfuscation": False})
     assert body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
@@ -111,6 +113,84 @@ def test_a_compatible_server_is_spared_what_only_openais_platform_knows():
     assert built.dropped_params == ("store", "service_tier")
     assert body["seed"] == 1
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
+
+
+@pytest.mark.parametrize("kind", OPENAI_FORMAT)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("models", "route", "provider", "plugins", "fallbacks", "transforms"),
+        *("api_base", "api_key", "base_url", "extra_body", "chat_template"),
+        *("search_parameters", "web_search_options", "data_sources", "best_of", "n_predict"),
+    ],
+)
+def test_what_policy_decides_is_not_the_callers_to_choose(kind: ProviderKind, name: str):
+    for value in ("x", {}, [], 2, False):
+        with pytest.raises(UnsupportedParameter, match=f"'{name}'") as refusal:
+            sent(kind, **{name: value})
+        assert refusal.value.param == name
+    _, body = sent(kind, **{name: None})
+    assert body["model"] == "routed"
+
+
+@pytest.mark.parametrize("kind", OPENAI_FORMAT)
+@pytest.mark.parametrize("name", ["Model", "MODELS", "Max_Tokens", "N", "\u017ftream", "Store"])
+def test_a_servers_leniency_about_case_is_no_way_around(kind: ProviderKind, name: str):
+    """Go's decoder reads `Model` as `model`, and even the long s as an s."""
+    with pytest.raises(UnsupportedParameter) as refusal:
+        sent(kind, **{name: "x"})
+    assert refusal.value.param == name
+
+
+@pytest.mark.parametrize("kind", OPENAI_FORMAT)
+def test_tools_that_run_at_the_provider_are_refused(kind: ProviderKind):
+    own = [
+        {"type": "function", "function": {"name": "f"}},
+        {"type": "custom", "custom": {"name": "g"}},
+    ]
+    _, body = sent(kind, tools=own)
+    assert body["tools"] == own
+    with pytest.raises(UnsupportedParameter) as refusal:
+        sent(kind, tools=[*own, {"type": "web_search"}])
+    assert refusal.value.param == "tools[2].type"
+
+
+@pytest.mark.parametrize("kind", OPENAI_FORMAT)
+def test_no_other_tier_is_paid_for(kind: ProviderKind):
+    """Prices are the standard tier's; a compatible server is not told of a tier at all."""
+    for tier in ("priority", "flex", ["priority"]):
+        if kind in ON_OPENAIS_PLATFORM:
+            with pytest.raises(UnsupportedParameter) as refusal:
+                sent(kind, service_tier=tier)
+            assert refusal.value.param == "service_tier"
+        else:
+            built, body = sent(kind, service_tier=tier)
+            assert "service_tier" not in body
+            assert built.dropped_params == ("service_tier",)
+    for tier in ("auto", "default", None):
+        sent(kind, service_tier=tier)
+
+
+@pytest.mark.parametrize("kind", ON_OPENAIS_PLATFORM)
+def test_no_provider_keeps_prompts(kind: ProviderKind):
+    for value in (True, "true", 1):
+        with pytest.raises(UnsupportedParameter) as refusal:
+            sent(kind, store=value)
+        assert refusal.value.param == "store"
+    for value in (False, None):
+        _, body = sent(kind, store=value)
+        assert not body["store"]
+
+
+@pytest.mark.parametrize("kind", OPENAI_FORMAT)
+def test_a_prediction_goes_to_servers_that_take_it_with_a_length(kind: ProviderKind):
+    prediction = {"type": "content", "content": "x"}
+    if kind in ON_OPENAIS_PLATFORM:
+        with pytest.raises(UnsupportedParameter) as refusal:
+            sent(kind, prediction=prediction)
+        assert refusal.value.param == "prediction"
+    else:
+        assert sent(kind, prediction=prediction)[1]["prediction"] == prediction
 
 
 @pytest.mark.parametrize("junk", [b"", b"<html>", b"[]", b"{}", b'{"choices": null}', b"\xff"])

@@ -48,11 +48,26 @@ def test_every_word_of_an_answer_is_found() -> None:
     said = {
         "content": "content",
         "reasoning_content": "thinking",
+        "reasoning": "aloud",
         "refusal": "no",
-        "tool_calls": [{"function": {"name": "look_up", "arguments": '{"a":1}'}}, {}],
+        "audio": {"id": "a", "data": "UklGRg==", "transcript": "spoken"},
+        "function_call": {"name": "older", "arguments": "{}"},
+        "tool_calls": [
+            {"function": {"name": "look_up", "arguments": '{"a":1}'}},
+            {"type": "custom", "custom": {"name": "run", "input": "ls"}},
+            {},
+        ],
     }
     body = {"choices": [{"message": said}, {"delta": {"content": "more"}}, {"delta": {}}]}
-    assert texts_of(body) == ["content", "thinking", "no", "look_up", '{"a":1}', "more"]
+    spoken = ["content", "thinking", "no", "aloud", "spoken"]
+    called = ["older", "{}", "look_up", '{"a":1}', "run", "ls"]
+    assert texts_of(body) == [*spoken, *called, "more"]
+
+
+def test_reasoning_that_is_said_under_both_names_counts_once() -> None:
+    said = {"reasoning": "so", "reasoning_content": "so"}
+    assert texts_of({"choices": [{"delta": said}]}) == ["so"]
+    assert texts_of({"choices": [{"delta": {"reasoning": "so"}}]}) == ["so"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +80,8 @@ def test_every_word_of_an_answer_is_found() -> None:
         {"choices": [None, 5, "x", []]},
         {"choices": [{"message": "hello"}]},
         {"choices": [{"message": {"content": ["a", 5], "tool_calls": "x"}}]},
-        {"choices": [{"delta": {"tool_calls": [None, {"function": "f"}]}}]},
+        {"choices": [{"delta": {"tool_calls": [None, {"function": "f", "custom": 1}]}}]},
+        {"choices": [{"delta": {"function_call": "f", "audio": "a", "reasoning": [1]}}]},
     ],
 )
 def test_what_is_no_word_is_passed_over(body: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llm_core.errors import PolicyUnavailable
+from llm_core.errors import MalformedRequest, PolicyUnavailable
 from llm_core.policy.call import Call, Operation
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import (
@@ -332,3 +332,34 @@ async def test_every_decision_has_an_id_of_its_own() -> None:
 async def test_a_decision_says_when_it_was_made() -> None:
     made = await Service().decide()
     assert made.issued_at == NOON
+
+
+# --- ids that the plugin chose
+
+OWN_ID = "dec_01kaf3v2000123456789abcdef"
+
+
+async def test_a_decision_has_the_id_that_the_plugin_chose_so_that_it_can_take_it_back() -> None:
+    service = Service()
+    asked = DecisionRequest(CALLER, chat_call(chat_body()), OWN_ID)
+    made = await service.decider().decide(asked)
+    assert made.decision_id == OWN_ID
+    assert TICKETS.decision_id(made.ticket, NOON) == OWN_ID
+    assert await service.limits.find(OWN_ID)
+
+
+@pytest.mark.parametrize("wrong", ["", "dec_1", "dec_", "x" * 30, f"{OWN_ID}.9", OWN_ID.upper()])
+async def test_an_id_that_is_none_is_refused(wrong: str) -> None:
+    """A ticket's parts are divided by dots, and rows are found by this id."""
+    asked = DecisionRequest(CALLER, chat_call(chat_body()), wrong)
+    with pytest.raises(MalformedRequest):
+        await Service().decider().decide(asked)
+
+
+async def test_an_id_is_decided_about_once() -> None:
+    """A second try may come with another call, and must not get the first one's reservation."""
+    service = Service()
+    await service.decider().decide(DecisionRequest(CALLER, chat_call(chat_body()), OWN_ID))
+    other = chat_call(chat_body(max_tokens=1))
+    with pytest.raises(PolicyUnavailable, match="decided before"):
+        await service.decider().decide(DecisionRequest(CALLER, other, OWN_ID))

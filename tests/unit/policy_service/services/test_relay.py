@@ -542,12 +542,28 @@ async def test_a_stream_fails_over_before_its_first_byte() -> None:
     assert (await made.row()).fallbacks == 1
 
 
+async def test_a_store_that_is_away_for_a_moment_is_waited_out() -> None:
+    class Away(Limits):
+        outages = 1
+
+        async def settle(self, *arguments: Any) -> Any:  # type: ignore[override]
+            if self.outages:
+                self.outages -= 1
+                raise PolicyUnavailable("away")
+            return await super().settle(*arguments)
+
+    made = Service(FakeProviders({"openai.test": FakeAnswer([openai_answer()])}), limits=Away())
+    assert await whole(made, OPENAI)
+    await made.relay.drain()
+    assert (await made.row()).source == "provider"
+
+
 async def test_a_booking_that_fails_is_logged_and_the_answer_stands(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Failing(Limits):
         async def settle(self, *_: Any) -> Any:  # type: ignore[override]
-            raise PolicyUnavailable("away")
+            raise ValueError("broken")
 
     made = Service(FakeProviders({"openai.test": FakeAnswer([openai_answer()])}), limits=Failing())
     assert await whole(made, OPENAI)

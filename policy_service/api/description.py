@@ -1,0 +1,144 @@
+"""The service's OpenAPI description, with what FastAPI does not see.
+
+Requests and answers are dataclasses that msgspec reads and writes, and the routes that every call
+waits for are plain Starlette ones; both are added here.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+
+from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
+from policy_service.ports import BudgetRow, SettleOutcome, SpendRow, UsageRow
+from policy_service.services.identify import IdentifyAnswer, IdentifyRequest
+
+_Object = dict[str, Any]
+_REFERENCE = "#/components/schemas/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a usage report did."""
+
+    outcome: SettleOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """A month's spend."""
+
+    month: str
+    rows: list[SpendRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The newest calls."""
+
+    rows: list[UsageRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """A month's budgets."""
+
+    month: str
+    rows: list[BudgetRow]
+
+
+# Path, what it is for, and the types that are read and written.
+_FOR_PLUGINS: tuple[tuple[str, str, type, type], ...] = (
+    (
+        "/v1/callers/identify",
+        "Say who is behind a credential.",
+        IdentifyRequest,
+        IdentifyAnswer,
+    ),
+    ("/v1/decisions", "Decide about a call, and reserve.", DecisionRequest, Decision),
+    ("/v1/decisions/{decision_id}/usage", "Take a report; it counts once.", UsageReport, Settled),
+)
+_FOR_ADMINS: dict[str, type] = {
+    "/admin/v1/usage/spend": Spend,
+    "/admin/v1/usage/recent": Recent,
+    "/admin/v1/budgets": Budgets,
+}
+_RELAY = "/relay/v1/chat/completions"
+_SCHEMES: _Object = {
+    "internal_secret": {"type": "http", "scheme": "bearer", "description": "For the plugins."},
+    "admin_token": {"type": "http", "scheme": "bearer", "description": "For who reads usage."},
+    "ticket": {"type": "apiKey", "in": "header", "name": "x-gatehouse-ticket"},
+}
+
+
+class DescribedService(FastAPI):
+    """A FastAPI application that describes all of its routes."""
+
+    def openapi(self) -> _Object:
+        """The description; made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _completed(super().openapi())
+        return self.openapi_schema
+
+
+def _completed(made: _Object) -> _Object:
+    kinds = [kind for _, _, *both in _FOR_PLUGINS for kind in both] + [*_FOR_ADMINS.values()]
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
+    paths: _Object = {path: dict(item) for path, item in made["paths"].items()}
+    for path, told, asked, answered in _FOR_PLUGINS:
+        paths[path] = {"post": _operation(path, told, asked, answered)}
+    for path, answered in _FOR_ADMINS.items():
+        paths[path]["get"] = {
+            **paths[path]["get"],
+            "security": [{"admin_token": []}],
+            "responses": {**paths[path]["get"]["responses"], "200": _body("OK", answered)},
+        }
+    paths[_RELAY] = {
+        "post": {
+            "summary": "Serve a chat completion that was decided on.",
+            "description": "OpenAI's request and answer; every other path of the relay is 503.",
+            "security": [{"ticket": []}],
+            "responses": {"200": {"description": "OpenAI's answer, whole or as events"}},
+        }
+    }
+    components = made.get("components", {})
+    return {
+        **made,
+        "paths": paths,
+        "components": {
+            **components,
+            "schemas": {**components.get("schemas", {}), **_shortened(schemas)},
+            "securitySchemes": _SCHEMES,
+        },
+    }
+
+
+def _shortened(schemas: _Object) -> _Object:
+    """Keep the first line of each docstring: what stands below it is for who reads the code."""
+    return {
+        name: {**schema, "description": schema["description"].splitlines()[0]}
+        for name, schema in schemas.items()
+    }
+
+
+def _operation(path: str, told: str, asked: type, answered: type) -> _Object:
+    named = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    return {
+        "summary": told,
+        "security": [{"internal_secret": []}],
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in named
+        ],
+        "requestBody": {"required": True, "content": _content(asked)},
+        "responses": {"200": _body("OK", answered)},
+    }
+
+
+def _body(told: str, kind: type) -> _Object:
+    return {"description": told, "content": _content(kind)}
+
+
+def _content(kind: type) -> _Object:
+    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}}

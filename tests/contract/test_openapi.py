@@ -1,0 +1,87 @@
+"""`docs/openapi.json` is what the service says of itself.
+
+After a wanted change run this with `GATEHOUSE_GOLDEN=rewrite` in the environment, and
+review the diff.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from starlette.routing import Route
+
+from policy_service.app import create_app
+from policy_service.settings import Settings
+
+SNAPSHOT = Path(__file__).parents[2] / "docs" / "openapi.json"
+
+
+@pytest.fixture(scope="module")
+def app() -> Any:
+    return create_app(
+        Settings(
+            internal_secret="internal-0123456789abcdef",
+            ticket_secret="ticket-0123456789abcdef",
+            admin_token="admin-0123456789abcdef",
+            models_file=Path("models.yaml"),
+        )
+    )
+
+
+def test_the_snapshot_is_what_the_service_says(app: Any) -> None:
+    text = json.dumps(app.openapi(), indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("GATEHOUSE_GOLDEN") == "rewrite":  # noqa: TID251 - as in tests/golden
+        SNAPSHOT.write_text(text, encoding="utf-8")
+    assert SNAPSHOT.read_text(encoding="utf-8") == text, __doc__
+
+
+def test_every_route_is_described_or_meant_not_to_be(app: Any) -> None:
+    own = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+    # Other spellings of the relay, and its refusals.
+    relay = {"/relay", "/relay/chat/completions", "/relay/{path:path}"}
+    routes = {route.path for route in _routes(app.routes) if isinstance(route, Route)}
+    assert routes - own - relay == set(app.openapi()["paths"])
+
+
+def _routes(routes: Any) -> Any:
+    for route in routes:
+        inner = getattr(route, "original_router", None) or getattr(route, "router", None)
+        if inner is not None:
+            yield from _routes(inner.routes)
+        else:
+            yield route
+
+
+def test_every_reference_leads_to_a_schema(app: Any) -> None:
+    described = app.openapi()
+    schemas = described["components"]["schemas"]
+    references = set(_references(described))
+    assert references
+    assert {name.removeprefix("#/components/schemas/") for name in references} <= set(schemas)
+    for schema in schemas.values():
+        Draft202012Validator.check_schema(schema)
+
+
+def _references(part: Any) -> Any:
+    if isinstance(part, dict):
+        yield from ([part["$ref"]] if "$ref" in part else [])
+        for inner in part.values():
+            yield from _references(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _references(inner)
+
+
+def test_money_is_text_in_every_answer(app: Any) -> None:
+    schemas = app.openapi()["components"]["schemas"]
+    for name, field in (("SpendRow", "usd"), ("UsageRow", "usd"), ("BudgetRow", "used_usd")):
+        assert schemas[name]["properties"][field] == {"type": "string", "format": "decimal"}
+
+
+def test_everything_but_health_asks_for_a_proof(app: Any) -> None:
+    for path, item in app.openapi()["paths"].items():
+        for operation in item.values():
+            assert bool(operation.get("security")) is (path not in ("/healthz", "/readyz")), path
