@@ -1,8 +1,8 @@
 """What the whole gateway adds to a call, measured against the same gateway without plugins.
 
 Starts everything as real processes on free ports: the sandbox in place of the providers, the policy
-service, devkong with the three plugin servers, and a second devkong without plugins that proxies
-straight to the sandbox. All ways are taken in turn, round by round, so that whatever else the
+service, devkong with the three plugin servers, a second devkong without plugins that proxies
+straight to the sandbox, and a third with plugins that only make the same PDK calls. All ways are taken in turn, round by round, so that whatever else the
 machine does falls on each of them; what is printed is the difference. About a minute:
 
     python benchmarks/gateway_latency.py [--services] [--rounds 20] [--requests 25] [--seconds 1]
@@ -18,7 +18,7 @@ import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ import yaml
 
 from benchmarks.figures import load, machine, median_of_rounds_ms, percentile_ms
 from benchmarks.lean_http import Client, Question, client, crowd, question
+from benchmarks.thoughtless_plugins import PLUGINS, conf
 from policy_service.bundled import bundled
 from policy_service.cli.demo import processes
 from tests.fixtures.gateway import PROVIDER_KEY, Gateway, deployment, start_gateway
@@ -52,6 +53,10 @@ PROMPT = "Summarise the minutes of yesterday's meeting in three short sentences.
 OPENAI_MODEL, ANTHROPIC_MODEL = "gpt-4o-mini", "claude-sonnet-4-5"
 PACED = "--pace-1000--words-12"
 """At 1,000 tokens a second the first token leaves the sandbox alone; unpaced, all leave at once."""
+
+_AGAIN_WARM = 5
+"""Requests off the clock at each way's turn: it has slept while the others were asked."""
+
 
 _TOKEN_OF_OPENAI = re.compile(rb'"content":\s*"[^"]')
 _TOKEN_OF_ANTHROPIC = re.compile(rb'"text_delta","text":\s*"[^"]')
@@ -103,28 +108,17 @@ def models(sandbox_url: str) -> dict[str, Any]:
 
 
 @contextmanager
-def devkong_without_plugins(folder: Path, sandbox_url: str) -> Iterator[str]:
-    """The same gateway with nothing in it; gives its URL."""
+def devkong(folder: Path, declared: Mapping[str, Any], conf: str = "") -> Iterator[str]:
+    """Another devkong, without Gatehouse; gives its URL."""
     folder.mkdir()
-    routes = {"openai": "/openai", "anthropic": "/anthropic"}
-    declared = {
-        "_format_version": "3.0",
-        "services": [
-            {
-                "name": name,
-                "url": f"{sandbox_url}{path}",
-                "routes": [{"name": name, "paths": [path]}],
-            }
-            for name, path in routes.items()
-        ],
-    }
-    (folder / "kong.yaml").write_text(yaml.safe_dump(declared))
+    (folder / "kong.yaml").write_text(yaml.safe_dump({"_format_version": "3.0", **declared}))
+    (folder / "kong.conf").write_text(conf)
     port = _free_port()
     spec = processes.Spec(
-        "plain",
+        "devkong",
         (
             *("-m", "devkong", "--port", str(port), "--prefix", str(folder)),
-            *("--kong-yaml", str(folder / "kong.yaml")),
+            *("--kong-yaml", str(folder / "kong.yaml"), "--kong-conf", str(folder / "kong.conf")),
         ),
         {},
         f"http://127.0.0.1:{port}/",
@@ -134,8 +128,32 @@ def devkong_without_plugins(folder: Path, sandbox_url: str) -> Iterator[str]:
         processes.wait_ready(spec, process, folder, lambda _: None)
         yield f"http://127.0.0.1:{port}"
     finally:
-        processes.stop({"plain": process.pid})
+        processes.stop({"devkong": process.pid})
         process.poll()
+
+
+def without_plugins(sandbox_url: str) -> dict[str, Any]:
+    """Straight to the sandbox."""
+    return {
+        "services": [
+            {
+                "name": name,
+                "url": f"{sandbox_url}/{name}",
+                "routes": [{"name": name, "paths": [f"/{name}"]}],
+            }
+            for name in ("openai", "anthropic")
+        ]
+    }
+
+
+def with_thoughtless_plugins(sandbox_url: str) -> dict[str, Any]:
+    """To the sandbox by way of plugins that only make PDK calls."""
+    declared = without_plugins(sandbox_url)
+    target = {
+        "target": f"{sandbox_url}/openai/v1/chat/completions",
+        "credential": PROVIDER_KEY,
+    }
+    return {**declared, "plugins": [{"name": n, "config": target} for n in PLUGINS]}
 
 
 def baselines(plain_url: str) -> dict[str, Way]:
@@ -201,11 +219,12 @@ def measure(ways: Sequence[Way], rounds: int, requests: int, warmup: int) -> Non
             (way, stack.enter_context(client(way.asked))) for way in ways
         ]
         for way, one in clients:
-            _ask(way, one, warmup)
+            _ask(one, warmup)
         for number in range(rounds):
             # Backwards every other time, so that nobody always comes after the same one.
             for way, one in clients if number % 2 else reversed(clients):
-                way.rounds.append(_ask(way, one, requests))
+                _ask(one, _AGAIN_WARM)
+                way.rounds.append(_ask(one, requests))
 
 
 def measure_throughput(ways: Sequence[Way], rounds: int, seconds: float) -> None:
@@ -262,11 +281,16 @@ def main() -> None:
         stack.callback(lambda: print(f"\nAt the end: {load()}"))
         folder = Path(text)
         embedded = stack.enter_context(_gateway(folder / "embedded"))
-        plain_url = stack.enter_context(
-            devkong_without_plugins(folder / "plain", embedded.sandbox_url)
+        sandbox = embedded.sandbox_url
+        plain_url = stack.enter_context(devkong(folder / "plain", without_plugins(sandbox)))
+        pdk_url = stack.enter_context(
+            devkong(folder / "pdk", with_thoughtless_plugins(sandbox), conf(folder / "pdk"))
         )
         plain = baselines(plain_url)
-        ways = [*plain.values(), *ways_through("embedded", embedded, plain)]
+        pdk_alone = replace(
+            baselines(pdk_url)["whole"], title="PDK calls alone", baseline=plain["whole"]
+        )
+        ways = [*plain.values(), pdk_alone, *ways_through("embedded", embedded, plain)]
         if options.services:
             services = stack.enter_context(_services(folder / "services", parser.error))
             ways += ways_through("services", services, plain)
@@ -304,7 +328,7 @@ def _body(model: str, *, streams: bool) -> dict[str, Any]:
     return {"model": model, "max_tokens": 200, "messages": messages, "stream": streams}
 
 
-def _ask(way: Way, one: Client, requests: int) -> list[float]:
+def _ask(one: Client, requests: int) -> list[float]:
     return [one.ask() for _ in range(requests)]
 
 

@@ -21,8 +21,9 @@ MAX_SEPARATORS = 1_000_000
 """Brackets, braces and commas in a body, those within texts included.
 
 Each may open a value, and reading five million values takes two seconds in which nothing else in
-the process runs. With this many it takes 0.6 s at worst. Prose and code stay far below in 16 MB,
-and a table that does not is a prompt that no model takes: a separator is about a token.
+the process runs. With this many it takes 0.6 s at worst. 16 MB of prose or code hold 0.2 to 0.5
+million, of minified code 0.9. A table of numbers that holds more is a prompt that no model takes:
+a separator in it is about a token.
 """
 
 

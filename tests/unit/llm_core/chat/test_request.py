@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llm_core.chat import checks
 from llm_core.chat.request import MAX_SEPARATORS, ChatRequest
 from llm_core.errors import MalformedRequest
 
@@ -191,8 +193,8 @@ def test_an_answer_of_the_sdk_can_be_sent_back_with_its_nulls():
 
 
 def test_long_code_is_no_body_of_too_many_values():
-    line = "    if (a[i] > b[j]) { swap(a, i, j); }  // keep the larger ones first\n"
-    parse(messages=[{"role": "user", "content": line * (16_000_000 // len(line))}])
+    code = Path(checks.__file__).read_text()
+    parse(messages=[{"role": "user", "content": code * (16_000_000 // len(code))}])
 
 
 def test_an_answer_may_be_all_tool_calls_and_a_long_prompt_is_not_scanned():

@@ -158,9 +158,9 @@ async def test_prices_are_looked_up_by_the_names_they_are_listed_under() -> None
 async def test_the_worst_case_of_the_dearest_deployment_is_reserved() -> None:
     service = Service(prices=FakePrices(anthropic=DEAR))
     made = await service.decide(model="sonnet", n=1, caller=limited(budget("10")))
-    # 10 tokens at 100 and 100 tokens at 200 dollars a million.
-    assert await service.used(budget("10")) == [Decimal("0.021")]
-    assert made.headers["x-gatehouse-budget-remaining-usd"] == "9.979"
+    # 10 tokens, which are up to 14 of Claude's, at 100 and 100 tokens at 200 dollars a million.
+    assert await service.used(budget("10")) == [Decimal("0.0214")]
+    assert made.headers["x-gatehouse-budget-remaining-usd"] == "9.9786"
 
 
 @pytest.mark.parametrize(
