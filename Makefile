@@ -75,7 +75,7 @@ bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engine
 	$(BIN)/python benchmarks/policy_engines.py
 
 golden: $(VENV)/.dev ## Rewrite the golden files; review the diff
-	GATEHOUSE_GOLDEN=rewrite $(BIN)/python -m pytest -q tests/golden
+	$(BIN)/python -m tests.golden.rewrite
 
 lock: $(VENV)/.dev ## Renew both lock files from pyproject.toml
 	$(LOCK) --output-file requirements.lock $(RUNTIME)

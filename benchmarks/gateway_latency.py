@@ -2,8 +2,9 @@
 
 Starts everything as real processes on free ports: the sandbox in place of the providers, the policy
 service, devkong with the three plugin servers, a second devkong without plugins that proxies
-straight to the sandbox, and a third with plugins that only make the same PDK calls. All ways are taken in turn, round by round, so that whatever else the
-machine does falls on each of them; what is printed is the difference. About a minute:
+straight to the sandbox, and a third with plugins that only make the same PDK calls. All ways are
+taken in turn, round by round, so that whatever else the machine does falls on each of them; what is
+printed is the difference. About a minute and a half, two and a half with `--services`:
 
     python benchmarks/gateway_latency.py [--services] [--rounds 20] [--requests 25] [--seconds 1]
 
@@ -87,7 +88,7 @@ class Way:
 def models(sandbox_url: str) -> dict[str, Any]:
     """One deployment goes direct, two go by the relay; streams go by the relay anyway."""
 
-    def openai(model: str, **more: Any) -> dict[str, Any]:
+    def openai(model: str, **more: str) -> dict[str, Any]:
         return deployment("openai", sandbox_url, model, **more)
 
     def anthropic(model: str) -> dict[str, Any]:
@@ -218,7 +219,7 @@ def measure(ways: Sequence[Way], rounds: int, requests: int, warmup: int) -> Non
         clients: list[tuple[Way, Client]] = [
             (way, stack.enter_context(client(way.asked))) for way in ways
         ]
-        for way, one in clients:
+        for _, one in clients:
             _ask(one, warmup)
         for number in range(rounds):
             # Backwards every other time, so that nobody always comes after the same one.

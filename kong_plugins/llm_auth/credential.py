@@ -5,7 +5,7 @@ from collections.abc import Mapping
 KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 """OpenAI's, Azure's and Anthropic's SDKs each use another one."""
 
-_MAY_TRAVEL = frozenset(
+MAY_TRAVEL = frozenset(
     {
         *("accept", "accept-encoding", "accept-language", "authorization", "cache-control"),
         *("connection", "content-length", "content-type", "expect", "host", "keep-alive", "te"),
@@ -13,7 +13,7 @@ _MAY_TRAVEL = frozenset(
         *("x-correlation-id", "x-request-id"),
     }
 )
-_MAY_TRAVEL_PREFIXES = ("x-forwarded-", "x-gatehouse-", "x-kong-", "x-real-ip", "x-stainless-")
+MAY_TRAVEL_PREFIXES = ("x-forwarded-", "x-gatehouse-", "x-kong-", "x-real-ip", "x-stainless-")
 
 
 def api_key_in(headers: Mapping[str, list[str]]) -> str | None:
@@ -46,5 +46,5 @@ def to_clear_in(headers: Mapping[str, list[str]]) -> list[str]:
     return [
         name
         for name in headers
-        if name not in _MAY_TRAVEL and not name.startswith(_MAY_TRAVEL_PREFIXES)
+        if name not in MAY_TRAVEL and not name.startswith(MAY_TRAVEL_PREFIXES)
     ]
