@@ -3,26 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
+from kong_plugins._runtime.config import POLICY_FIELDS, own_fields
+
 NAME = "llm-auth"
 VERSION = "0.1.0"
 PRIORITY = 1010
 
 SCHEMA: tuple[dict[str, Any], ...] = (
-    {
-        "policy_url": {
-            "type": "string",
-            "required": True,
-            "description": "Base URL of the policy service, for example http://127.0.0.1:8100.",
-        }
-    },
-    {
-        "policy_secret": {
-            "type": "string",
-            "required": True,
-            "referenceable": True,
-            "description": "The service's POLICY_INTERNAL_SECRET; use a vault reference.",
-        }
-    },
+    *POLICY_FIELDS,
     {
         "timeout_ms": {
             "type": "integer",
@@ -90,6 +78,4 @@ class Config:
     @classmethod
     def from_kong(cls, raw: dict[str, Any]) -> Self:
         """Keep the fields we own; Kong adds its own such as `__plugin_id`."""
-        return cls(
-            **{name: raw[name] for name in cls.__dataclass_fields__ if raw.get(name) is not None}
-        )
+        return cls(**own_fields(cls, raw))

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from kong_plugins._runtime.config import own_fields
+
 NAME = "llm-provider-transform"
 VERSION = "0.1.0"
 PRIORITY = 760
@@ -50,6 +52,4 @@ class Config:
     @classmethod
     def from_kong(cls, raw: dict[str, Any]) -> Self:
         """Keep the fields we own; Kong adds its own such as `__plugin_id`."""
-        return cls(
-            **{name: raw[name] for name in cls.__dataclass_fields__ if raw.get(name) is not None}
-        )
+        return cls(**own_fields(cls, raw))

@@ -1,7 +1,5 @@
 """Starts devkong with real plugin servers, and an upstream that does what a path asks for."""
 
-
-
 import asyncio
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """devkong's side of the plugin server protocol, against a plugin server made of a test."""
 
-
-
 import asyncio
 import contextlib
 import json

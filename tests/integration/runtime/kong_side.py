@@ -3,8 +3,6 @@
 Blocking on purpose: a test says step by step what Kong does, over which connection.
 """
 
-
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A plugin that gets into every kind of trouble, as its configuration says; run as a script."""
 
-
-
 import asyncio
 import contextlib
 import sys

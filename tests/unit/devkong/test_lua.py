@@ -1,7 +1,5 @@
 """Values on their way through Lua, and headers."""
 
-
-
 from typing import Any
 
 import pytest
