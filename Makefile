@@ -71,6 +71,7 @@ services: ## Install Redis, PostgreSQL, Chromium (Debian) and OPA (Go), which th
 bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engines
 	$(BIN)/python benchmarks/runtime_pdk_calls.py
 	$(BIN)/python benchmarks/gateway_latency.py
+	$(BIN)/python benchmarks/decision_endpoint.py
 	$(BIN)/python benchmarks/limits_store.py
 	$(BIN)/python benchmarks/policy_engines.py
 

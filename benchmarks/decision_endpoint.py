@@ -22,13 +22,9 @@ import msgspec
 import pytest
 
 from benchmarks.figures import load, machine, percentile_ms
-from benchmarks.gateway_latency import COMPANY, models
+from benchmarks.gateway_latency import COMPANY, models, real_services
 from benchmarks.lean_http import Crowd, Question, client, crowd, question
-from policy_service.bundled import bundled
 from tests.fixtures.gateway import SECRETS, Gateway, start_gateway
-from tests.fixtures.opa_server import start_opa
-from tests.fixtures.postgres_server import start_postgres
-from tests.fixtures.redis_server import start_redis
 
 N_CLIENTS = (1, 16, 64)
 STEADY_PER_SECOND = 200
@@ -109,7 +105,7 @@ def main() -> None:
             embedded = stack.enter_context(_service(Path(text) / "embedded"))
             rows += rows_of("embedded", embedded)
         try:
-            settings = _real_services(stack)
+            settings = real_services(stack)
         except pytest.skip.Exception as missing:
             print(f"Without PostgreSQL, Redis and OPA: {missing}")
         else:
@@ -127,18 +123,6 @@ def main() -> None:
 
 def _crowd(row: Row, seconds: float) -> Crowd:
     return crowd(lambda: row.asked, row.n_clients, seconds, row.per_second)
-
-
-def _real_services(stack: ExitStack) -> dict[str, str]:
-    """Start what can be started; `pytest.skip.Exception` says what is missing."""
-    postgres = stack.enter_context(start_postgres())
-    redis = stack.enter_context(start_redis())
-    opa = stack.enter_context(start_opa(bundled("rego")))
-    return {
-        "POLICY_DATABASE_URL": postgres.create_database(),
-        "POLICY_REDIS_URL": redis.url,
-        "POLICY_OPA_URL": opa.url,
-    }
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import argparse
 import re
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ import yaml
 
 from benchmarks.figures import load, machine, median_of_rounds_ms, percentile_ms
 from benchmarks.lean_http import Client, Question, client, crowd, question
+from benchmarks.processor_time import used_s
 from benchmarks.thoughtless_plugins import PLUGINS, conf
 from policy_service.bundled import bundled
 from policy_service.cli.demo import processes
@@ -55,6 +57,11 @@ OPENAI_MODEL, ANTHROPIC_MODEL = "gpt-4o-mini", "claude-sonnet-4-5"
 PACED = "--pace-1000--words-12"
 """At 1,000 tokens a second the first token leaves the sandbox alone; unpaced, all leave at once."""
 
+_AFTERMATH_S = 0.5
+"""Reports, settling and the ledger come after the answer."""
+
+_TIMED = {f"embedded: {what}" for what in ("direct, whole answer", "first token, openai")}
+_SHOWN = {"gateway": "devkong", "policy": "policy service", "sandbox": "sandbox (the provider)"}
 _AGAIN_WARM = 5
 """Requests off the clock at each way's turn: it has slept while the others were asked."""
 
@@ -237,6 +244,24 @@ def measure_throughput(ways: Sequence[Way], rounds: int, seconds: float) -> None
                 way.per_second.append(seen.per_second)
 
 
+def measure_processor_time(title: str, gateway: Gateway, way: Way, requests: int) -> None:
+    """Ask one after another, and print what each process worked for one request."""
+    roots = {name: process.pid for name, process in gateway.running.items()}
+    with client(way.asked) as one:
+        _ask(one, _AGAIN_WARM)
+        before = used_s(roots)
+        _ask(one, requests)
+    time.sleep(_AFTERMATH_S)
+    used_ms = {
+        name: 1000 * (s - before.get(name, 0)) / requests for name, s in used_s(roots).items()
+    }
+    print(f"\n{title}: processor time of one request, ms, mean of {requests}\n")
+    print("| process | ms |\n|---|---|")
+    for name, taken_ms in sorted(used_ms.items(), key=lambda one: -one[1]):
+        print(f"| {_SHOWN.get(name, name)} | {taken_ms:.2f} |")
+    print(f"| all | {sum(used_ms.values()):.2f} |")
+
+
 def report(ways: Sequence[Way]) -> None:
     """Print the tables."""
     n_requests = len(ways[0].taken_s)
@@ -293,11 +318,30 @@ def main() -> None:
         )
         ways = [*plain.values(), pdk_alone, *ways_through("embedded", embedded, plain)]
         if options.services:
-            services = stack.enter_context(_services(folder / "services", parser.error))
+            services = stack.enter_context(_services(folder / "services"))
             ways += ways_through("services", services, plain)
         measure(ways, options.rounds, options.requests, warmup=100)
         measure_throughput(ways, options.throughput_rounds, options.seconds)
         report(ways)
+        for way in ways:
+            if way.title in _TIMED:
+                measure_processor_time(way.title, embedded, way, 20 * options.requests)
+
+
+def real_services(stack: ExitStack) -> dict[str, str]:
+    """Start PostgreSQL, Redis and OPA, and give the settings that name them.
+
+    Raises:
+        pytest.skip.Exception: One is not installed; the message says how to get it.
+    """
+    postgres = stack.enter_context(start_postgres())
+    redis = stack.enter_context(start_redis())
+    opa = stack.enter_context(start_opa(bundled("rego")))
+    return {
+        "POLICY_DATABASE_URL": postgres.create_database(),
+        "POLICY_REDIS_URL": redis.url,
+        "POLICY_OPA_URL": opa.url,
+    }
 
 
 @contextmanager
@@ -308,19 +352,12 @@ def _gateway(folder: Path, settings: Mapping[str, str] | None = None) -> Iterato
 
 
 @contextmanager
-def _services(folder: Path, say: Callable[[str], None]) -> Iterator[Gateway]:
+def _services(folder: Path) -> Iterator[Gateway]:
     with ExitStack() as stack:
         try:
-            postgres = stack.enter_context(start_postgres())
-            redis = stack.enter_context(start_redis())
-            opa = stack.enter_context(start_opa(bundled("rego")))
+            settings = real_services(stack)
         except pytest.skip.Exception as missing:
-            say(f"--services: {missing}")
-        settings = {
-            "POLICY_DATABASE_URL": postgres.create_database(),
-            "POLICY_REDIS_URL": redis.url,
-            "POLICY_OPA_URL": opa.url,
-        }
+            raise SystemExit(f"--services: {missing}") from None
         yield stack.enter_context(_gateway(folder, settings))
 
 

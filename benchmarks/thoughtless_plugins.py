@@ -26,7 +26,7 @@ class Auth:
 
     async def access(self, kong: Kong) -> None:
         """Read the headers, hand a caller on."""
-        await kong.request.get_headers()
+        await kong.request.get_headers(1000)
         await kong.ctx.shared.set("caller", CALLER)
 
 

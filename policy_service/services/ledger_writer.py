@@ -23,11 +23,16 @@ _FINISH_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class LedgerWriter:
-    """A row stays queued until it is in the ledger, so an outage of either side loses nothing."""
+    """A row stays queued until it is in the ledger, so an outage of either side loses nothing.
+
+    A batch that an outage stopped is kept and tried first: the queue would give it out again only
+    much later. Should another process have written it by then, the ledger leaves it alone.
+    """
 
     limits: LimitsStore
     ledger: Ledger
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _stopped: list[QueuedRow] = field(default_factory=list)
 
     async def run(self) -> None:
         """Write until cancelled; then `finish`."""
@@ -39,7 +44,7 @@ class LedgerWriter:
         Returns:
             How many rows were taken.
         """
-        queued = await self.limits.take_rows(_BATCH, wait_s)
+        queued = tuple(self._stopped) or await self.limits.take_rows(_BATCH, wait_s)
         if not queued:
             return 0
         # Once taken, a batch is written to its end, also when the service stops meanwhile.
@@ -63,8 +68,13 @@ class LedgerWriter:
 
     async def _write(self, queued: Sequence[QueuedRow]) -> None:
         async with self._writing:
-            await self.ledger.record([row for one in queued if (row := _read(one)) is not None])
-            await self.limits.acknowledge([one.token for one in queued])
+            self._stopped.clear()
+            try:
+                await self.ledger.record([row for one in queued if (row := _read(one)) is not None])
+                await self.limits.acknowledge([one.token for one in queued])
+            except PolicyUnavailable:
+                self._stopped.extend(queued)
+                raise
 
 
 @dataclass(frozen=True, slots=True)

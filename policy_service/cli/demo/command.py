@@ -50,10 +50,14 @@ def start(
     place.make()
     secrets = _prepare(place, ports)
     started = _start_all(place, ports, secrets)
-    asked_to_stop = threading.Event() if detach else _signals()
     pids = {name: process.pid for name, process in started.items()}
-    state = _state(ports, secrets, pids)
-    place.write_state(state)
+    try:
+        asked_to_stop = threading.Event() if detach else _signals()
+        state = _state(ports, secrets, pids)
+        place.write_state(state)
+    except BaseException:
+        processes.stop(pids)
+        raise
     _say.print(_welcome(place, state, offered(_url(ports.sandbox), os.environ)), soft_wrap=True)  # noqa: TID251
     if not detach:
         _watch(place, started, asked_to_stop)

@@ -6,6 +6,7 @@ from contextlib import suppress
 import msgspec
 import pytest
 
+from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import ErrorClass, Transport, UsageReport
 from llm_core.policy.limits import Amounts
 from policy_service.adapters.memory_limits import MemoryLimitsStore
@@ -69,6 +70,19 @@ async def test_a_row_stays_queued_while_the_ledger_is_away_and_is_written_afterw
     ledger.is_down = False
     await until(ledger, 1)
     await stop(task)
+
+
+async def test_a_batch_that_an_outage_stopped_does_not_wait_to_be_given_out_again() -> None:
+    limits, ledger = MemoryLimitsStore(redelivery_s=3600), FakeLedger()
+    await queue(limits, "a", "b")
+    writer = LedgerWriter(limits, ledger)
+    ledger.is_down = True
+    with pytest.raises(PolicyUnavailable):
+        await writer.write_once()
+    ledger.is_down = False
+    assert await writer.write_once() == 2
+    assert sorted(ledger.rows) == ["a", "b"]
+    assert await writer.write_once(wait_s=0) == 0
 
 
 async def test_a_fault_is_survived(caplog: pytest.LogCaptureFixture) -> None:
