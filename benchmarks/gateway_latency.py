@@ -4,9 +4,9 @@ Starts everything as real processes on free ports: the sandbox in place of the p
 service, devkong with the three plugin servers, a second devkong without plugins that proxies
 straight to the sandbox, and a third with plugins that only make the same PDK calls. All ways are
 taken in turn, round by round, so that whatever else the machine does falls on each of them; what is
-printed is the difference. About a minute and a half, two and a half with `--services`:
+printed is the difference. A minute and a half, two with `--services`:
 
-    python benchmarks/gateway_latency.py [--services] [--rounds 20] [--requests 25] [--seconds 1]
+    python benchmarks/gateway_latency.py [--services] [--rounds 10] [--requests 20] [--seconds 1]
 
 `--services` adds a second gateway, on real PostgreSQL, Redis and OPA. devkong stands in for Kong
 and is written in Python: it takes more of the two cores than Kong would, and what a PDK call costs
@@ -297,10 +297,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--services", action="store_true", help="PostgreSQL, Redis and OPA as well")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--requests", type=int, default=25, help="a round, for each way")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--requests", type=int, default=20, help="a round, for each way")
     parser.add_argument("--seconds", type=float, default=1.0, help="of a throughput round")
-    parser.add_argument("--throughput-rounds", type=int, default=5, help="0 leaves it out")
+    parser.add_argument("--throughput-rounds", type=int, default=3, help="0 leaves it out")
     options = parser.parse_args()
     print(machine())
     with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as text:
