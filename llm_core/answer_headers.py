@@ -51,11 +51,11 @@ def deployment_headers(priced: PricedDeployment, dropped_params: Sequence[str]) 
     """Who answered, where."""
     deployment = priced.deployment
     return {
-        "x-gatehouse-provider": deployment.provider.value,
+        "x-gatehouse-provider": deployment.provider_name,
         "x-gatehouse-model": deployment.model,
         "x-gatehouse-region": deployment.region,
         "x-gatehouse-cache": "bypass",
-        "x-kong-llm-model": f"{deployment.provider.value}/{deployment.model}",
+        "x-kong-llm-model": f"{deployment.provider_name}/{deployment.model}",
         **dropped_params_header(dropped_params),
     }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from llm_core.errors import UnknownModel
+from llm_core.operation import Operation
 
 
 class ProviderKind(StrEnum):
@@ -14,6 +15,32 @@ class ProviderKind(StrEnum):
     AZURE_OPENAI = "azure_openai"
     OPENAI_COMPATIBLE = "openai_compatible"
     ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    VERTEX = "vertex"
+    BEDROCK = "bedrock"
+    MISTRAL = "mistral"
+    COHERE = "cohere"
+
+
+class Auth(StrEnum):
+    """How a deployment's credential is proved to its provider.
+
+    A static credential is a header's value, so that Kong can send it. The others are made anew for
+    each call, which only the relay can do.
+    """
+
+    STATIC = "static"
+    AWS_SIGV4 = "aws_sigv4"
+    GOOGLE_SERVICE_ACCOUNT = "google_service_account"
+
+
+class Strategy(StrEnum):
+    """In which order a model's permitted deployments are tried."""
+
+    PRIORITY = "priority"
+    CHEAPEST = "cheapest"
+    FASTEST = "fastest"
+    WEIGHTED = "weighted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +63,19 @@ class Deployment:
         context_tokens: Longest input and output together.
         timeout_s: Longest wait for the first byte of an answer.
         attributes: Facts for policy, such as data-processing agreements.
+        vendor: Who runs a server that speaks another's format, for example `groq`; the wire
+            format's name by default. Policy, headers and the ledger know the deployment by it.
+        auth: How `credential` is proved.
+        signing_region: AWS's region to sign for, where the host's name does not tell it.
+        operations: What it serves; `None` for all that its provider's format has, for a chat model.
+            A model for embeddings names them.
+        native_operations: Served by this server in OpenAI's own format, beside those of its wire
+            format, so that nothing need be translated: `completions`, `responses`.
+        weight: Its share under the strategy `weighted`.
+        can_use_tools: Whether the model takes tools.
+        can_see_images: Whether the model takes images.
+        can_follow_schema: Whether the model can be held to a JSON schema.
+        is_probed: Whether the service asks for its health now and then, without a caller's call.
     """
 
     id: str
@@ -51,14 +91,36 @@ class Deployment:
     context_tokens: int | None = None
     timeout_s: float = 120.0
     attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
+    vendor: str | None = None
+    auth: Auth = Auth.STATIC
+    signing_region: str | None = None
+    operations: tuple[Operation, ...] | None = None
+    native_operations: tuple[Operation, ...] = ()
+    weight: int = 1
+    can_use_tools: bool = True
+    can_see_images: bool = True
+    can_follow_schema: bool = True
+    is_probed: bool = False
+
+    @property
+    def provider_name(self) -> str:
+        """Who serves it, as policy, headers and the ledger know it."""
+        return self.vendor or self.provider.value
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A name that callers ask for, and the deployments behind it in order of preference."""
+    """A name that callers ask for, and the deployments behind it in order of preference.
+
+    Args:
+        strategy: Chooses among those that policy permits and that are healthy.
+        is_sticky: Calls with the same prompt-cache key go to the same deployment while they can.
+    """
 
     alias: str
     deployments: tuple[Deployment, ...]
+    strategy: Strategy = Strategy.PRIORITY
+    is_sticky: bool = False
 
 
 class Catalogue:

@@ -5,7 +5,8 @@ GatewayError
 │   ├── MalformedRequest     400
 │   ├── UnsupportedParameter 400  names the parameter and the provider
 │   ├── BodyTooLarge         413
-│   └── UnknownModel         404
+│   ├── UnknownModel         404
+│   └── NotServed            404  no operation of ours has this method and path
 ├── AccessError              the caller may not
 │   ├── InvalidKey           401
 │   ├── PolicyDenied         403  carries the policy's reason codes
@@ -89,6 +90,13 @@ class UnknownModel(RequestError):
 
     status = 404
     code = "model_not_found"
+
+
+class NotServed(RequestError):
+    """The gateway has no operation of this method and path."""
+
+    status = 404
+    code = "not_found"
 
 
 class AccessError(GatewayError):

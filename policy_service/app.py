@@ -44,6 +44,7 @@ def create_app(
     )
     for router in (health.router, admin.router):
         app.include_router(router)
+    app.router.routes.append(relay.anywhere_else)
     answer_failures(app)
     return app
 

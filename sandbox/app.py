@@ -17,7 +17,7 @@ from sandbox.exchange import plan_for
 from sandbox.openai.wire import OpenAiWire
 from sandbox.refusal import Refusal
 from sandbox.settings import SandboxSettings
-from sandbox.wire import Wire
+from sandbox.wire import Sent, Wire
 
 
 def create_app(settings: SandboxSettings | None = None) -> Starlette:
@@ -29,7 +29,7 @@ def create_app(settings: SandboxSettings | None = None) -> Starlette:
 
     async def models(request: Request) -> Response:
         try:
-            openai.authenticate(request.headers)
+            openai.authenticate(request.headers, _sent(request, b""))
         except Refusal as refusal:
             return _json(refusal.body, refusal.status)
         return _json(openai.models())
@@ -75,12 +75,18 @@ def _endpoint(
             call,
             headers=request.headers,
             deployment=request.path_params.get("deployment"),
-            body=body,
+            sent=_sent(request, body),
             settings=settings,
         )
         return Delivery(plan, call)
 
     return serve
+
+
+def _sent(request: Request, body: bytes) -> Sent:
+    path: bytes = request.scope["raw_path"]
+    query: bytes = request.scope["query_string"]
+    return Sent(request.method, path.decode("ascii"), query.decode("ascii"), body)
 
 
 def _json(document: Mapping[str, Any], status: int = 200) -> Response:

@@ -19,7 +19,7 @@ from sandbox.openai import errors
 from sandbox.openai.reply import ChatReply
 from sandbox.openai.wire import OpenAiWire
 from sandbox.refusal import Refusal
-from sandbox.wire import KEY_PREFIX, Event, Received, Reply, data_event
+from sandbox.wire import KEY_PREFIX, Event, Received, Reply, Sent, data_event
 from sandbox.wishes import Wishes
 
 _SAFE = {
@@ -43,7 +43,7 @@ class AzureOpenAiWire(OpenAiWire):
     def __init__(self, models: Mapping[str, str]) -> None:
         self._models = models
 
-    def authenticate(self, headers: Mapping[str, str]) -> None:
+    def authenticate(self, headers: Mapping[str, str], sent: Sent) -> None:
         """Ask for `api-key: sk-sandbox...`, or the same as an Entra token in `Authorization`."""
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if not headers.get("api-key", bearer).startswith(KEY_PREFIX):

@@ -10,7 +10,7 @@ from sandbox.calls import Call
 from sandbox.delivery import Plan
 from sandbox.refusal import Refusal
 from sandbox.settings import SandboxSettings
-from sandbox.wire import Event, Received, Reply, Wire
+from sandbox.wire import Event, Received, Reply, Sent, Wire
 from sandbox.wishes import (
     STATUS_FAULTS,
     Fault,
@@ -29,7 +29,7 @@ def plan_for(
     *,
     headers: Mapping[str, str],
     deployment: str | None,
-    body: bytes,
+    sent: Sent,
     settings: SandboxSettings,
 ) -> Plan:
     """Decide what is sent, and note on `call` what is known about it.
@@ -38,18 +38,18 @@ def plan_for(
         wire: The vendor.
         call: The record's entry.
         headers: The request's, lower-case names.
-        deployment: Azure's, from the path.
-        body: The request's.
+        deployment: Azure's, from the path; with other vendors the model, where it stands there.
+        sent: The request.
         settings: The process's.
     """
-    payload = _decoded(body)
-    call.is_streaming = payload.get("stream") is True
+    payload = _decoded(sent.body)
+    call.is_streaming = wire.is_streaming(payload, sent.path)
     call.model = wire.asked_model(payload, deployment)
     call.messages = payload.get("messages")
     call.parameters = {key: value for key, value in payload.items() if key != "messages"}
     wishes = Wishes(call.model)
     try:
-        wire.authenticate(headers)
+        wire.authenticate(headers, sent)
         call.is_credential_ok = True
         if not payload:
             raise wire.not_json()
@@ -99,14 +99,14 @@ def _stream_plan(
         case FaultKind.ERROR_MID_STREAM:
             events = [*kept, wire.error_event()]
         case FaultKind.MALFORMED_JSON:
-            events = [*kept[:-1], Event(kept[-1].data.rstrip()[:-8] + b"\n\n")]
+            events = [*kept[:-1], wire.malformed(kept[-1])]
         case _:
             pass
     return Plan(
         status=200,
         headers={
             **headers,
-            "content-type": "text/event-stream; charset=utf-8",
+            "content-type": wire.stream_type,
             "cache-control": "no-cache",
         },
         parts=events,

@@ -57,17 +57,38 @@ class Reply(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it came over the wire, for what depends on its very bytes.
+
+    Args:
+        path: Still percent-encoded.
+        query: Still percent-encoded; empty when there is none.
+    """
+
+    method: str
+    path: str
+    query: str
+    body: bytes
+
+
 class Wire(Protocol):
     """One vendor's wire format."""
 
     provider: str
+    stream_type: str
+    """Content type of a streamed answer."""
 
-    def authenticate(self, headers: Mapping[str, str]) -> None:
+    def authenticate(self, headers: Mapping[str, str], sent: Sent) -> None:
         """Check the credential.
 
         Raises:
             Refusal: The vendor's 401.
         """
+        ...
+
+    def is_streaming(self, payload: Mapping[str, Any], path: str) -> bool:
+        """Whether the answer is asked for as a stream."""
         ...
 
     def asked_model(self, payload: Mapping[str, Any], deployment: str | None) -> str:
@@ -98,9 +119,27 @@ class Wire(Protocol):
         """The vendor's error in the middle of a stream."""
         ...
 
+    def malformed(self, event: Event) -> Event:
+        """The event, framed well, with a document in it that is no JSON."""
+        ...
+
     def headers(self, number: int, wishes: Wishes) -> dict[str, str]:
         """Response headers of the `number`-th call."""
         ...
+
+
+class SseWire:
+    """What vendors share who stream server-sent events when the body says `stream`."""
+
+    stream_type = "text/event-stream; charset=utf-8"
+
+    def is_streaming(self, payload: Mapping[str, Any], path: str) -> bool:
+        """Whether the body says so."""
+        return payload.get("stream") is True
+
+    def malformed(self, event: Event) -> Event:
+        """The event with its document's end cut off."""
+        return Event(event.data.rstrip()[:-8] + b"\n\n")
 
 
 def data_event(document: Mapping[str, Any], tokens: int = 0) -> Event:

@@ -25,6 +25,7 @@ class Target:
     """Everything Kong must be told to call the provider itself.
 
     Args:
+        host_header: The host, with its port unless that is the scheme's own.
         query: `None` leaves the client's.
         keeps_authorization: The provider's credential travels in `Authorization`, so the
             client's own is overwritten and need not be cleared.
@@ -33,6 +34,7 @@ class Target:
     scheme: str
     host: str
     port: int
+    host_header: str
     path: str
     query: str | None
     headers: dict[str, str]
@@ -61,13 +63,12 @@ def target_of(
         scheme=url.scheme,
         host=host,
         port=port,
+        host_header=host if port == _DEFAULT_PORTS[url.scheme] else f"{host}:{port}",
         path=url.path,
         query=url.query or None,
         headers={
             **translated.headers,
             **credential,
-            # Kong would send the bare host after set_target; a server on another port minds.
-            "host": host if port == _DEFAULT_PORTS[url.scheme] else f"{host}:{port}",
             # The response phase reads the body, so it must not come compressed.
             "accept-encoding": "identity",
             # The relay's ticket is nothing for a provider to see.

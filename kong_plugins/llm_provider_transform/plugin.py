@@ -109,16 +109,24 @@ class Plugin:
 
 
 async def _aim(kong: Kong, target: Target) -> None:
+    """Point Kong at the provider, the address last.
+
+    Should this process die half-way, Kong proxies what is set by then. Until the last step that
+    goes to the policy service, which refuses it; a request half made never leaves the house.
+    """
     request = kong.service.request
-    await kong.service.set_target(target.host, target.port)
-    await request.set_scheme(target.scheme)
-    await request.set_path(target.path)
-    if target.query is not None:
-        await request.set_raw_query(target.query)
     if not target.keeps_authorization:
         await request.clear_header("authorization")
     await request.set_headers(target.headers)
     await request.set_raw_body(target.body)
+    await request.set_path(target.path)
+    if target.query is not None:
+        await request.set_raw_query(target.query)
+    await request.set_scheme(target.scheme)
+    await kong.service.set_target(target.host, target.port)
+    if target.host_header != target.host:
+        # Kong sends the bare host after set_target; a server on another port minds.
+        await request.set_headers({"host": target.host_header})
 
 
 async def _failure(

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from llm_core.chat.request import ChatRequest
 from llm_core.digest import canonical, sha256_hex
 from llm_core.errors import MalformedRequest
-from llm_core.policy.call import Call, Operation
+from llm_core.operation import Operation
+from llm_core.policy.call import Call
 from llm_core.tokens.estimate import estimate_prompt_tokens
 
 _PATHS = {

@@ -21,7 +21,8 @@ from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsen
 from kong_plugins.llm_token_meter.schema import AUTO, Config
 from llm_core.errors import BodyTooLarge, PolicyUnavailable, Undecided
 from llm_core.ids import RANDOM_BITS, sortable_id
-from llm_core.policy.call import Call, Operation
+from llm_core.operation import Operation
+from llm_core.policy.call import Call
 from llm_core.policy.decision import TICKET_HEADER, DecisionRequest, Reservation, UsageReport
 from llm_core.tokens.estimate import openai_counter
 

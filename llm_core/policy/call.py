@@ -1,14 +1,8 @@
 """What is asked, without the words it is asked in."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Operation(StrEnum):
-    """The API operations the gateway governs."""
-
-    CHAT_COMPLETIONS = "chat.completions"
-    MODELS = "models"
+from llm_core.operation import Operation
 
 
 @dataclass(frozen=True, slots=True)

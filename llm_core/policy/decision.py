@@ -8,7 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from llm_core.catalogue import Deployment
-from llm_core.policy.call import Call, Operation
+from llm_core.operation import Operation
+from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.pricing.charge import ModelPrice
 from llm_core.tokens.usage import TokenUsage, UsageSource

@@ -123,7 +123,7 @@ def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
     rates = price.rates_for(tokens) if price is not None else None
     return {
         "id": deployment.id,
-        "provider": deployment.provider.value,
+        "provider": deployment.provider_name,
         "model": deployment.model,
         "region": deployment.region,
         "attributes": dict(deployment.attributes),

@@ -5,7 +5,7 @@ from llm_core.providers.anthropic import AnthropicTranslator
 from llm_core.providers.azure_openai import AzureOpenAITranslator
 from llm_core.providers.openai import OpenAITranslator
 from llm_core.providers.openai_compatible import OpenAICompatibleTranslator
-from llm_core.providers.translator import Translator
+from llm_core.providers.translator import EmbeddingsTranslator, Translator
 
 
 def translator_for(kind: ProviderKind) -> Translator:
@@ -19,3 +19,10 @@ def translator_for(kind: ProviderKind) -> Translator:
             return OpenAICompatibleTranslator()
         case ProviderKind.ANTHROPIC:
             return AnthropicTranslator()
+
+
+def embeddings_translator_for(kind: ProviderKind) -> EmbeddingsTranslator | None:
+    """Give the translator; `None` for a provider that has no embeddings."""
+    match kind:
+        case ProviderKind.ANTHROPIC:
+            return None

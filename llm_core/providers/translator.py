@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from llm_core.catalogue import Deployment
 from llm_core.chat.request import ChatRequest
+from llm_core.embeddings.request import EmbeddingsRequest
 from llm_core.errors import ProviderError
 from llm_core.tokens.usage import TokenUsage
 
@@ -37,7 +38,7 @@ class Translated:
     """A provider's whole answer in OpenAI's shape.
 
     Args:
-        body: A `chat.completion` object.
+        body: A `chat.completion` object, or a list of embeddings.
         usage: As reported; buckets inclusive.
         served_model: The model the provider says it used.
     """
@@ -111,4 +112,32 @@ class Translator(Protocol):
 
     def stream(self, request: ChatRequest) -> StreamTranslator:
         """Start reading a streamed answer to `request`."""
+        ...
+
+
+class EmbeddingsTranslator(Protocol):
+    """Maps OpenAI's embeddings API onto one provider's, in both directions."""
+
+    def request(self, request: EmbeddingsRequest, deployment: Deployment) -> ProviderRequest:
+        """Build the provider's request.
+
+        Raises:
+            UnsupportedParameter: The provider cannot do what is asked.
+        """
+        ...
+
+    def credential_headers(self, secret: str) -> dict[str, str]:
+        """The header that proves who pays; lower-case name."""
+        ...
+
+    def response(self, body: bytes, request: EmbeddingsRequest) -> Translated:
+        """Read an answer; its body is what `embeddings_body` builds.
+
+        Raises:
+            ProviderUnavailable: The body is not an answer of this provider.
+        """
+        ...
+
+    def failure(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """Read an error answer; total: nonsense becomes a plain error of that status."""
         ...

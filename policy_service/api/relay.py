@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from llm_core.errors import BodyTooLarge, Undecided
+from llm_core.errors import BodyTooLarge, NotServed, Undecided
 from llm_core.policy.decision import TICKET_HEADER
 from policy_service.api.wire import resources
 from policy_service.services.relay import StreamedAnswer, WholeAnswer
@@ -36,6 +36,17 @@ async def undecided(_: Request) -> Response:
     )
 
 
+async def lost(request: Request) -> Response:
+    """Refuse a path that nobody serves.
+
+    One with a ticket was on its way to a provider when a plugin server died: Kong had the
+    provider's path by then, but not yet its address.
+    """
+    if TICKET_HEADER in request.headers:
+        return await undecided(request)
+    raise NotServed(f"Nothing is served at {request.method} {request.url.path[:200]}.")
+
+
 class _EventStream(StreamingResponse):
     """Closes its events however sending ends, so that the call is booked at once.
 
@@ -57,6 +68,9 @@ routes = (
     Route("/relay", undecided, methods=_METHODS),
     Route("/relay/{path:path}", undecided, methods=_METHODS),
 )
+
+anywhere_else = Route("/{path:path}", lost, methods=_METHODS)
+"""Comes after all other routes."""
 
 
 async def _body(request: Request, max_body_bytes: int) -> bytes:

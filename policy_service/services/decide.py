@@ -9,8 +9,9 @@ from llm_core.answer_headers import limit_headers
 from llm_core.catalogue import Catalogue, Deployment
 from llm_core.errors import AccessError, MalformedRequest, RequestError, UnpricedModel
 from llm_core.ids import is_id
+from llm_core.operation import Operation
 from llm_core.policy.allowance import max_output_tokens, worst_case
-from llm_core.policy.call import Call, Operation
+from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import (
     Decision,
@@ -146,7 +147,7 @@ class Decider:
 
     def _price(self, deployment: Deployment, now: datetime) -> ModelPrice | None:
         return self.prices.price(
-            deployment.price_provider or deployment.provider.value,
+            deployment.price_provider or deployment.provider_name,
             deployment.price_model or deployment.model,
             now,
         )

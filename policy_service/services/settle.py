@@ -185,7 +185,7 @@ def _row(reservation: Reservation, report: UsageReport, charged: _Charged) -> Us
         routed_model=deployment.model if deployment else None,
         served_model=report.served_model,
         deployment_id=deployment.id if deployment else None,
-        provider=deployment.provider.value if deployment else None,
+        provider=deployment.provider_name if deployment else None,
         region=deployment.region if deployment else None,
         transport=report.transport.value,
         is_streaming=call.is_streaming,

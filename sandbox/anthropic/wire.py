@@ -8,7 +8,7 @@ from sandbox.anthropic import errors, validation
 from sandbox.anthropic.question import prompt_size, question_from
 from sandbox.anthropic.reply import MessageReply
 from sandbox.refusal import Refusal
-from sandbox.wire import KEY_PREFIX, Event, Received, Reply, named_event
+from sandbox.wire import KEY_PREFIX, Event, Received, Reply, Sent, SseWire, named_event
 from sandbox.wishes import Wishes
 
 VERSIONS = ("2023-01-01", "2023-06-01", "2026-10-21")
@@ -19,7 +19,7 @@ Source:
 """
 
 
-class AnthropicWire:
+class AnthropicWire(SseWire):
     """`/v1/messages` as Anthropic speaks it.
 
     Every model is served, unless its name begins with `no-such-`. Thinking happens only when it
@@ -31,7 +31,7 @@ class AnthropicWire:
 
     provider = "anthropic"
 
-    def authenticate(self, headers: Mapping[str, str]) -> None:
+    def authenticate(self, headers: Mapping[str, str], sent: Sent) -> None:
         """Ask for `x-api-key: sk-sandbox...`, or the same as `Authorization: Bearer`.
 
         The vendor's SDK sends the key in the second form from its version 2 on.

@@ -9,14 +9,14 @@ from sandbox.openai import errors, validation
 from sandbox.openai.question import prompt_size, question_from
 from sandbox.openai.reply import ChatReply
 from sandbox.refusal import Refusal
-from sandbox.wire import KEY_PREFIX, Event, Received, Reply, data_event
+from sandbox.wire import KEY_PREFIX, Event, Received, Reply, Sent, SseWire, data_event
 from sandbox.wishes import Wishes
 
 MODELS = ("gpt-4.1", "gpt-4.1-mini", "gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "o4-mini")
 """What `/v1/models` lists. Every other name is served too, unless it begins with `no-such-`."""
 
 
-class OpenAiWire:
+class OpenAiWire(SseWire):
     """`/v1/chat/completions` as OpenAI speaks it.
 
     Source:
@@ -25,7 +25,7 @@ class OpenAiWire:
 
     provider = "openai"
 
-    def authenticate(self, headers: Mapping[str, str]) -> None:
+    def authenticate(self, headers: Mapping[str, str], sent: Sent) -> None:
         """Ask for `Authorization: Bearer sk-sandbox...`."""
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:

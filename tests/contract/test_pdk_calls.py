@@ -36,11 +36,11 @@ METER = [
     "ctx.shared.set",
 ]
 AIM = [
-    "service.set_target",
-    "service.request.set_scheme",
-    "service.request.set_path",
     "service.request.set_headers",
     "service.request.set_raw_body",
+    "service.request.set_path",
+    "service.request.set_scheme",
+    "service.set_target",
 ]
 ANSWER = ["ctx.shared.get", "service.response.get_raw_body", "ctx.shared.set", "response.exit"]
 ERROR = [
@@ -123,9 +123,9 @@ async def test_a_relayed_call_takes_eight(tmp_path: Path) -> None:
 async def test_a_credential_outside_of_authorization_costs_one_more(tmp_path: Path) -> None:
     answer = {"service.response.get_raw_body": anthropic_answer()}
     found = await called(decision(CLAUDE), tmp_path, **answer)
-    aimed = ["ctx.shared.get", *AIM]
-    aimed.insert(4, "service.request.clear_header")
-    assert found["transform access"] == aimed
+    # And one for its Host, because it listens on a port that is not its scheme's own.
+    cleared, host = "service.request.clear_header", "service.request.set_headers"
+    assert found["transform access"] == ["ctx.shared.get", cleared, *AIM, host]
 
 
 async def test_a_long_body_is_read_again_and_no_more_than_that(tmp_path: Path) -> None:

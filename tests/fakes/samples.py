@@ -8,7 +8,8 @@ from typing import Any
 from llm_core.catalogue import Catalogue, Deployment, Model, ProviderKind
 from llm_core.chat.request import ChatRequest
 from llm_core.digest import canonical, sha256_hex
-from llm_core.policy.call import Call, Operation
+from llm_core.operation import Operation
+from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller, ProofOfIdentity
 from llm_core.policy.decision import Decision, PricedDeployment, Transport
 from llm_core.pricing.charge import ModelPrice, Rates

@@ -17,7 +17,8 @@ from kong_plugins._runtime.shared_context import (
     write_usage,
 )
 from llm_core.catalogue import Deployment, ProviderKind
-from llm_core.policy.call import Call, Operation
+from llm_core.operation import Operation
+from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller, ProofOfIdentity
 from llm_core.policy.decision import (
     Decision,

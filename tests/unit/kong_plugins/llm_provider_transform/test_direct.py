@@ -32,7 +32,6 @@ def test_openais_target_overwrites_what_the_client_sent() -> None:
     assert target.headers == {
         "content-type": "application/json",
         "authorization": "Bearer sk-openai",
-        "host": "openai.test",
         "accept-encoding": "identity",
         "x-gatehouse-ticket": "-",
     }
@@ -43,7 +42,7 @@ def test_openais_target_overwrites_what_the_client_sent() -> None:
 def test_anthropics_credential_travels_elsewhere_and_its_port_is_in_the_host() -> None:
     target = target_of(priced(CLAUDE), decision(CLAUDE), chat_body(), "sk-ant")
     assert (target.host, target.port) == ("anthropic.test", 8443)
-    assert target.headers["host"] == "anthropic.test:8443"
+    assert target.host_header == "anthropic.test:8443"
     assert target.headers["x-api-key"] == "sk-ant"
     assert target.headers["anthropic-version"]
     assert target.headers["accept-encoding"] == "identity"
@@ -74,7 +73,7 @@ def test_the_host_header_names_a_port_that_is_not_the_schemes_own(
 ) -> None:
     deployment = replace(OPENAI, base_url=base_url, credential=None)
     target = target_of(priced(deployment), decision(deployment), chat_body(), None)
-    assert (target.port, target.headers["host"]) == (port, host)
+    assert (target.port, target.host_header) == (port, host)
     assert not target.keeps_authorization
 
 

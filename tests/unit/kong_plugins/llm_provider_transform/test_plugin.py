@@ -83,7 +83,7 @@ async def test_the_callers_key_is_cleared_where_it_is_not_overwritten(
     kong = await decided(decision(deployment))
     assert await kong.run(transform().access) is None
     assert kong.arguments("service.request.clear_header") == ["authorization"]
-    [headers] = kong.arguments("service.request.set_headers")
+    headers = next(args[0] for name, args in kong.calls if name == "service.request.set_headers")
     assert SECRETS[deployment.credential or ""] in headers.values()
     assert "authorization" not in headers
 
@@ -92,6 +92,16 @@ async def test_azures_query_replaces_the_clients() -> None:
     kong = await decided(decision(AZURE))
     await kong.run(transform().access)
     assert kong.arguments("service.request.set_raw_query") == ["api-version=2024-10-21"]
+
+
+async def test_nothing_is_aimed_at_a_provider_before_the_request_is_whole() -> None:
+    kong = await decided(decision(CLAUDE))
+    await kong.run(transform().access)
+    before, aimed = kong.methods.index("service.request.set_raw_body"), "service.set_target"
+    assert before < kong.methods.index(aimed)
+    # Only then, because Kong forgets a Host that was set before.
+    assert kong.methods[kong.methods.index(aimed) + 1 :] == ["service.request.set_headers"]
+    assert kong.calls[-1][1] == [{"host": "anthropic.test:8443"}]
 
 
 async def test_a_deployment_that_needs_no_credential_gets_none() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from kong_plugins.llm_token_meter.call_facts import chat_call, operation_at
 from llm_core.errors import MalformedRequest
-from llm_core.policy.call import Operation
+from llm_core.operation import Operation
 from tests.fakes.samples import chat_body
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from llm_core.chat import checks
-from llm_core.chat.request import MAX_SEPARATORS, ChatRequest
+from llm_core.chat.encoding import MAX_SEPARATORS
+from llm_core.chat.request import ChatRequest
 from llm_core.errors import MalformedRequest
 
 HI = [{"role": "user", "content": "hi"}]

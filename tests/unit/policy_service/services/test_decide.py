@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from llm_core.errors import MalformedRequest, PolicyUnavailable
-from llm_core.policy.call import Call, Operation
+from llm_core.operation import Operation
+from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import (
     Decision,
