@@ -11,11 +11,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
+from llm_core.apis.ask import Exchange
+from llm_core.catalogue import Deployment
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Obligations, Reason, Reservation
 from llm_core.policy.limits import Amounts, Limit, LimitState
 from llm_core.pricing.charge import ModelPrice
 from llm_core.providers.translator import ProviderRequest
+from llm_core.routing.facts import DeploymentFacts, Observation
 
 
 class Clock(Protocol):
@@ -374,6 +377,42 @@ class ProviderAnswer(Protocol):
 
     async def close(self) -> None:
         """Cancel what has not arrived, and give the connection back."""
+        ...
+
+
+class Health(Protocol):
+    """How deployments fare, as all processes together have seen it.
+
+    Reading costs no I/O: what other processes saw arrives in the background, within a second.
+    Should the shared store be away, each process goes by what it has seen itself.
+    """
+
+    def facts(self, deployment_id: str) -> DeploymentFacts:
+        """What is known now."""
+        ...
+
+    def observe(self, observation: Observation) -> None:
+        """Note how a call went; told to the other processes in the background."""
+        ...
+
+    async def may_try(self, deployment_id: str) -> bool:
+        """Whether a call may go there now.
+
+        True while the breaker is closed, false while it is open. Half-open, it is true for one call
+        at a time, over all processes, until that call was observed or some seconds have passed.
+        """
+        ...
+
+
+class Credentials(Protocol):
+    """Proves to providers who pays."""
+
+    async def headers(self, deployment: Deployment, exchange: Exchange) -> Mapping[str, str]:
+        """The headers to add to `exchange.request`; none for a server that asks for none.
+
+        Raises:
+            ProviderUnavailable: There is no such credential, or it cannot be had just now.
+        """
         ...
 
 

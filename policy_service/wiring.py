@@ -8,6 +8,7 @@ from typing import Any
 
 from llm_core.tokens.counted import LazyCounter
 from policy_service.adapters.catalogue_file import read_catalogue
+from policy_service.adapters.credentials import ProviderCredentials
 from policy_service.adapters.http_providers import HttpProviders
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.opa_policy import OpaPolicy
@@ -61,7 +62,11 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         settler = Settler(limits, reserving, clock)
         relay = Relay(
             limits=limits,
-            reach=Reach(providers, settings.credential, settings.first_byte_timeout_s),
+            reach=Reach(
+                providers,
+                ProviderCredentials(settings.credential, clock),
+                settings.first_byte_timeout_s,
+            ),
             settler=settler,
             tickets=tickets,
             clock=clock,

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from llm_core.answer_headers import cost_header, deployment_headers
-from llm_core.chat.request import ChatRequest
-from llm_core.policy.allowance import capped
+from llm_core.apis.ask import Exchange
+from llm_core.apis.registry import read_ask
+from llm_core.policy.call import Call
 from llm_core.policy.decision import (
     TICKET_HEADER,
     Decision,
@@ -13,8 +14,7 @@ from llm_core.policy.decision import (
     Transport,
     UsageReport,
 )
-from llm_core.providers.registry import translator_for
-from llm_core.tokens.counted import LazyCounter, filled_in, texts_of
+from llm_core.tokens.counted import LazyCounter, filled_in
 
 _count = LazyCounter()
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -43,19 +43,22 @@ class Target:
     dropped_params: tuple[str, ...]
 
 
-def target_of(
-    priced: PricedDeployment, decision: Decision, body: bytes, secret: str | None
-) -> Target:
-    """Translate a request for the one deployment it goes to.
+def exchange_of(priced: PricedDeployment, decision: Decision, call: Call, body: bytes) -> Exchange:
+    """Put a request to the one deployment it goes to.
 
     Raises:
         UnsupportedParameter: The provider cannot do what is asked.
     """
-    deployment = priced.deployment
-    translator = translator_for(deployment.provider)
-    request = capped(ChatRequest.parse(body), deployment, decision.obligations)
-    translated = translator.request(request, deployment)
-    credential = translator.credential_headers(secret) if secret else {}
+    created = int(decision.issued_at.timestamp()) if decision.issued_at is not None else 0
+    return read_ask(call.operation, body).exchange(
+        priced.deployment, decision.obligations, created=created
+    )
+
+
+def target_of(exchange: Exchange, secret: str | None) -> Target:
+    """Say what Kong must be told to send it."""
+    translated = exchange.request
+    credential = exchange.credential_headers(secret) if secret else {}
     url = urlsplit(translated.url)
     port = url.port or _DEFAULT_PORTS[url.scheme]
     host = url.hostname or ""
@@ -90,20 +93,17 @@ class Answer:
 
 
 def answer_of(
-    priced: PricedDeployment, decision: Decision, raw: bytes, prompt_tokens: int
+    exchange: Exchange, priced: PricedDeployment, decision: Decision, raw: bytes, prompt_tokens: int
 ) -> Answer:
     """Translate a provider's whole answer.
 
     Raises:
         ProviderUnavailable: It is no answer of this provider; an error body, for example.
     """
-    translated = translator_for(priced.deployment.provider).response(raw)
-    usage, source = filled_in(translated.usage, prompt_tokens, texts_of(translated.body), _count)
-    if not translated.body.get("created") and decision.issued_at is not None:
-        # Anthropic does not say when it answered.
-        translated.body["created"] = int(decision.issued_at.timestamp())
+    answered = exchange.answer(raw)
+    usage, source = filled_in(answered.usage, prompt_tokens, answered.texts, _count)
     return Answer(
-        body=translated.body,
+        body=answered.body,
         headers={
             **decision.headers,
             **deployment_headers(priced, ()),
@@ -117,6 +117,6 @@ def answer_of(
             http_status=200,
             usage=usage,
             source=source,
-            served_model=translated.served_model,
+            served_model=answered.served_model,
         ),
     )

@@ -10,17 +10,24 @@ import msgspec
 from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.shared_context import HandedDecision
-from kong_plugins.llm_provider_transform.direct import Answer, Target, answer_of, target_of
+from kong_plugins.llm_provider_transform.direct import (
+    Answer,
+    Target,
+    answer_of,
+    exchange_of,
+    target_of,
+)
 from kong_plugins.llm_provider_transform.schema import Config
 from llm_core.answer_headers import dropped_params_header
+from llm_core.apis.ask import Exchange
 from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, Undecided
 from llm_core.policy.decision import ErrorClass, PricedDeployment, Transport, UsageReport
-from llm_core.providers.registry import translator_for
 from llm_core.tokens.usage import TokenUsage, UsageSource
 
 _FIRST_ERROR = 300
 """A redirect is no answer: Kong does not follow it."""
-_MOST_REMEMBERED = 10_000
+_MOST_REMEMBERED = 2_000
+"""Calls under way at once. Those that Kong could not send are forgotten only so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +35,12 @@ class _Sent:
     """A call that Kong was told to send.
 
     Args:
+        exchange: Reads the answer.
         took_ms: From the meter's beginning to the end of our access phase.
     """
 
+    exchange: Exchange
     took_ms: float
-    dropped_params: tuple[str, ...]
 
 
 class Plugin:
@@ -54,9 +62,9 @@ class Plugin:
             name = priced.deployment.credential
             secret = self._config.credentials.get(name) if name else None
             if self._config.direct and (secret or name is None):
-                target = await self._target(kong, handed, priced, secret)
-                await _aim(kong, target)
-                self._remember(handed, target)
+                exchange = await self._exchange(kong, handed, priced)
+                await _aim(kong, target_of(exchange, secret))
+                self._remember(handed, exchange)
                 return
             await shared_context.write_usage(kong, _by_relay())
         # Streams must not be collected; this plugin is the last with a `response` phase, so what
@@ -70,12 +78,14 @@ class Plugin:
             raise Undecided("The call was not decided: llm-token-meter did not run. Try again.")
         answered_s = time.monotonic()
         priced = handed.decision.deployments[0]
-        sent = self._sent.pop(handed.decision.decision_id, _Sent(0.0, ()))
+        sent = self._sent_for(handed, priced)
         raw = await kong.service.response.get_raw_body()
         try:
-            answer = answer_of(priced, handed.decision, raw, handed.call.prompt_tokens)
+            answer = answer_of(
+                sent.exchange, priced, handed.decision, raw, handed.call.prompt_tokens
+            )
         except ProviderUnavailable as unread:
-            failure, report = await _failure(kong, priced, raw, unread, handed)
+            failure, report = await _failure(kong, sent.exchange, raw, unread, handed)
             await shared_context.write_usage(kong, report)
             raise failure from unread
         overhead_ms = sent.took_ms + 1000 * (time.monotonic() - answered_s)
@@ -84,25 +94,40 @@ class Plugin:
         await kong.response.exit(
             200,
             msgspec.json.encode(answer.body),
-            _headers(answer, sent.dropped_params, overhead_ms),
+            _headers(answer, sent.exchange.request.dropped_params, overhead_ms),
         )
 
-    async def _target(
-        self, kong: Kong, handed: HandedDecision, priced: PricedDeployment, secret: str | None
-    ) -> Target:
+    async def _exchange(
+        self, kong: Kong, handed: HandedDecision, priced: PricedDeployment
+    ) -> Exchange:
         body = handed.body
         if body is None:
             body = await kong.request.get_raw_body(self._config.max_body_bytes)
         try:
-            return target_of(priced, handed.decision, body, secret)
+            return exchange_of(priced, handed.decision, handed.call, body)
         except GatewayError as error:
             await shared_context.write_usage(kong, _not_sent(priced, error))
             raise
 
-    def _remember(self, handed: HandedDecision, target: Target) -> None:
+    def _sent_for(self, handed: HandedDecision, priced: PricedDeployment) -> _Sent:
+        """What the access phase knew.
+
+        Raises:
+            Undecided: This process was started after it, and the request was too long to be handed
+                on.
+        """
+        sent = self._sent.pop(handed.decision.decision_id, None)
+        if sent is None:
+            if handed.body is None:
+                raise Undecided("The gateway lost the request on its way: try again.")
+            exchange = exchange_of(priced, handed.decision, handed.call, handed.body)
+            sent = _Sent(exchange, 0.0)
+        return sent
+
+    def _remember(self, handed: HandedDecision, exchange: Exchange) -> None:
         now_s = time.monotonic()
         began_s = now_s if handed.started_monotonic_s is None else handed.started_monotonic_s
-        sent = _Sent(1000 * (now_s - began_s), target.dropped_params)
+        sent = _Sent(exchange, 1000 * (now_s - began_s))
         self._sent[handed.decision.decision_id] = sent
         if len(self._sent) > _MOST_REMEMBERED:
             self._sent.popitem(last=False)
@@ -131,12 +156,13 @@ async def _aim(kong: Kong, target: Target) -> None:
 
 async def _failure(
     kong: Kong,
-    priced: PricedDeployment,
+    exchange: Exchange,
     raw: bytes,
     unread: ProviderUnavailable,
     handed: HandedDecision,
 ) -> tuple[ProviderError, UsageReport]:
     """What to answer, and to report, when the body is no answer."""
+    priced = handed.decision.deployments[0]
     status = await kong.service.response.get_status()
     if status < _FIRST_ERROR:
         # The provider did the work, so the prompt is owed, though nobody can read the answer.
@@ -146,7 +172,7 @@ async def _failure(
     # `service.response.get_headers` is empty while Kong buffers (Kong/go-pdk#222).
     headers = await kong.response.get_headers()
     flat = {name.lower(): _first(values) for name, values in headers.items()}
-    failure = translator_for(priced.deployment.provider).failure(status, flat, raw)
+    failure = exchange.failure(status, flat, raw)
     return failure, _failed(priced, failure.http_status, _class_of(failure))
 
 

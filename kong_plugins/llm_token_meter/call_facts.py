@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 
-from llm_core.chat.request import ChatRequest
+from llm_core.apis.registry import read_ask
 from llm_core.digest import canonical, sha256_hex
 from llm_core.errors import MalformedRequest
 from llm_core.operation import Operation
 from llm_core.policy.call import Call
-from llm_core.tokens.estimate import estimate_prompt_tokens
 
 _PATHS = {
+    # The longer one first: the shorter is its end.
     ("POST", "/chat/completions"): Operation.CHAT_COMPLETIONS,
+    ("POST", "/completions"): Operation.COMPLETIONS,
+    ("POST", "/embeddings"): Operation.EMBEDDINGS,
+    ("POST", "/responses"): Operation.RESPONSES,
+    ("POST", "/messages"): Operation.MESSAGES,
     ("GET", "/models"): Operation.MODELS,
 }
 
@@ -25,32 +29,39 @@ def operation_at(method: str, path: str) -> Operation:
         if method == known_method and path.rstrip("/").endswith(suffix):
             return operation
     raise MalformedRequest(
-        f"{method} {path[:200]} is not served here. "
-        "Served are POST /v1/chat/completions and GET /v1/models."
+        f"{method} {path[:200]} is not served here. Served are POST to /v1/chat/completions, "
+        "/v1/completions, /v1/embeddings, /v1/responses and /v1/messages, and GET /v1/models."
     )
 
 
-def chat_call(body: bytes, count: Callable[[str], int]) -> Call:
-    """Read a chat completion's facts.
+def call_of(operation: Operation, body: bytes, count: Callable[[str], int]) -> Call:
+    """Read a request's facts.
 
     Args:
+        operation: In which API it came.
         body: The client's bytes; their Content-Type does not matter.
         count: Counts a text's tokens.
 
     Raises:
-        MalformedRequest: The body is not a chat completion request.
+        MalformedRequest: The body is no request of that API.
     """
-    request = ChatRequest.parse(body)
+    ask = read_ask(operation, body)
+    affinity = ask.fields.get("prompt_cache_key")
     return Call(
-        operation=Operation.CHAT_COMPLETIONS,
-        asked_model=request.model,
-        is_streaming=request.is_streaming,
-        prompt_tokens=estimate_prompt_tokens(request, count),
-        max_output_tokens=request.max_output_tokens,
-        choices=request.choices,
-        has_tools=request.has_tools,
-        has_images=request.has_images,
-        response_format=request.response_format,
-        body_digest=sha256_hex(canonical(request.fields)),
+        operation=operation,
+        asked_model=ask.model,
+        is_streaming=ask.is_streaming,
+        prompt_tokens=ask.prompt_tokens(count),
+        max_output_tokens=ask.max_output_tokens,
+        choices=ask.choices,
+        has_tools=ask.has_tools,
+        has_images=ask.has_images,
+        response_format=ask.response_format,
+        body_digest=sha256_hex(canonical(ask.fields)),
+        affinity=_digest(affinity) if isinstance(affinity, str) and affinity else None,
         body_bytes=len(body),
     )
+
+
+def _digest(text: str) -> str:
+    return sha256_hex(text.encode("utf-8", "surrogatepass"))

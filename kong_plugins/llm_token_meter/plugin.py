@@ -15,7 +15,7 @@ from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import PolicyClient
 from kong_plugins._runtime.shared_context import HandedDecision
-from kong_plugins.llm_token_meter.call_facts import chat_call, operation_at
+from kong_plugins.llm_token_meter.call_facts import call_of, operation_at
 from kong_plugins.llm_token_meter.journal import Journal, Waiting
 from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsent
 from kong_plugins.llm_token_meter.schema import AUTO, Config
@@ -62,7 +62,9 @@ class Plugin:
         body, call = await self._call(kong)
         decision_id = _new_decision_id()
         try:
-            decision = await self._policy.decide(DecisionRequest(caller, call, decision_id))
+            decision = await self._policy.decide(
+                DecisionRequest(caller, call, decision_id, self._config.route)
+            )
         except BaseException:
             # The service may have decided and reserved all the same: its answer came too late.
             self._take_back_later(decision_id)
@@ -115,8 +117,8 @@ class Plugin:
             return b"", Call(operation)
         body = await self._body(kong)
         if len(body) > _LONG_BODY_BYTES:
-            return body, await asyncio.to_thread(chat_call, body, self._count)
-        return body, chat_call(body, self._count)
+            return body, await asyncio.to_thread(call_of, operation, body, self._count)
+        return body, call_of(operation, body, self._count)
 
     async def _operation(self, kong: Kong) -> Operation:
         if self._config.operation != AUTO:

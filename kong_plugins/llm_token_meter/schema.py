@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from kong_plugins._runtime.config import POLICY_FIELDS, own_fields
+from llm_core.operation import Operation
+from llm_core.policy.route import OnClientGone, RouteOptions
 
 NAME = "llm-token-meter"
 VERSION = "0.1.0"
@@ -24,7 +26,7 @@ SCHEMA: tuple[dict[str, Any], ...] = (
         "operation": {
             "type": "string",
             "default": AUTO,
-            "one_of": [AUTO, "chat.completions", "models"],
+            "one_of": [AUTO, *(one.value for one in Operation)],
             "description": "What this route serves. `auto` asks Kong for the path, which costs "
             "0.1 ms; name it on the route to save that.",
         }
@@ -35,6 +37,58 @@ SCHEMA: tuple[dict[str, Any], ...] = (
             "default": 16 * 1024 * 1024,
             "gt": 0,
             "description": "Longer request bodies are refused with 413.",
+        }
+    },
+    {
+        "on_client_gone": {
+            "type": "string",
+            "default": OnClientGone.CANCEL.value,
+            "one_of": [one.value for one in OnClientGone],
+            "description": "What becomes of a stream whose client has left: `cancel` hangs up on "
+            "the provider and counts what came, `drain` reads on to be told the true usage. It is "
+            "charged either way.",
+        }
+    },
+    {
+        "keep_alive_s": {
+            "type": "number",
+            "required": False,
+            "gt": 0,
+            "description": "While a stream has not begun, a comment is sent this often, in "
+            "seconds, so that nobody in between hangs up. Without it none is sent.",
+        }
+    },
+    {
+        "total_timeout_s": {
+            "type": "number",
+            "required": False,
+            "gt": 0,
+            "description": "Longest a call may take, all tries together, in seconds.",
+        }
+    },
+    {
+        "most_tries": {
+            "type": "integer",
+            "default": 4,
+            "gt": 0,
+            "description": "How many deployments are tried at most, one after the other.",
+        }
+    },
+    {
+        "cache": {
+            "type": "boolean",
+            "default": True,
+            "description": "Whether answers may come from the response cache, where policy "
+            "permits.",
+        }
+    },
+    {
+        "cache_similarity": {
+            "type": "number",
+            "required": False,
+            "between": [0, 1],
+            "description": "How near a question must be to a kept one to get its answer. Without "
+            "it only the very same question does.",
         }
     },
     {
@@ -65,6 +119,12 @@ class Config:
     timeout_ms: int = 1500
     operation: str = AUTO
     max_body_bytes: int = 16 * 1024 * 1024
+    on_client_gone: str = OnClientGone.CANCEL.value
+    keep_alive_s: float | None = None
+    total_timeout_s: float | None = None
+    most_tries: int = 4
+    cache: bool = True
+    cache_similarity: float | None = None
     journal_path: str = "/var/lib/gatehouse/usage-journal.jsonl"
     journal_retry_s: float = 5.0
 
@@ -72,3 +132,15 @@ class Config:
     def from_kong(cls, raw: dict[str, Any]) -> Self:
         """Keep the fields we own; Kong adds its own such as `__plugin_id`."""
         return cls(**own_fields(cls, raw))
+
+    @property
+    def route(self) -> RouteOptions:
+        """What the service needs to know of this route."""
+        return RouteOptions(
+            on_client_gone=OnClientGone(self.on_client_gone),
+            keep_alive_s=self.keep_alive_s,
+            total_timeout_s=self.total_timeout_s,
+            most_tries=self.most_tries,
+            has_cache=self.cache,
+            similarity=self.cache_similarity,
+        )

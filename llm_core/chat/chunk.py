@@ -65,6 +65,28 @@ def usage_chunk(*, id_: str, model: str, usage: TokenUsage, created: int = 0) ->
     }
 
 
+def chunks_of(completion: Mapping[str, Any]) -> list[_Object]:
+    """The chunks of a stream that folds to this `chat.completion`: a choice each, then its end."""
+    envelope = {name: completion[name] for name in _ENVELOPE_FIELDS if completion.get(name)}
+    envelope["object"] = "chat.completion.chunk"
+    chunks: list[_Object] = []
+    for answered in completion.get("choices") or ():
+        index = answered.get("index", 0)
+        said = {name: v for name, v in answered["message"].items() if v is not None}
+        calls = said.get("tool_calls")
+        if calls:
+            said["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)]
+        opening = {"index": index, "delta": said, "logprobs": answered.get("logprobs")}
+        end = {"index": index, "delta": {}, "logprobs": None}
+        chunks += [
+            {**envelope, "choices": [{**opening, "finish_reason": None}]},
+            {**envelope, "choices": [{**end, "finish_reason": answered.get("finish_reason")}]},
+        ]
+    if completion.get("usage"):
+        chunks.append({**envelope, "choices": [], "usage": completion["usage"]})
+    return chunks
+
+
 def fold(chunks: Iterable[Mapping[str, Any]]) -> _Object:
     """Add chunks up to the `chat.completion` that the same answer would have been, not streamed.
 

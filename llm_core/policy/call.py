@@ -18,6 +18,9 @@ class Call:
         choices: How many answers are asked for (`n`).
         data_labels: From the headers a route may ask for.
         use_case: Likewise.
+        affinity: Digest of what the caller gave as prompt-cache key, for sticky routing.
+        reads_cache: Whether an answer from the response cache will do (`Cache-Control: no-cache`).
+        fills_cache: Whether the answer may be kept there (`Cache-Control: no-store`).
     """
 
     operation: Operation
@@ -33,3 +36,6 @@ class Call:
     body_bytes: int = 0
     data_labels: tuple[str, ...] = ()
     use_case: str | None = None
+    affinity: str | None = None
+    reads_cache: bool = True
+    fills_cache: bool = True

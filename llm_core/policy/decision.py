@@ -11,6 +11,7 @@ from llm_core.catalogue import Deployment
 from llm_core.operation import Operation
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
+from llm_core.policy.route import AS_USUAL, RouteOptions
 from llm_core.pricing.charge import ModelPrice
 from llm_core.tokens.usage import TokenUsage, UsageSource
 
@@ -97,11 +98,13 @@ class DecisionRequest:
     Args:
         decision_id: Chosen by the plugin, so that it can take back a decision whose answer it
             never got; the service chooses one otherwise.
+        route: What the route's admin set.
     """
 
     caller: Caller
     call: Call
     decision_id: str | None = None
+    route: RouteOptions = AS_USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Reservation:
     decided_at: datetime
     expires_at: datetime
     policy_revision: str
+    route: RouteOptions = AS_USUAL
 
 
 class ErrorClass(StrEnum):

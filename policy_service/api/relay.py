@@ -18,11 +18,11 @@ from policy_service.services.relay import StreamedAnswer, WholeAnswer
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
-async def chat_completions(request: Request) -> Response:
-    """Serve a chat completion that was decided on."""
+async def serve(request: Request) -> Response:
+    """Serve a call that was decided on; the ticket knows in which API it came."""
     opened = resources(request)
     body = await _body(request, opened.settings.max_body_bytes)
-    answer = await opened.relay.chat(request.headers.get(TICKET_HEADER), body)
+    answer = await opened.relay.serve(request.headers.get(TICKET_HEADER), body)
     if isinstance(answer, WholeAnswer):
         return Response(answer.body, headers=dict(answer.headers))
     return _EventStream(answer)
@@ -63,8 +63,11 @@ class _EventStream(StreamingResponse):
 
 
 routes = (
-    Route("/relay/v1/chat/completions", chat_completions, methods=["POST"]),
-    Route("/relay/chat/completions", chat_completions, methods=["POST"]),
+    *(
+        Route(f"/relay{version}/{path}", serve, methods=["POST"])
+        for path in ("chat/completions", "completions", "embeddings", "responses", "messages")
+        for version in ("/v1", "")
+    ),
     Route("/relay", undecided, methods=_METHODS),
     Route("/relay/{path:path}", undecided, methods=_METHODS),
 )

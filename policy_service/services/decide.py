@@ -180,6 +180,7 @@ class Decider:
             decided_at=now,
             expires_at=now + timedelta(seconds=self.lease_s),
             policy_revision=result.revision,
+            route=request.route,
         )
 
 

@@ -23,7 +23,6 @@ class Progress:
 
     Args:
         waited_s: Spent waiting for providers, which is not the gateway's own time.
-        texts: The answer's words so far, kept for a provider that reports no usage.
     """
 
     started_s: float = field(default_factory=time.perf_counter)
@@ -32,7 +31,6 @@ class Progress:
     overhead_ms: float | None = None
     deployment_id: str | None = None
     fallbacks: int = 0
-    texts: list[str] = field(default_factory=list)
 
     def token_came(self) -> None:
         """Note the first token; what was not waiting until then is the gateway's overhead."""

@@ -2,16 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from llm_core.chat.request import ChatRequest
+from llm_core.apis.ask import Ask, Exchange
 from llm_core.errors import ProviderError, ProviderUnavailable
-from llm_core.policy.allowance import capped
 from llm_core.policy.decision import PricedDeployment, Reservation
-from llm_core.providers.registry import translator_for
-from llm_core.providers.translator import Translator
-from policy_service.ports import ProviderAnswer, Providers
+from policy_service.ports import Credentials, ProviderAnswer, Providers
 from policy_service.services.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -27,9 +23,8 @@ class Attempt:
     """One deployment's answer, its head read and good."""
 
     priced: PricedDeployment
-    translator: Translator
+    exchange: Exchange
     answer: ProviderAnswer
-    dropped_params: tuple[str, ...]
     fallbacks: int
 
 
@@ -38,16 +33,16 @@ class Reach:
     """Sends a call to the permitted deployments in turn.
 
     Args:
-        credential: Looks a provider's secret up by its name.
+        credentials: Prove to a provider who pays.
         first_byte_timeout_s: Longest wait for any deployment's head.
     """
 
     providers: Providers
-    credential: Callable[[str], str | None]
+    credentials: Credentials
     first_byte_timeout_s: float
 
     async def first_that_answers(
-        self, reservation: Reservation, request: ChatRequest, progress: Progress
+        self, reservation: Reservation, ask: Ask, progress: Progress
     ) -> Attempt:
         """Try each deployment of the decision until one answers.
 
@@ -60,7 +55,7 @@ class Reach:
         for tried, priced in enumerate(reservation.deployments):
             progress.fallbacks, progress.deployment_id = tried, priced.deployment.id
             try:
-                return await self._attempt(priced, reservation, request, progress)
+                return await self._attempt(priced, reservation, ask, progress)
             except ProviderError as error:
                 _log.info(
                     "%s: %s failed: %s %d",
@@ -78,42 +73,26 @@ class Reach:
         self,
         priced: PricedDeployment,
         reservation: Reservation,
-        request: ChatRequest,
+        ask: Ask,
         progress: Progress,
     ) -> Attempt:
         deployment = priced.deployment
-        translator = translator_for(deployment.provider)
-        translated = translator.request(
-            capped(request, deployment, reservation.obligations), deployment
+        exchange = ask.exchange(
+            deployment,
+            reservation.obligations,
+            created=int(reservation.decided_at.timestamp()),
         )
-        headers = self._credential_headers(priced, translator)
+        headers = await self.credentials.headers(deployment, exchange)
         timeout_s = min(deployment.timeout_s, self.first_byte_timeout_s)
         asked_s = time.perf_counter()
         try:
-            answer = await self.providers.send(translated, headers, timeout_s)
+            answer = await self.providers.send(exchange.request, headers, timeout_s)
         finally:
             progress.waited_s += time.perf_counter() - asked_s
         if answer.status >= _FIRST_ERROR_STATUS:
             body = await read_whole(answer, progress)
-            raise translator.failure(answer.status, answer.headers, body)
-        return Attempt(priced, translator, answer, translated.dropped_params, progress.fallbacks)
-
-    def _credential_headers(
-        self, priced: PricedDeployment, translator: Translator
-    ) -> dict[str, str]:
-        name = priced.deployment.credential
-        if name is None:
-            return {}
-        secret = self.credential(name)
-        if not secret:
-            _log.error(
-                "no credential %r for deployment %s: set POLICY_CREDENTIALS__%s",
-                name,
-                priced.deployment.id,
-                name.upper(),
-            )
-            raise ProviderUnavailable("The gateway holds no credential for this model's provider.")
-        return translator.credential_headers(secret)
+            raise exchange.failure(answer.status, answer.headers, body)
+        return Attempt(priced, exchange, answer, progress.fallbacks)
 
 
 async def read_whole(answer: ProviderAnswer, progress: Progress) -> bytes:

@@ -9,7 +9,7 @@ nothing stays reserved.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 
 from llm_core.answer_headers import cost_header, deployment_headers, limit_headers
-from llm_core.chat.request import ChatRequest
+from llm_core.apis.ask import Ask, ClientStream
+from llm_core.apis.registry import read_ask
 from llm_core.digest import canonical, sha256_hex
 from llm_core.errors import (
     GatewayError,
@@ -27,12 +28,9 @@ from llm_core.errors import (
     ProviderTimeout,
     ProviderUnavailable,
     Undecided,
-    error_body,
 )
 from llm_core.policy.decision import ErrorClass, Reservation
-from llm_core.providers.translator import StreamTranslator
-from llm_core.sse import DONE, encode_event
-from llm_core.tokens.counted import filled_in, texts_of
+from llm_core.tokens.counted import filled_in
 from llm_core.tokens.usage import TokenUsage, UsageSource
 from policy_service.ports import Clock, LimitsStore
 from policy_service.services.progress import Progress, error_class_of, status_of
@@ -82,8 +80,8 @@ class Relay:
     lease_s: float
     _bookings: set["asyncio.Task[Any]"] = field(default_factory=set)
 
-    async def chat(self, ticket: str | None, body: bytes) -> WholeAnswer | StreamedAnswer:
-        """Serve one chat completion.
+    async def serve(self, ticket: str | None, body: bytes) -> WholeAnswer | StreamedAnswer:
+        """Serve one call.
 
         Raises:
             Undecided: No valid, unused ticket, or the body is not the one that was decided on.
@@ -95,12 +93,12 @@ class Relay:
         if reservation is None:
             raise Undecided("The ticket has been used or has expired: send the request again.")
         async with _Owed(self, reservation, progress) as owed:
-            request = _as_decided(body, reservation)
-            attempt = await self.reach.first_that_answers(reservation, request, progress)
+            ask = _as_decided(body, reservation)
+            attempt = await self.reach.first_that_answers(reservation, ask, progress)
             owed.take_over(attempt)
             headers = await self._headers(reservation, attempt)
-            if request.is_streaming:
-                events = self._stream(reservation, request, attempt, progress)
+            if ask.is_streaming:
+                events = self._stream(reservation, attempt, progress)
                 # Up to its first yield: closing a generator that never ran would book nothing.
                 await anext(events)
                 return StreamedAnswer(
@@ -123,16 +121,16 @@ class Relay:
         progress: Progress,
         headers: dict[str, str],
     ) -> WholeAnswer:
-        translated = attempt.translator.response(await read_whole(attempt.answer, progress))
-        encoded = msgspec.json.encode(_stamped(translated.body, reservation))
+        answered = attempt.exchange.answer(await read_whole(attempt.answer, progress))
+        encoded = msgspec.json.encode(answered.body)
         usage, source = filled_in(
-            translated.usage, reservation.prompt_tokens, texts_of(translated.body), self.count
+            answered.usage, reservation.prompt_tokens, answered.texts, self.count
         )
         report = progress.report(
             _OK,
             usage=usage,
             source=source,
-            served_model=translated.served_model,
+            served_model=answered.served_model,
             response_digest=sha256_hex(encoded),
         )
         # In the background: the store's round trip is not the client's to wait for, and a client
@@ -149,58 +147,59 @@ class Relay:
         )
 
     async def _stream(
-        self, reservation: Reservation, request: ChatRequest, attempt: Attempt, progress: Progress
+        self, reservation: Reservation, attempt: Attempt, progress: Progress
     ) -> AsyncGenerator[bytes, None]:
         """Translate chunk by chunk; book what was consumed, however it ends.
 
         The first thing it yields is empty and not to be sent: from there on it books.
         """
-        translating = attempt.translator.stream(request)
+        stream = attempt.exchange.stream()
         outcome = ErrorClass.CLIENT_GONE
         renew_at_s = time.perf_counter() + self.lease_s / 3
         try:
             yield b""
             async for received in progress.timed(attempt.answer.chunks()):
-                for event in _shown(translating.feed(received), request, progress, reservation):
+                events = stream.feed(received)
+                if stream.has_begun:
+                    progress.token_came()
+                for event in events:
                     yield event
                 if time.perf_counter() > renew_at_s:
                     renew_at_s = time.perf_counter() + self.lease_s / 3
                     await self._renew(reservation)
-            for event in _shown(translating.finish(), request, progress, reservation):
-                yield event
-            _require_complete(translating)
+            last = stream.finish()
             outcome = ErrorClass.NONE
-            yield DONE
+            for event in last:
+                yield event
         except ProviderError as error:
             cut_off = isinstance(error, ProviderUnavailable)
             outcome = ErrorClass.CUT_OFF if cut_off else error_class_of(error)
-            yield encode_event(msgspec.json.encode(error_body(error)))
+            yield stream.failed(error)
         except Exception as fault:  # noqa: BLE001 - the client must hear that this is no end
             outcome = ErrorClass.GATEWAY
             _log.error("%s: the stream stumbled: %s", reservation.decision_id, type(fault).__name__)
-            failure = GatewayFault("The gateway failed.")
-            yield encode_event(msgspec.json.encode(error_body(failure)))
+            yield stream.failed(GatewayFault("The gateway failed."))
         finally:
-            self.book_later(self._book_stream(reservation, attempt, translating, progress, outcome))
+            self.book_later(self._book_stream(reservation, attempt, stream, progress, outcome))
 
     async def _book_stream(
         self,
         reservation: Reservation,
         attempt: Attempt,
-        translating: StreamTranslator,
+        stream: ClientStream,
         progress: Progress,
         outcome: ErrorClass,
     ) -> None:
         await attempt.answer.close()
         usage, source = filled_in(
-            translating.usage, reservation.prompt_tokens, progress.texts, self.count
+            stream.usage, reservation.prompt_tokens, stream.texts(), self.count
         )
         report = progress.report(
             _OK,
             usage=usage,
             source=source,
             error_class=outcome,
-            served_model=translating.served_model,
+            served_model=stream.served_model,
         )
         await self.settler.book_surely(reservation, report)
 
@@ -212,7 +211,7 @@ class Relay:
         return {
             "x-gatehouse-decision-id": reservation.decision_id,
             "x-gatehouse-fallbacks": str(attempt.fallbacks),
-            **deployment_headers(attempt.priced, attempt.dropped_params),
+            **deployment_headers(attempt.priced, attempt.exchange.request.dropped_params),
             **limit_headers(states),
         }
 
@@ -293,38 +292,9 @@ def _told(fault: BaseException) -> GatewayError | None:
     return GatewayFault("The gateway failed.") if isinstance(fault, Exception) else None
 
 
-def _as_decided(body: bytes, reservation: Reservation) -> ChatRequest:
+def _as_decided(body: bytes, reservation: Reservation) -> Ask:
     """Read the body, and hold it to the one that was decided on."""
-    request = ChatRequest.parse(body)
-    if sha256_hex(canonical(request.fields)) != reservation.call.body_digest:
+    ask = read_ask(reservation.operation, body)
+    if sha256_hex(canonical(ask.fields)) != reservation.call.body_digest:
         raise Undecided("The body is not the one that was decided on: send the request again.")
-    return request
-
-
-def _shown(
-    chunks: Sequence[dict[str, Any]],
-    request: ChatRequest,
-    progress: Progress,
-    reservation: Reservation,
-) -> Iterator[bytes]:
-    """Encode what the client is to see; usage is shown only if it asked."""
-    for chunk in chunks:
-        texts = texts_of(chunk)
-        if texts or chunk.get("choices"):
-            progress.token_came()
-        progress.texts.extend(texts)
-        if not chunk.get("choices") and chunk.get("usage") and not request.wants_usage_in_stream:
-            continue
-        yield encode_event(msgspec.json.encode(_stamped(chunk, reservation)))
-
-
-def _require_complete(translating: StreamTranslator) -> None:
-    if not translating.is_complete:
-        raise ProviderUnavailable("The model provider broke the stream off.")
-
-
-def _stamped(body: dict[str, Any], reservation: Reservation) -> dict[str, Any]:
-    """Say when an answer was made, where the provider does not."""
-    if not body.get("created"):
-        body["created"] = int(reservation.decided_at.timestamp())
-    return body
+    return ask

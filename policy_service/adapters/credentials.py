@@ -1,0 +1,54 @@
+"""The providers' credentials: found by name in the settings, proved as the deployment asks."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+from llm_core.apis.ask import Exchange
+from llm_core.catalogue import Auth, Deployment
+from llm_core.errors import ProviderUnavailable
+from policy_service.adapters.aws_signing import AwsSigner
+from policy_service.adapters.google_service_account import GoogleServiceAccounts
+from policy_service.ports import Clock
+
+_log = logging.getLogger(__name__)
+
+
+class ProviderCredentials:
+    """Implements `Credentials`.
+
+    Args:
+        secret: Looks a provider's secret up by its name.
+        clock: Signatures carry the time.
+    """
+
+    def __init__(self, secret: Callable[[str], str | None], clock: Clock) -> None:
+        self._secret = secret
+        self._clock = clock
+        self._aws = AwsSigner()
+        self._google = GoogleServiceAccounts()
+
+    async def headers(self, deployment: Deployment, exchange: Exchange) -> Mapping[str, str]:
+        """Find the secret and prove it; see `Credentials.headers`."""
+        if deployment.auth is Auth.AWS_SIGV4:
+            # Without a name, AWS's own chain says who we are: the machine's role, for example.
+            secret = self._named(deployment) if deployment.credential else None
+            return await self._aws.headers(secret, deployment, exchange.request, self._clock())
+        if deployment.credential is None:
+            return {}
+        secret = self._named(deployment)
+        if deployment.auth is Auth.GOOGLE_SERVICE_ACCOUNT:
+            return await self._google.headers(secret, self._clock())
+        return exchange.credential_headers(secret)
+
+    def _named(self, deployment: Deployment) -> str:
+        name = deployment.credential or ""
+        secret = self._secret(name)
+        if not secret:
+            _log.error(
+                "no credential %r for deployment %s: set POLICY_CREDENTIALS__%s",
+                name,
+                deployment.id,
+                name.upper(),
+            )
+            raise ProviderUnavailable("The gateway holds no credential for this model's provider.")
+        return secret
