@@ -40,7 +40,6 @@ class Target:
     headers: dict[str, str]
     body: bytes
     keeps_authorization: bool
-    dropped_params: tuple[str, ...]
 
 
 def exchange_of(priced: PricedDeployment, decision: Decision, call: Call, body: bytes) -> Exchange:
@@ -79,7 +78,6 @@ def target_of(exchange: Exchange, secret: str | None) -> Target:
         },
         body=translated.body,
         keeps_authorization="authorization" in credential,
-        dropped_params=translated.dropped_params,
     )
 
 

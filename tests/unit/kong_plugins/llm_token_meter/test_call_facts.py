@@ -1,6 +1,6 @@
 import pytest
 
-from kong_plugins.llm_token_meter.call_facts import chat_call, operation_at
+from kong_plugins.llm_token_meter.call_facts import call_of, operation_at
 from llm_core.errors import MalformedRequest
 from llm_core.operation import Operation
 from tests.fakes.samples import chat_body
@@ -11,6 +11,10 @@ from tests.fakes.samples import chat_body
     [
         ("POST", "/v1/chat/completions", Operation.CHAT_COMPLETIONS),
         ("POST", "/team-a/v1/chat/completions/", Operation.CHAT_COMPLETIONS),
+        ("POST", "/v1/completions", Operation.COMPLETIONS),
+        ("POST", "/v1/embeddings", Operation.EMBEDDINGS),
+        ("POST", "/v1/responses", Operation.RESPONSES),
+        ("POST", "/v1/messages", Operation.MESSAGES),
         ("GET", "/v1/models", Operation.MODELS),
     ],
 )
@@ -25,7 +29,7 @@ def test_the_end_of_the_path_says_the_operation(
     [
         ("GET", "/v1/chat/completions"),
         ("POST", "/v1/models"),
-        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/audio/speech"),
         ("POST", "/v1/chat/completions/x"),
         ("DELETE", "/"),
     ],
@@ -43,7 +47,7 @@ def test_the_facts_of_a_call_hold_no_word_of_it() -> None:
         stream=True,
         response_format={"type": "json_object"},
     )
-    call = chat_call(body, lambda text: len(text.split()))
+    call = call_of(Operation.CHAT_COMPLETIONS, body, lambda text: len(text.split()))
     assert (call.asked_model, call.max_output_tokens, call.choices) == ("mini", 7, 2)
     assert call.is_streaming
     assert call.response_format == "json_object"
@@ -53,12 +57,18 @@ def test_the_facts_of_a_call_hold_no_word_of_it() -> None:
 
 
 def test_the_digest_does_not_depend_on_the_order_of_members() -> None:
-    one = chat_call(b'{"model":"m","messages":[{"role":"user","content":"x"}]}', len)
-    other = chat_call(b'{ "messages":[{"content":"x","role":"user"}], "model":"m" }', len)
+    one = call_of(
+        Operation.CHAT_COMPLETIONS, b'{"model":"m","messages":[{"role":"user","content":"x"}]}', len
+    )
+    other = call_of(
+        Operation.CHAT_COMPLETIONS,
+        b'{ "messages":[{"content":"x","role":"user"}], "model":"m" }',
+        len,
+    )
     assert one.body_digest == other.body_digest
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"model":"m"}'])
 def test_what_is_no_chat_request_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedRequest):
-        chat_call(body, len)
+        call_of(Operation.CHAT_COMPLETIONS, body, len)

@@ -183,7 +183,7 @@ async def test_auto_asks_kong_for_the_path(
 async def test_auto_refuses_what_is_not_served(
     service: FakePolicyService, journal: Journal
 ) -> None:
-    answers = {"request.get_method": "POST", "request.get_path": "/v1/embeddings"}
+    answers = {"request.get_method": "POST", "request.get_path": "/v1/audio/speech"}
     async with meter(service, journal, operation="auto") as plugin:
         kong = await identified(**answers)
         assert code_of(await kong.run(plugin.access)) == (400, "malformed_request")
