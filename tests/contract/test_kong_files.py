@@ -24,6 +24,10 @@ SECRETS = Vault(
         "OPENAI_API_KEY": "sk-1",
         "AZURE_OPENAI_API_KEY": "k-2",
         "ANTHROPIC_API_KEY": "sk-3",
+        "GEMINI_API_KEY": "k-4",
+        "MISTRAL_API_KEY": "k-5",
+        "COHERE_API_KEY": "k-6",
+        "BEDROCK_API_KEY": "k-7",
     }
 )
 
@@ -113,7 +117,12 @@ def test_every_route_has_all_three_plugins_and_the_meter_once() -> None:
         ("GET", "/v1/models", "models"),
         ("GET", "/v1/chat/completions", None),
         ("POST", "/v1/models", None),
-        ("POST", "/v1/embeddings", None),
+        ("POST", "/v1/completions", "completions"),
+        ("POST", "/completions", "completions"),
+        ("POST", "/v1/embeddings", "embeddings"),
+        ("POST", "/v1/responses", "responses"),
+        ("POST", "/v1/messages", "messages"),
+        ("POST", "/v1/audio/speech", None),
     ],
 )
 def test_a_route_serves_the_operation_that_it_names(

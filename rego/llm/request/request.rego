@@ -107,7 +107,13 @@ _caller_known if {
 
 _operation_governed if is_listing
 
-_operation_governed if input.call.operation == "chat.completions"
+_operation_governed if input.call.operation in {
+	"chat.completions",
+	"completions",
+	"embeddings",
+	"messages",
+	"responses",
+}
 
 _candidates_named if {
 	is_listing

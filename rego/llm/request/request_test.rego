@@ -44,8 +44,15 @@ test_a_missing_caller_is_denied if {
 	codes_of(object.remove(examples.chat, {"caller"})) == {"caller_unknown"}
 }
 
+test_every_way_to_ask_a_model_is_governed if {
+	every operation in ["chat.completions", "completions", "embeddings", "messages", "responses"] {
+		call := object.union(examples.call, {"operation": operation})
+		codes_of(object.union(examples.chat, {"call": call})) == set()
+	}
+}
+
 test_other_operations_are_denied if {
-	every operation in ["embeddings", "", null, 1] {
+	every operation in ["audio.speech", "", null, 1] {
 		call := object.union(examples.call, {"operation": operation})
 		codes_of(object.union(examples.chat, {"call": call})) == {"operation_not_allowed"}
 	}
