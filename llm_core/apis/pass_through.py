@@ -14,7 +14,7 @@ import msgspec
 from llm_core.apis.dialect import says_something
 from llm_core.chat.chunk import fold
 from llm_core.chat.encoding import decode_object
-from llm_core.errors import GatewayError, ProviderUnavailable, error_body
+from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, error_body
 from llm_core.providers.translator import StreamTranslator
 from llm_core.sse import DONE, DONE_DATA, SseDecoder, SseEvent, encode_event
 from llm_core.tokens.counted import texts_of
@@ -40,16 +40,31 @@ class PassThroughStream:
     _passed: list[bytes] = field(default_factory=list)
     _has_ended: bool = False
     _usage_chunk: dict[str, Any] | None = None
+    _failure: ProviderError | None = None
 
     def feed(self, received: bytes) -> Sequence[bytes]:
-        """Give the events that `received` completes; see `ClientStream.feed`."""
-        return self._taken(self._decoder.feed(received))
+        """Give the events that `received` completes; see `ClientStream.feed`.
+
+        Events that came before an error in the same bytes are given first, and the error is raised
+        by the next `feed` or by `finish`: how bytes were cut must not decide what a client sees.
+        """
+        self._raise_failure()
+        try:
+            received_events = self._decoder.feed(received)
+        except ProviderError as failure:
+            self._failure, received_events = failure, []
+        events = self._taken(received_events)
+        if not events:
+            self._raise_failure()
+        return events
 
     def finish(self) -> Sequence[bytes]:
         """Give the last events; see `ClientStream.finish`."""
+        self._raise_failure()
         events = self._taken(
             [e for e in self._decoder.finish() if e.data == DONE_DATA or decode_object(e.data)]
         )
+        self._raise_failure()
         self._note(self.reading.finish())
         if not self.reading.is_complete:
             raise ProviderUnavailable("The model provider broke the stream off.")
@@ -88,11 +103,19 @@ class PassThroughStream:
         for event in received:
             is_passed = True
             if not self.has_begun or event.data == DONE_DATA or _TELLING.search(event.data):
-                is_passed = self._note(self.reading.feed(encode_event(event.data)))
+                try:
+                    is_passed = self._note(self.reading.feed(encode_event(event.data)))
+                except ProviderError as failure:
+                    self._failure = failure
+                    break
             if is_passed:
                 self._passed.append(event.data)
                 events.append(encode_event(event.data))
         return events
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _note(self, chunks: Sequence[dict[str, Any]]) -> bool:
         """Look at what was parsed; true when it is the client's to see as it came."""
