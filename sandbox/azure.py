@@ -61,6 +61,14 @@ class AzureOpenAiWire(OpenAiWire):
 
     def reply(self, received: Received) -> Reply:
         """Answer a chat completion of a deployment."""
+        return _AzureReply(self.chat_reply(received, self.served_model(received)))
+
+    def served_model(self, received: Received) -> str:
+        """The model behind the deployment in the path.
+
+        Raises:
+            Refusal: There is no such API version, or no such deployment.
+        """
         if not _VERSION.fullmatch(received.query.get("api-version", "")):
             raise _error(404, "404", "Resource not found")
         deployment = received.wishes.model
@@ -71,7 +79,7 @@ class AzureOpenAiWire(OpenAiWire):
                 "The API deployment for this resource does not exist. If you created the "
                 "deployment within the last 5 minutes, please wait a moment and try again.",
             )
-        return _AzureReply(self.chat_reply(received, self._models.get(deployment, deployment)))
+        return self._models.get(deployment, deployment)
 
     def failure(self, status: int, retry_after_s: float | None, model: str) -> Refusal:
         """Azure's own 429; the other errors are OpenAI's."""

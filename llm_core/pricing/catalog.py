@@ -43,7 +43,7 @@ _Constraint = listed.StartDateConstraint | listed.TimeOfDateConstraint | None
 
 # Our word for a provider -> genai-prices' id. Its own matching is by substring, which would price a
 # self-hosted `openai_compatible` model as OpenAI's; only exact ids are let through.
-_LISTED_AS = {"azure_openai": "azure", "bedrock": "aws", "gemini": "google"}
+_LISTED_AS = {"azure_openai": "azure", "bedrock": "aws", "gemini": "google", "vertex": "google"}
 
 _BUCKETS = {
     "input_mtok": "input",
@@ -67,6 +67,8 @@ _SEARCHES_BY_ITSELF = re.compile(r"(?<![a-z])search|deep-research|(?<![a-z])sona
 # The list has some of these at the rates of their text alone (gpt-4o-audio-preview), where a token
 # of speech costs up to sixteen times as much.
 _HEARS_OR_SPEAKS = re.compile(r"audio|realtime")
+# What they make is no text, so the list has no rate for it.
+_EMBEDS = re.compile(r"embed")
 _SPEECH_RATES = frozenset({"input_audio_mtok", "output_audio_mtok"})
 
 
@@ -123,7 +125,12 @@ def listed_prices(
         tuple(
             (
                 period.constraint,
-                _price(period.prices, name + _since(period.constraint), needed),
+                _price(
+                    period.prices,
+                    name + _since(period.constraint),
+                    needed,
+                    has_output=_EMBEDS.search(found.id.lower()) is None,
+                ),
             )
             for period in periods
         )
@@ -158,8 +165,12 @@ def model_price(rates: Mapping[str, _ListedRate], version: str) -> ModelPrice | 
     )
 
 
-def _price(prices: listed.ModelPrice, version: str, needed: frozenset[str]) -> ModelPrice | None:
+def _price(
+    prices: listed.ModelPrice, version: str, needed: frozenset[str], *, has_output: bool
+) -> ModelPrice | None:
     rates = _rates_in(prices)
+    if not has_output:
+        rates.setdefault("output_mtok", Decimal(0))
     return model_price(rates, version) if needed <= rates.keys() else None
 
 

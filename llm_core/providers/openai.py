@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_core.catalogue import Deployment
+from llm_core.chat.carried import THOUGHT, without_carried
 from llm_core.chat.encoding import decode_object, encode
 from llm_core.chat.request import ChatRequest
 from llm_core.chat.response import usage_from_openai
@@ -44,6 +45,7 @@ class OpenAITranslator:
         dropped: list[str] = []
         body = self.fields(dict(request.fields), dropped)
         body["model"] = deployment.model
+        body["messages"] = without_carried(body["messages"], THOUGHT)
         if request.is_streaming:
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         return ProviderRequest(

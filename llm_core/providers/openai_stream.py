@@ -46,6 +46,7 @@ class OpenAIStream:
         provider: str,
         choices: int,
         reported_by: Callable[[_Object | None], Reported],
+        adapted: Callable[[_Object], _Object] = lambda chunk: chunk,
     ) -> None:
         """Start with nothing read.
 
@@ -53,10 +54,13 @@ class OpenAIStream:
             provider: Its name for a sentence.
             choices: How many answers were asked for.
             reported_by: Reads the provider's error object.
+            adapted: Gives a chunk OpenAI's shape where the provider's differs; may raise
+                `ProviderError`.
         """
         self._provider = provider
         self._choices = choices
         self._reported_by = reported_by
+        self._adapted = adapted
         self._decoder = SseDecoder()
         self._usage = TokenUsage()
         self._usage_chunk: _Object | None = None
@@ -128,8 +132,15 @@ class OpenAIStream:
                     f"{self._provider} sent something that is no chunk in its stream."
                 )
             else:
-                chunks += self._read_chunk(received)
+                chunks += self._adapt_and_read(received)
         return chunks
+
+    def _adapt_and_read(self, received: _Object) -> list[_Object]:
+        try:
+            return self._read_chunk(self._adapted(received))
+        except ProviderError as failure:
+            self._failure = failure
+            return []
 
     def _read_chunk(self, received: _Object) -> list[_Object]:
         model = received.get("model")

@@ -3,6 +3,8 @@
 ```yaml
 models:
   - alias: gpt-4o-mini          # what callers ask for
+    strategy: priority          # or cheapest, fastest, weighted
+    sticky: false               # calls with the same prompt-cache key stay together
     deployments:                # in order of preference; fields as in llm_core.catalogue.Deployment
       - id: openai-gpt-4o-mini
         provider: openai
@@ -10,12 +12,16 @@ models:
         base_url: https://api.openai.com/v1
         region: us
         credential: openai
+      - id: groq-gpt-oss
+        provider: groq          # a server of llm_core.providers.servers: its address is known
+        model: openai/gpt-oss-20b
+        credential: groq
 ```
 """
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -25,9 +31,12 @@ from pydantic import (
     StrictInt,
     StrictStr,
     field_validator,
+    model_validator,
 )
 
-from llm_core.catalogue import Catalogue, Deployment, Model, ProviderKind
+from llm_core.catalogue import Auth, Catalogue, Deployment, Model, ProviderKind, Strategy
+from llm_core.operation import Operation
+from llm_core.providers.servers import NOT_OFFERED, SERVERS
 from policy_service.adapters.yaml_file import InvalidFile, read_yaml
 
 _Text = Annotated[str, Field(min_length=1, max_length=300)]
@@ -54,7 +63,12 @@ class _Entry(BaseModel):
 
 
 class DeploymentEntry(_Entry):
-    """One deployment as the file writes it; the fields and defaults of `Deployment`."""
+    """One deployment as the file writes it; the fields and defaults of `Deployment`.
+
+    `provider` may name a server instead of a wire format, for example `groq`: then it is
+    `openai_compatible` with that `vendor`. `base_url` may be left out where the vendor has one
+    address, `price_provider` where the public price list knows the server.
+    """
 
     id: _Text
     provider: ProviderKind
@@ -69,6 +83,31 @@ class DeploymentEntry(_Entry):
     context_tokens: _Tokens | None = None
     timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
     attributes: dict[str, StrictBool | StrictInt | StrictStr] = Field(default_factory=dict)
+    vendor: _Text | None = None
+    auth: Auth = Auth.STATIC
+    signing_region: _Text | None = None
+    operations: Annotated[tuple[Operation, ...], Field(min_length=1)] | None = None
+    native_operations: tuple[Operation, ...] = ()
+    weight: Annotated[int, Field(ge=1, strict=True)] = 1
+    can_use_tools: StrictBool = True
+    can_see_images: StrictBool = True
+    can_follow_schema: StrictBool = True
+    is_probed: StrictBool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_defaults_of_the_vendor(cls, entry: object) -> object:
+        return _filled_in(entry) if isinstance(entry, dict) else entry
+
+    @field_validator("provider", mode="before")
+    @classmethod
+    def _is_a_provider(cls, value: object) -> object:
+        if isinstance(value, str) and value in NOT_OFFERED:
+            raise ValueError(f"{value} is not offered: {NOT_OFFERED[value]}")
+        known = [*ProviderKind, *SERVERS]
+        if value not in known:
+            raise ValueError(f"must be one of {', '.join(known)}")
+        return value
 
     @field_validator("base_url")
     @classmethod
@@ -85,17 +124,85 @@ class DeploymentEntry(_Entry):
         # YAML reads 2024-10-21 as a date; vendors mean the text.
         return value.isoformat() if isinstance(value, date) else value
 
+    @field_validator("operations", "native_operations")
+    @classmethod
+    def _is_something_called(
+        cls, value: tuple[Operation, ...] | None
+    ) -> tuple[Operation, ...] | None:
+        if Operation.MODELS in (value or ()):
+            raise ValueError("the list of models is the gateway's own; leave 'models' out")
+        return value
+
+    @field_validator("native_operations")
+    @classmethod
+    def _are_of_openais_format(cls, value: tuple[Operation, ...]) -> tuple[Operation, ...]:
+        if not set(value) <= _NATIVE:
+            raise ValueError(f"may hold {', '.join(sorted(_NATIVE))}; the others are translated")
+        return value
+
+    @model_validator(mode="after")
+    def _can_be_proved(self) -> Self:
+        provers = _PROVED_BY.get(self.auth)
+        if provers is not None and self.provider not in provers:
+            raise ValueError(f"auth: {self.auth} is for {' and '.join(sorted(provers))} only")
+        if self.signing_region is not None and self.auth is not Auth.AWS_SIGV4:
+            raise ValueError(f"signing_region: only with auth: {Auth.AWS_SIGV4}")
+        return self
+
     def deployment(self) -> Deployment:
         """The deployment that this entry describes."""
         return Deployment(**self.model_dump())
 
 
+_NATIVE = frozenset({Operation.COMPLETIONS, Operation.RESPONSES})
+_PROVED_BY = {
+    Auth.AWS_SIGV4: frozenset({ProviderKind.BEDROCK}),
+    Auth.GOOGLE_SERVICE_ACCOUNT: frozenset({ProviderKind.GEMINI, ProviderKind.VERTEX}),
+}
+# Where the vendors' own SDKs call; Azure, Vertex and Bedrock have an address for each customer.
+_BASE_URLS: dict[str, str] = {
+    ProviderKind.OPENAI: "https://api.openai.com/v1",
+    ProviderKind.ANTHROPIC: "https://api.anthropic.com",
+    ProviderKind.GEMINI: "https://generativelanguage.googleapis.com/v1beta",
+    ProviderKind.MISTRAL: "https://api.mistral.ai/v1",
+    ProviderKind.COHERE: "https://api.cohere.com",
+}
+
+
+def _filled_in(entry: dict[str, Any]) -> dict[str, Any]:
+    """The entry with what its provider, or the server it names, makes plain."""
+    provider = entry.get("provider")
+    if not isinstance(provider, str):
+        return entry
+    if provider in SERVERS:
+        if "vendor" in entry:
+            raise ValueError(f"vendor: is {provider!r} already, by 'provider'; leave one of them")
+        entry = {**entry, "provider": ProviderKind.OPENAI_COMPATIBLE.value, "vendor": provider}
+    vendor = entry.get("vendor")
+    defaults: dict[str, str | None] = {"base_url": _BASE_URLS.get(provider)}
+    if entry["provider"] == ProviderKind.OPENAI_COMPATIBLE and isinstance(vendor, str):
+        if vendor in NOT_OFFERED:
+            raise ValueError(f"vendor: {vendor} is not offered: {NOT_OFFERED[vendor]}")
+        server = SERVERS.get(vendor)
+        if server is not None:
+            defaults = {"base_url": server.base_url, "price_provider": server.price_provider}
+    missing = {name: value for name, value in defaults.items() if value and name not in entry}
+    return {**entry, **missing}
+
+
 class _ModelEntry(_Entry):
     alias: _Text
     deployments: Annotated[tuple[DeploymentEntry, ...], Field(min_length=1)]
+    strategy: Strategy = Strategy.PRIORITY
+    sticky: StrictBool = False
 
     def model(self) -> Model:
-        return Model(self.alias, tuple(entry.deployment() for entry in self.deployments))
+        return Model(
+            self.alias,
+            tuple(entry.deployment() for entry in self.deployments),
+            strategy=self.strategy,
+            is_sticky=self.sticky,
+        )
 
 
 class _CatalogueFile(_Entry):

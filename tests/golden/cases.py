@@ -4,8 +4,9 @@
 
 - `openai_request.json`: what the client sends;
 - `deployment.json` (optional): members of `Deployment` that differ from the provider's defaults;
-- one of `provider_response.json`, `provider_response.sse`, `provider_error.json` (status, headers,
-  body): what the provider answers;
+- one of `provider_response.json`, `provider_response.sse`, `provider_response.eventstream.jsonl`
+  (AWS's events as JSON, one a line, framed when they are read), `provider_error.json` (status,
+  headers, body): what the provider answers;
 - `source.md`: where that was taken from, and when;
 
 and what comes out, written by `rewrite.py` and reviewed as a diff: `provider_request.json`,
@@ -20,6 +21,7 @@ from typing import Any
 from llm_core.catalogue import Deployment, ProviderKind
 from llm_core.chat.request import ChatRequest
 from llm_core.errors import ProviderError, error_body
+from llm_core.providers.bedrock.event_stream import encode_message
 from llm_core.providers.registry import translator_for
 from llm_core.providers.translator import Translator
 from llm_core.tokens.usage import TokenUsage
@@ -40,6 +42,30 @@ _DEFAULTS: dict[ProviderKind, dict[str, Any]] = {
     ProviderKind.ANTHROPIC: {
         "model": "claude-sonnet-4-5",
         "base_url": "https://api.anthropic.com",
+    },
+    ProviderKind.MISTRAL: {
+        "model": "mistral-large-latest",
+        "base_url": "https://api.mistral.ai/v1",
+    },
+    ProviderKind.COHERE: {
+        "model": "command-a-03-2025",
+        "base_url": "https://api.cohere.com",
+    },
+    ProviderKind.GEMINI: {
+        "model": "gemini-3.5-flash",
+        "base_url": "https://generativelanguage.googleapis.com/v1beta",
+    },
+    ProviderKind.VERTEX: {
+        "model": "gemini-2.5-flash",
+        "base_url": (
+            "https://europe-west4-aiplatform.googleapis.com/v1/projects/example-project/"
+            "locations/europe-west4/publishers/google"
+        ),
+    },
+    ProviderKind.BEDROCK: {
+        "model": "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "base_url": "https://bedrock-runtime.eu-central-1.amazonaws.com",
+        "region": "eu-central-1",
     },
 }
 
@@ -76,7 +102,18 @@ class Case:
     @property
     def stream(self) -> bytes | None:
         file = self.folder / "provider_response.sse"
+        if self.has_framed_stream:
+            return b"".join(map(_framed, self._framed_file.read_text().splitlines()))
         return file.read_bytes() if file.exists() else None
+
+    @property
+    def has_framed_stream(self) -> bool:
+        """Whether the stream is AWS's, which is no text of lines."""
+        return self._framed_file.exists()
+
+    @property
+    def _framed_file(self) -> Path:
+        return self.folder / "provider_response.eventstream.jsonl"
 
     @property
     def whole(self) -> bytes | None:
@@ -117,6 +154,17 @@ class Case:
         except ProviderError as failure:
             result["error"] = _shown(failure)
         return {**result, "is_complete": reader.is_complete}, reader.usage
+
+
+def _framed(line: str) -> bytes:
+    ((kind, document),) = json.loads(line).items()
+    sort = "exception" if kind.endswith("Exception") else "event"
+    headers = {
+        f":{sort}-type": kind,
+        ":content-type": "application/json",
+        ":message-type": sort,
+    }
+    return encode_message(headers, json.dumps(document).encode())
 
 
 def _shown(failure: ProviderError) -> dict[str, Any]:

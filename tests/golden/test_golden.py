@@ -22,7 +22,7 @@ def test_a_case_says_where_its_provider_body_comes_from(case: Case):
     assert "2026" in (case.folder / "source.md").read_text()
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "bedrock", "mistral", "cohere"])
 @pytest.mark.parametrize("name", ["text", "tools", "parallel_tools", "reasoning"])
 def test_a_streamed_answer_adds_up_to_the_whole_one(provider: str, name: str):
     """The two folders hold the same answer, sent the two ways; only the envelope may differ."""

@@ -200,6 +200,9 @@ def _tool_result(message: Mapping[str, Any], where: str) -> _Object:
     blocks = list(_blocks(message["content"], f"{where}.content"))
     if blocks:
         result["content"] = blocks
+    # Anthropic's own word for a result that is a failure; it comes by way of `/v1/messages`.
+    if message.get("is_error") is True:
+        result["is_error"] = True
     return result
 
 

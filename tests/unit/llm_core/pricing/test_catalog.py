@@ -130,7 +130,6 @@ def test_what_the_list_does_not_price_by_tokens_alone_is_not_found(provider: str
 @pytest.mark.parametrize(
     ("provider", "model"),
     [
-        ("openai", "text-embedding-3-small"),
         ("openai", "gpt-image-1"),
         ("openai", "whisper-1"),
         ("google", "gemini-2.5-flash-image"),
@@ -255,3 +254,19 @@ def _list_with(prices: list[listed.ConditionalPrice]) -> DataSnapshot:
     model = listed.ModelInfo(id="one", match=listed.ClauseEquals(equals="one"), prices=prices)
     provider = listed.Provider(id="acme", name="Acme", api_pattern="x", models=[model])
     return DataSnapshot(providers=[provider], from_auto_update=False)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "usd_per_million"),
+    [
+        ("openai", "text-embedding-3-small", "0.02"),
+        ("bedrock", "amazon.titan-embed-text-v2:0", "0.02"),
+        ("cohere", "embed-v4.0", "0.12"),
+        ("vertex", "gemini-embedding-001", "0.15"),
+    ],
+)
+def test_a_model_for_embeddings_has_a_price_without_one_for_output(
+    provider: str, model: str, usd_per_million: str
+) -> None:
+    price = price_now(provider, model)
+    assert (price.rates.input, price.rates.output) == (Decimal(usd_per_million), 0)

@@ -12,7 +12,11 @@ from llm_core.sse import DONE, encode_event
 from llm_core.tokens.usage import TokenUsage
 
 OPENAI = translator_for(ProviderKind.OPENAI)
-OPENAI_FORMAT = [kind for kind in ProviderKind if kind is not ProviderKind.ANTHROPIC]
+OPENAI_FORMAT = [
+    ProviderKind.OPENAI,
+    ProviderKind.AZURE_OPENAI,
+    ProviderKind.OPENAI_COMPATIBLE,
+]
 ON_OPENAIS_PLATFORM = [ProviderKind.OPENAI, ProviderKind.AZURE_OPENAI]
 
 

@@ -2,9 +2,12 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
+from genai_prices.data_snapshot import get_snapshot
 from pydantic_core import PydanticUndefined
 
-from llm_core.catalogue import Deployment, ProviderKind
+from llm_core.catalogue import Auth, Catalogue, Deployment, ProviderKind, Strategy
+from llm_core.operation import Operation
+from llm_core.providers.servers import SERVERS
 from policy_service.adapters.catalogue_file import DeploymentEntry, read_catalogue
 from policy_service.adapters.yaml_file import InvalidFile
 
@@ -35,10 +38,16 @@ models:
 """
 
 
-def read(folder: Path, text: str) -> None:
+def read(folder: Path, text: str) -> Catalogue:
     path = folder / "models.yaml"
     path.write_text(text, encoding="utf-8")
-    read_catalogue(path)
+    return read_catalogue(path)
+
+
+def read_one(folder: Path, entry: str, model: str = "") -> Deployment:
+    """Read a file with one deployment, written as a YAML flow mapping without its braces."""
+    text = f"models: [{{alias: a, {model} deployments: [{{id: d, model: m, {entry}}}]}}]"
+    return read(folder, text).model("a").deployments[0]
 
 
 def test_a_file_becomes_the_catalogue_it_describes(tmp_path: Path):
@@ -125,3 +134,103 @@ def test_two_deployments_cannot_share_an_id_nor_two_models_an_alias(tmp_path: Pa
         read(tmp_path, FULL.replace("id: openai-small", "id: azure-small"))
     with pytest.raises(InvalidFile, match="'small' stands in the catalogue twice"):
         read(tmp_path, FULL.replace("alias: also-small", "alias: small"))
+
+
+def test_every_fact_of_a_deployment_can_be_written(tmp_path: Path):
+    deployment = read_one(
+        tmp_path,
+        "provider: bedrock, base_url: 'https://bedrock.test', auth: aws_sigv4, "
+        "signing_region: eu-west-1, operations: [chat.completions, embeddings], "
+        "native_operations: [responses], weight: 3, can_use_tools: false, can_see_images: false, "
+        "can_follow_schema: false, is_probed: true, vendor: our-cloud",
+    )
+    assert deployment == Deployment(
+        id="d",
+        provider=ProviderKind.BEDROCK,
+        model="m",
+        base_url="https://bedrock.test",
+        vendor="our-cloud",
+        auth=Auth.AWS_SIGV4,
+        signing_region="eu-west-1",
+        operations=(Operation.CHAT_COMPLETIONS, Operation.EMBEDDINGS),
+        native_operations=(Operation.RESPONSES,),
+        weight=3,
+        can_use_tools=False,
+        can_see_images=False,
+        can_follow_schema=False,
+        is_probed=True,
+    )
+
+
+def test_a_model_says_how_its_deployments_are_chosen(tmp_path: Path):
+    text = "models: [{{alias: a, {} deployments: [{{id: d, provider: openai, model: m}}]}}]"
+    plain = read(tmp_path, text.format("")).model("a")
+    assert (plain.strategy, plain.is_sticky) == (Strategy.PRIORITY, False)
+    chosen = read(tmp_path, text.format("strategy: fastest, sticky: true,")).model("a")
+    assert (chosen.strategy, chosen.is_sticky) == (Strategy.FASTEST, True)
+
+
+def test_a_named_server_is_openai_compatible_with_its_address_and_prices(tmp_path: Path):
+    deployment = read_one(tmp_path, "provider: groq")
+    assert deployment.provider is ProviderKind.OPENAI_COMPATIBLE
+    assert deployment.provider_name == "groq"
+    assert deployment.base_url == "https://api.groq.com/openai/v1"
+    assert deployment.price_provider == "groq"
+    assert deployment == read_one(tmp_path, "provider: openai_compatible, vendor: groq")
+
+
+@pytest.mark.parametrize("name", [name for name, server in SERVERS.items() if server.base_url])
+def test_every_service_is_priced_under_a_name_of_the_public_list(tmp_path: Path, name: str):
+    deployment = read_one(tmp_path, f"provider: {name}")
+    known = {provider.id for provider in get_snapshot().providers}
+    assert deployment.price_provider in known
+
+
+def test_what_is_written_wins_over_what_is_known(tmp_path: Path):
+    entry = "provider: xai, base_url: 'https://eu-west-1.api.x.ai/v1/', price_provider: acme"
+    deployment = read_one(tmp_path, entry)
+    assert deployment.base_url == "https://eu-west-1.api.x.ai/v1"
+    assert deployment.price_provider == "acme"
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "mistral", "cohere"])
+def test_a_vendor_with_one_address_needs_none_written(tmp_path: Path, provider: str):
+    deployment = read_one(tmp_path, f"provider: {provider}")
+    assert deployment.base_url.startswith("https://")
+    assert deployment.price_provider is None
+    assert deployment.vendor is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("provider: vllm", "base_url: Field required"),
+        ("provider: azure_openai", "base_url: Field required"),
+        ("provider: openrouter", "provider: Value error, openrouter is not offered"),
+        ("provider: openai_compatible, vendor: openrouter", "openrouter is not offered"),
+        ("provider: grok", "must be one of openai, azure_openai"),
+        ("provider: [groq]", "must be one of"),
+        ("provider: groq, vendor: acme", "leave one of them"),
+        ("provider: openai, weight: 0", "weight: Input should be greater than or equal to 1"),
+        ("provider: openai, weight: 1.5", "weight"),
+        ("provider: openai, auth: none", "auth: Input should be 'static'"),
+        ("provider: openai, auth: aws_sigv4", "aws_sigv4 is for bedrock only"),
+        ("provider: openai, auth: google_service_account", "is for gemini and vertex only"),
+        ("provider: openai, signing_region: eu", "only with auth: aws_sigv4"),
+        ("provider: openai, operations: []", "operations"),
+        ("provider: openai, operations: [chat]", "operations[0]"),
+        ("provider: openai, operations: [models]", "leave 'models' out"),
+        ("provider: openai, native_operations: [messages]", "may hold completions, responses"),
+        ("provider: openai, can_use_tools: 1", "can_use_tools: Input should be a valid boolean"),
+        ("provider: openai, is_probed: often", "is_probed"),
+    ],
+)
+def test_a_fact_that_cannot_be_is_named(tmp_path: Path, entry: str, says: str):
+    with pytest.raises(InvalidFile) as caught:
+        read_one(tmp_path, entry)
+    assert says in str(caught.value)
+
+
+def test_a_strategy_that_does_not_exist_is_named(tmp_path: Path):
+    with pytest.raises(InvalidFile, match="strategy: Input should be 'priority'"):
+        read_one(tmp_path, "provider: openai", model="strategy: random,")

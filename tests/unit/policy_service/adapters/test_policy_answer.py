@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_core.errors import PolicyUnavailable
-from llm_core.policy.decision import Obligations, Reason
+from llm_core.policy.decision import CacheScope, Obligations, Reason
 from policy_service.adapters.policy_answer import policy_result
 from tests.fixtures.policy_inputs import chat_input, listing_input
 
@@ -64,6 +64,16 @@ def test_a_whole_number_of_tokens_may_be_written_with_a_fraction() -> None:
     assert policy_result(answer, chat_input()).obligations.max_output_tokens == 512
 
 
+def test_the_cache_is_read_as_policy_says() -> None:
+    said = {"max_output_tokens": None, "cache_seconds": 60.0, "cache_scope": "user"}
+    result = policy_result({**ALLOWED, "obligations": said}, chat_input())
+    assert result.obligations == Obligations(cache_seconds=60, cache_scope=CacheScope.USER)
+
+
+def test_a_policy_that_is_silent_on_the_cache_keeps_nothing() -> None:
+    assert policy_result(ALLOWED, chat_input()).obligations.cache_seconds == 0
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -95,6 +105,13 @@ def test_a_whole_number_of_tokens_may_be_written_with_a_fraction() -> None:
         {"obligations": {"max_output_tokens": "512"}},
         {"obligations": {"max_output_tokens": float("inf")}},
         {"obligations": {"max_output_tokens": None, "screen": True}},
+        {"obligations": {"max_output_tokens": None, "cache_seconds": -1}},
+        {"obligations": {"max_output_tokens": None, "cache_seconds": 0.5}},
+        {"obligations": {"max_output_tokens": None, "cache_seconds": True}},
+        {"obligations": {"max_output_tokens": None, "cache_seconds": None}},
+        {"obligations": {"max_output_tokens": None, "cache_seconds": 1e9}},
+        {"obligations": {"max_output_tokens": None, "cache_scope": "everybody"}},
+        {"obligations": {"max_output_tokens": None, "cache_scope": None}},
         {"revision": None},
     ],
 )
