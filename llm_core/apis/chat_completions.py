@@ -43,7 +43,7 @@ class ChatCompletionAsk(ChatAsk):
         self, deployment: Deployment, obligations: Obligations, *, created: int
     ) -> ChatExchange:
         """Put the request to one deployment; OpenAI's own streams are passed through as bytes."""
-        made = ChatAsk.exchange(self, deployment, obligations, created=created)
+        made = self.as_chat(deployment, obligations, created=created)
         if deployment.provider is not ProviderKind.OPENAI:
             return made
         return _PassedThrough(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from llm_core.apis.ask import Answer, ClientStream
+from llm_core.apis.ask import Answer, ClientStream, Exchange
 from llm_core.catalogue import Deployment
 from llm_core.chat.chunk import chunks_of, fold
 from llm_core.chat.request import ChatRequest
@@ -117,8 +117,14 @@ class ChatAsk:
 
     def exchange(
         self, deployment: Deployment, obligations: Obligations, *, created: int
-    ) -> "ChatExchange":
+    ) -> Exchange:
         """Put the request to one deployment; see `Ask.exchange`."""
+        return self.as_chat(deployment, obligations, created=created)
+
+    def as_chat(
+        self, deployment: Deployment, obligations: Obligations, *, created: int
+    ) -> "ChatExchange":
+        """Put the request to one deployment as a chat completion."""
         chat = without_own_fields(capped(self.chat, deployment, obligations))
         translator = translator_for(deployment.provider)
         request = translator.request(chat, deployment)

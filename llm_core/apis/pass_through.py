@@ -24,6 +24,20 @@ from llm_core.tokens.usage import TokenUsage
 _TELLING = re.compile(rb'"usage"\s*:\s*\{|"error"\s*:|"finish_reason"\s*:\s*"|"object"\s*:\s*"e')
 
 
+_checked = msgspec.json.Decoder(msgspec.Raw).decode
+"""Checks that a text is JSON and builds nothing."""
+
+
+def _must_be_read(data: bytes) -> bool:
+    if data == DONE_DATA or _TELLING.search(data):
+        return True
+    try:
+        _checked(data)
+    except msgspec.DecodeError:
+        return True  # and found to be nonsense
+    return False
+
+
 @dataclass(slots=True)
 class PassThroughStream:
     """Implements `ClientStream`.
@@ -102,7 +116,7 @@ class PassThroughStream:
         events: list[bytes] = []
         for event in received:
             is_passed = True
-            if not self.has_begun or event.data == DONE_DATA or _TELLING.search(event.data):
+            if not self.has_begun or _must_be_read(event.data):
                 try:
                     is_passed = self._note(self.reading.feed(encode_event(event.data)))
                 except ProviderError as failure:

@@ -93,6 +93,13 @@ def test_words_in_the_same_bytes_as_an_error_come_before_it() -> None:
         stream.finish()
 
 
+def test_nonsense_is_not_passed_on() -> None:
+    stream = exchange(stream=True).stream()
+    stream.feed(openai_events("one")[0])
+    with pytest.raises(ProviderUnavailable):
+        stream.feed(openai_events("two")[0].rstrip()[:-8] + b"\n\n")
+
+
 def test_words_that_look_like_members_are_words() -> None:
     said = 'the "usage": {"total": 1} and "error": no'
     stream = exchange(stream=True).stream()
