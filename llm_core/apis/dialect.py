@@ -8,6 +8,7 @@ from llm_core.apis.ask import Answer, ClientStream, Exchange
 from llm_core.catalogue import Deployment
 from llm_core.chat.chunk import chunks_of, fold
 from llm_core.chat.request import ChatRequest
+from llm_core.digest import sha256_hex
 from llm_core.errors import (
     GatewayError,
     ProviderError,
@@ -161,7 +162,7 @@ class ChatExchange:
         """Read a whole answer; see `Exchange.answer`."""
         translated = self.translator.response(raw)
         return Answer(
-            body=self.dialect.body(stamped(translated.body, self.created)),
+            body=self.dialect.body(self._stamp().on(translated.body)),
             usage=translated.usage,
             served_model=translated.served_model,
             texts=texts_of(translated.body),
@@ -177,9 +178,12 @@ class ChatExchange:
             self.translator.stream(self.chat),
             self.dialect,
             self.dialect.events(),
-            self.created,
+            self._stamp(),
             is_kept=is_kept,
         )
+
+    def _stamp(self) -> "Stamp":
+        return Stamp(self.created, self.deployment.model, self.request.body)
 
 
 @dataclass(slots=True)
@@ -189,7 +193,7 @@ class ChatStream:
     translating: StreamTranslator
     dialect: Dialect
     writer: EventWriter
-    created: int
+    stamp: "Stamp"
     is_kept: bool
     has_begun: bool = False
     _has_ended: bool = False
@@ -237,7 +241,7 @@ class ChatStream:
         for chunk in chunks:
             self._texts += texts_of(chunk)
             self.has_begun = self.has_begun or says_something(chunk)
-            events += self.writer.write(stamped(chunk, self.created))
+            events += self.writer.write(self.stamp.on(chunk))
             if self.is_kept:
                 self._chunks.append(chunk)
         return events
@@ -250,11 +254,29 @@ def says_something(chunk: Mapping[str, Any]) -> bool:
     )
 
 
-def stamped(body: _Object, created: int) -> _Object:
-    """Say when an answer was made, where the provider does not."""
-    if not body.get("created"):
-        body["created"] = created
-    return body
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What an answer says of itself where its provider does not (Anthropic, Bedrock, Cohere).
+
+    Args:
+        created: Unix seconds.
+        model: The routed model.
+        request: The provider's request, which names the answer.
+    """
+
+    created: int
+    model: str
+    request: bytes
+
+    def on(self, body: _Object) -> _Object:
+        """Fill in what is missing; the same in every chunk of a stream."""
+        if not body.get("id"):
+            body["id"] = f"chatcmpl-{sha256_hex(b'%d %b' % (self.created, self.request))[:32]}"
+        if not body.get("created"):
+            body["created"] = self.created
+        if not body.get("model"):
+            body["model"] = self.model
+        return body
 
 
 def without_own_fields(chat: ChatRequest) -> ChatRequest:

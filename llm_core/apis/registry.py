@@ -2,6 +2,10 @@
 
 from llm_core.apis.ask import Ask
 from llm_core.apis.chat_completions import read_chat_completion
+from llm_core.apis.completions import read_completion
+from llm_core.apis.embeddings import read_embeddings
+from llm_core.apis.messages import read_messages
+from llm_core.apis.responses import read_responses
 from llm_core.errors import NotServed
 from llm_core.operation import Operation
 
@@ -19,5 +23,13 @@ def read_ask(operation: Operation, body: bytes) -> Ask:
     match operation:
         case Operation.CHAT_COMPLETIONS:
             return read_chat_completion(body)
+        case Operation.COMPLETIONS:
+            return read_completion(body)
+        case Operation.EMBEDDINGS:
+            return read_embeddings(body)
+        case Operation.MESSAGES:
+            return read_messages(body)
+        case Operation.RESPONSES:
+            return read_responses(body)
         case _:
             raise NotServed(f"{operation.value} takes no body.")

@@ -121,6 +121,20 @@ def test_a_kept_stream_folds_to_the_whole_answer(deployment: Any) -> None:
     assert folded["usage"]["total_tokens"] == 15
 
 
+def test_an_answer_without_a_name_is_given_one_and_a_model_and_a_time() -> None:
+    nameless = {"id": "", "created": 0, "model": ""}
+    whole = exchange(AZURE).answer(openai_answer("so", **nameless)).body
+    assert whole["id"].startswith("chatcmpl-")
+    assert (whole["created"], whole["model"]) == (7, AZURE.model)
+    chunk = {"choices": [{"index": 0, "delta": {"content": "so"}}], **nameless}
+    stream = exchange(AZURE, stream=True).stream()
+    shown = documents(
+        [e for _ in range(2) for e in stream.feed(b"data: %b\n\n" % json.dumps(chunk).encode())]
+    )
+    assert shown[0]["id"] == shown[1]["id"] != ""
+    assert shown[0]["model"] == AZURE.model
+
+
 def test_a_kept_answer_is_replayed_as_a_stream() -> None:
     answer = json.loads(openai_answer("well said"))
     ask = read_chat_completion(chat_body(stream=True, stream_options={"include_usage": True}))
