@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from itertools import islice
 
-from llm_core.policy.decision import PricedDeployment
+from llm_core.policy.decision import CacheUse, PricedDeployment
 from llm_core.policy.limits import LimitState, Measure
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
 from llm_core.tokens.usage import TokenUsage
@@ -47,14 +47,18 @@ def plain(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def deployment_headers(priced: PricedDeployment, dropped_params: Sequence[str]) -> dict[str, str]:
-    """Who answered, where."""
+def deployment_headers(
+    priced: PricedDeployment,
+    dropped_params: Sequence[str],
+    cache: CacheUse = CacheUse.BYPASS,
+) -> dict[str, str]:
+    """Who answered, where; whether it was asked now or before."""
     deployment = priced.deployment
     return {
         "x-gatehouse-provider": deployment.provider_name,
         "x-gatehouse-model": deployment.model,
         "x-gatehouse-region": deployment.region,
-        "x-gatehouse-cache": "bypass",
+        "x-gatehouse-cache": cache.value,
         "x-kong-llm-model": f"{deployment.provider_name}/{deployment.model}",
         **dropped_params_header(dropped_params),
     }

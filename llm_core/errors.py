@@ -289,19 +289,24 @@ class Undecided(GatewayFault):
 def error_body(error: GatewayError) -> dict[str, Any]:
     """Give `error` OpenAI's shape: `{"error": {message, type, param, code, ...}}`.
 
+    The `type` beside it makes it Anthropic's envelope as well, so that both families of SDKs read
+    the same body.
+
     Source:
         https://platform.openai.com/docs/guides/error-codes (checked 2026-11-20)
+        https://platform.claude.com/docs/en/api/errors (checked 2026-11-20)
     """
     code: str | None = error.code
     kind = error.type
     if isinstance(error, ProviderError) and type(error) is ProviderError:
         code, kind = error.provider_code, error.provider_type
     return {
+        "type": "error",
         "error": {
             "message": error.public_message,
             "type": kind,
             "param": error.param,
             "code": code,
             **error.details,
-        }
+        },
     }

@@ -5,7 +5,7 @@ sent, it is left out and named, or it is refused.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -147,6 +147,9 @@ def feature_support(deployment: Deployment, feature: Feature) -> Support:
 
 def operation_support(deployment: Deployment, operation: Operation) -> str:
     """`native`, `translated` or `no`."""
+    if operation is Operation.EMBEDDINGS and deployment.provider is ProviderKind.BEDROCK:
+        # There the model decides the format.
+        deployment = replace(deployment, model="amazon.titan-embed-text-v2:0")
     try:
         made = _request(operation, _REQUESTS[operation], deployment)
     except RequestError:

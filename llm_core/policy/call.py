@@ -21,6 +21,8 @@ class Call:
         affinity: Digest of what the caller gave as prompt-cache key, for sticky routing.
         reads_cache: Whether an answer from the response cache will do (`Cache-Control: no-cache`).
         fills_cache: Whether the answer may be kept there (`Cache-Control: no-store`).
+        question_digest: SHA-256, hex, of what is asked, however the answer is to travel; empty for
+            what no kept answer can answer.
     """
 
     operation: Operation
@@ -39,3 +41,4 @@ class Call:
     affinity: str | None = None
     reads_cache: bool = True
     fills_cache: bool = True
+    question_digest: str = ""

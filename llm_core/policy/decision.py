@@ -37,15 +37,40 @@ class Reason:
     solution: str = ""
 
 
+class CacheScope(StrEnum):
+    """Who may be given an answer that was kept; each is a part of the one below it."""
+
+    USER = "user"
+    PROJECT = "project"
+    TEAM = "team"
+    DEPARTMENT = "department"
+    ORGANISATION = "organisation"
+
+
+class CacheUse(StrEnum):
+    """What the response cache had to do with a call."""
+
+    HIT = "hit"
+    """It answered."""
+    MISS = "miss"
+    """It was asked, and had no answer."""
+    BYPASS = "bypass"
+    """It was not asked: policy, the route or the client said so, or it was away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Obligations:
     """What must be done to an allowed call.
 
     Args:
         max_output_tokens: The answer is to be no longer than this; told to the provider.
+        cache_seconds: How long the answer may be kept for the same question; 0 for not at all.
+        cache_scope: Who may be given it.
     """
 
     max_output_tokens: int | None = None
+    cache_seconds: int = 0
+    cache_scope: CacheScope = CacheScope.TEAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +100,8 @@ class Decision:
         ticket: What the relay asks for; single use.
         deployments: The permitted ones in order.
         headers: For the client's answer: decision id, rate limits, remaining budget.
-        answer: The whole body when no provider is to be asked (`transport` is `answer`).
+        answer: The whole body when no provider is to be asked (`transport` is `answer`); a call
+            that asked for a stream gets it as one.
         issued_at: When it was decided, by the service's clock.
     """
 
@@ -115,6 +141,9 @@ class Reservation:
         prompt_tokens: Estimated.
         max_output_tokens: For one choice, obligations applied.
         usd: Reserved, the worst case over `deployments`.
+        cache: What the response cache had to do with it, when it was decided.
+        cache_key: Under which the answer is to be kept, and other calls wait for it; `None` where
+            it must not be.
     """
 
     decision_id: str
@@ -130,6 +159,8 @@ class Reservation:
     expires_at: datetime
     policy_revision: str
     route: RouteOptions = AS_USUAL
+    cache: CacheUse = CacheUse.BYPASS
+    cache_key: str | None = None
 
 
 class ErrorClass(StrEnum):
@@ -160,6 +191,8 @@ class UsageReport:
         overhead_ms: What the gateway itself added.
         reservation: What was decided, brought along when the service may have forgotten it.
         total_ms: From Kong's reading the request to the last byte of the answer.
+        cache: `hit` for what the response cache answered in the end; `None` for what was decided.
+        saved_usd: What a hit's answer would have cost.
     """
 
     deployment_id: str | None
@@ -175,3 +208,5 @@ class UsageReport:
     fallbacks: int = 0
     response_digest: str | None = None
     reservation: Reservation | None = None
+    cache: CacheUse | None = None
+    saved_usd: Decimal = Decimal(0)

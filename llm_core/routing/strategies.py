@@ -159,7 +159,7 @@ def by_weight(
 
     Source:
         Efraimidis and Spirakis, "Weighted random sampling with a reservoir",
-        https://doi.org/10.1016/j.ipl.2005.11.003 (checked 2026-11-20)
+        https://doi.org/10.1016/j.ipl.2005.11.003
     """
     keys = {one.deployment.id: _key(draw(), one.deployment) for one in choices}
     return sorted(choices, key=lambda one: keys[one.deployment.id])
@@ -173,7 +173,7 @@ def by_affinity(choices: Choices, affinity: str) -> list[PricedDeployment]:
 
     Source:
         Weighted rendezvous hashing,
-        https://en.wikipedia.org/wiki/Rendezvous_hashing (checked 2026-11-20)
+        https://en.wikipedia.org/wiki/Rendezvous_hashing
     """
 
     def key(priced: PricedDeployment) -> float:

@@ -58,6 +58,13 @@ def test_an_error_has_openais_shape(
     json.dumps(body)
 
 
+def test_an_error_is_in_anthropics_envelope_as_well() -> None:
+    """Its SDKs look for a `type` beside `error`; OpenAI's pass over it."""
+    body = error_body(MalformedRequest("x"))
+    assert body.keys() == {"type", "error"}
+    assert body["type"] == "error"
+
+
 def test_the_field_at_fault_is_named() -> None:
     assert error_body(MalformedRequest("x", param="messages[0].role"))["error"]["param"] == (
         "messages[0].role"

@@ -164,3 +164,13 @@ def test_instructions_can_only_be_text():
     image = {"type": "image_url", "image_url": {"url": PNG}}
     with pytest.raises(UnsupportedParameter):
         talk({"role": "system", "content": [image]}, user("a"))
+
+
+def test_a_result_that_is_a_failure_is_told_as_one():
+    """OpenAI's format has no word for it; it comes by way of Anthropic's own."""
+    result = {"role": "tool", "tool_call_id": "a", "content": "no such city"}
+    asked = {"role": "assistant", "tool_calls": [call("a")]}
+    (block,) = talk(user("x"), asked, {**result, "is_error": True}).turns[-1]["content"]
+    assert block["is_error"] is True
+    (block,) = talk(user("x"), asked, result).turns[-1]["content"]
+    assert "is_error" not in block
