@@ -156,7 +156,7 @@ def operation_support(deployment: Deployment, operation: Operation) -> str:
         return "no"
     if operation in (Operation.CHAT_COMPLETIONS, Operation.EMBEDDINGS):
         return "native" if deployment.provider in _SPEAK_OPENAI else "translated"
-    return "translated" if isinstance(made, ChatExchange) else "native"
+    return "translated" if type(made) is ChatExchange else "native"
 
 
 def operations() -> tuple[Operation, ...]:

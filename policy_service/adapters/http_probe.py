@@ -18,14 +18,14 @@ _ASKS_FOR_TIME = frozenset({429, 503})
 _FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
 
 _LIST_OF_MODELS: Mapping[ProviderKind, str] = {
-    # https://platform.openai.com/docs/api-reference/models/list (checked 2026-11-20)
+    # as the vendor's SDK has it (openai 3.52)
     ProviderKind.OPENAI: "/models",
     ProviderKind.OPENAI_COMPATIBLE: "/models",
-    # https://docs.anthropic.com/en/api/models-list (checked 2026-11-20)
+    # https://platform.claude.com/docs/en/api/python/models/list (checked 2026-11-20)
     ProviderKind.ANTHROPIC: "/v1/models?limit=1",
-    # https://ai.google.dev/api/models (checked 2026-11-20)
+    # as the vendor's SDK has it (google-genai 3.4)
     ProviderKind.GEMINI: "/models?pageSize=1",
-    # https://docs.mistral.ai/api/endpoint/models (checked 2026-11-20)
+    # as the vendor's SDK has it (mistralai 3.7)
     ProviderKind.MISTRAL: "/models",
     # https://docs.cohere.com/reference/list-models (checked 2026-11-20)
     ProviderKind.COHERE: "/v1/models?page_size=1",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from policy_service.cli import company, demo, kong, serve
+from policy_service.cli import company, demo, kong, providers, serve
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,7 @@ app.add_typer(company.keys, name="keys")
 app.command("apply")(company.apply)
 app.command("migrate")(serve.migrate)
 app.command("serve")(serve.serve)
+app.command("providers")(providers.providers)
 
 
 def _show_version(wanted: bool) -> None:

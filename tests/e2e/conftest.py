@@ -11,6 +11,7 @@ from tests.fixtures.gateway import Gateway, deployment, start_gateway
 from tests.fixtures.opa_server import start_opa
 from tests.fixtures.postgres_server import start_postgres
 from tests.fixtures.redis_server import start_redis
+from tests.fixtures.served import EMBEDDINGS, SERVED
 
 COMPANY = {
     "id": "acme",
@@ -47,7 +48,7 @@ COMPANY = {
 
 
 def models(sandbox_url: str) -> dict[str, Any]:
-    """Two plain aliases, one with a fallback, and some that misbehave."""
+    """An alias a provider, one with a fallback, and some that misbehave."""
 
     def alias(name: str, *deployments: dict[str, Any]) -> dict[str, Any]:
         return {"alias": name, "deployments": list(deployments)}
@@ -60,8 +61,21 @@ def models(sandbox_url: str) -> dict[str, Any]:
 
     return {
         "models": [
-            alias("gpt-4o-mini", openai("gpt-4o-mini")),
-            alias("claude-sonnet-4-5", anthropic("claude-sonnet-4-5")),
+            *(
+                alias(name, deployment(kind, sandbox_url, model, id=name, **more))
+                for name, (kind, model, more) in SERVED.items()
+            ),
+            *(
+                alias(
+                    f"{kind}-embeddings",
+                    deployment(kind, sandbox_url, model, operations=["embeddings"]),
+                )
+                for kind, model in EMBEDDINGS.items()
+            ),
+            alias(
+                "instruct",
+                openai("gpt-3.5-turbo-instruct", id="instruct", native_operations=["completions"]),
+            ),
             alias(
                 "with-fallback",
                 openai("gpt-4o-mini--fault-503"),
