@@ -40,7 +40,8 @@ def start(
 ) -> None:
     """Start sandbox, policy service, gateway with its plugin servers, and dashboard.
 
-    OPENAI_API_KEY and ANTHROPIC_API_KEY, when set, make that provider the real one.
+    OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, MISTRAL_API_KEY and COHERE_API_KEY, when
+    set, make that provider the real one.
     """
     place = Folder(folder.resolve())
     if _running(place):
@@ -282,7 +283,10 @@ def _welcome(place: Folder, state: dict[str, object], offer: Offer) -> str:
     real = (
         f"Real providers: {', '.join(offer.real)}."
         if offer.real
-        else ("Providers are stand-ins; set OPENAI_API_KEY or ANTHROPIC_API_KEY for real ones.")
+        else (
+            "Providers are stand-ins; set OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, "
+            "MISTRAL_API_KEY or COHERE_API_KEY for real ones."
+        )
     )
     curl = (
         (
@@ -293,6 +297,8 @@ def _welcome(place: Folder, state: dict[str, object], offer: Offer) -> str:
         .replace("{{{{", "{")
         .replace("}}}}", "}")
     )
+
+    hello = '\\[{"role": "user", "content": "Hello"}]'
 
     def line(key: str, model: str, more: str = "") -> str:
         return curl.replace("{key}", keys[key]).replace("{model}", model).replace("{more}", more)
@@ -316,6 +322,13 @@ def _welcome(place: Folder, state: dict[str, object], offer: Offer) -> str:
   {line("helpdesk", "gpt-4o")}
 [bold]An exhausted budget: 429 insufficient_quota[/]
   {line("campaigns", "claude-sonnet-4-5")}
+
+[bold]Anthropic's API, answered by another provider[/]
+  curl -s {gateway}/messages -H 'x-api-key: {keys["search"]}' \\
+    -d '{{"model": "gemini-2.5-flash", "max_tokens": 100, "messages": {hello}}}'
+[bold]Embeddings[/]
+  curl -s {gateway}/embeddings -H 'Authorization: Bearer {keys["search"]}' \\
+    -d '{{"model": "text-embedding-3-small", "input": "Hello"}}'
 
 [bold]With the SDK[/] (pip install openai)
   from openai import OpenAI

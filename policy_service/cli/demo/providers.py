@@ -16,54 +16,122 @@ class Offer:
     real: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Vendor:
+    """Where a vendor is, and where the sandbox plays it.
+
+    Args:
+        key: The environment's variable with the key; what it is named without `_API_KEY` is the
+            credential's name.
+        url: The real one; a variable's name in braces stands for its value.
+        path: The sandbox's.
+    """
+
+    label: str
+    provider: str
+    key: str
+    url: str
+    path: str
+    region: str
+
+    def real_url(self, environment: Mapping[str, str]) -> str | None:
+        """The vendor's own address, when everything for it is set."""
+        variable = self.url[1:-1] if self.url.startswith("{") else None
+        url = environment.get(variable, "").rstrip("/") if variable else self.url
+        return url if url and environment.get(self.key) else None
+
+
+_VENDORS = (
+    _Vendor("OpenAI", "openai", "OPENAI_API_KEY", "https://api.openai.com/v1", "/openai/v1", "us"),
+    _Vendor(
+        "Anthropic",
+        "anthropic",
+        "ANTHROPIC_API_KEY",
+        "https://api.anthropic.com",
+        "/anthropic",
+        "eu",
+    ),
+    _Vendor(
+        "Azure OpenAI",
+        "azure_openai",
+        "AZURE_OPENAI_API_KEY",
+        "{AZURE_OPENAI_ENDPOINT}",
+        "/azure",
+        "eu",
+    ),
+    _Vendor(
+        "Gemini",
+        "gemini",
+        "GEMINI_API_KEY",
+        "https://generativelanguage.googleapis.com/v1beta",
+        "/gemini/v1beta",
+        "us",
+    ),
+    _Vendor(
+        "Bedrock", "bedrock", "BEDROCK_API_KEY", "{BEDROCK_RUNTIME_ENDPOINT}", "/bedrock", "eu"
+    ),
+    _Vendor(
+        "Mistral", "mistral", "MISTRAL_API_KEY", "https://api.mistral.ai/v1", "/mistral/v1", "eu"
+    ),
+    _Vendor("Cohere", "cohere", "COHERE_API_KEY", "https://api.cohere.com", "/cohere", "us"),
+)
+
+
 def offered(sandbox_url: str, environment: Mapping[str, str]) -> Offer:
     """Build the catalogue; a provider whose key is set is the real one.
 
-    Read are `OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, and `AZURE_OPENAI_API_KEY` together with
-    `AZURE_OPENAI_ENDPOINT`; Azure's deployment is to be named `gpt-4o`.
+    Read are the variables in the table above. Azure's deployment is to be named `gpt-4o`.
     """
-    openai_key = environment.get("OPENAI_API_KEY")
-    anthropic_key = environment.get("ANTHROPIC_API_KEY")
-    azure_endpoint = environment.get("AZURE_OPENAI_ENDPOINT", "").rstrip("/")
-    azure_key = environment.get("AZURE_OPENAI_API_KEY") if azure_endpoint else None
-    openai_url = "https://api.openai.com/v1" if openai_key else f"{sandbox_url}/openai/v1"
-    anthropic_url = "https://api.anthropic.com" if anthropic_key else f"{sandbox_url}/anthropic"
-    openai = {"provider": "openai", "credential": "openai", "base_url": openai_url, "region": "us"}
-    anthropic = {
-        "provider": "anthropic",
-        "credential": "anthropic",
-        "base_url": anthropic_url,
-        "region": "eu",
+    at: dict[str, dict[str, Any]] = {}
+    credentials: dict[str, str] = {}
+    real: list[str] = []
+    for vendor in _VENDORS:
+        url = vendor.real_url(environment)
+        name = vendor.provider
+        credentials[name] = environment[vendor.key] if url else SANDBOX_KEY
+        at[name] = {
+            "provider": name,
+            "credential": name,
+            "base_url": url or f"{sandbox_url}{vendor.path}",
+            "region": vendor.region,
+        }
+        if url:
+            real.append(vendor.label)
+    at["azure_openai"] |= {"api_version": "2024-10-21", "price_provider": "openai"}
+    return Offer({"models": _models(at)}, credentials, tuple(real))
+
+
+def _models(at: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    gpt_4o = {"model": "gpt-4o", "price_model": "gpt-4o", "max_output_tokens": 16384}
+    embeddings = {"model": "text-embedding-3-small", "operations": ["embeddings"]}
+    claude = {"model": "claude-sonnet-4-5", "max_output_tokens": 64000}
+    claude_on_bedrock = {
+        "model": "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "max_output_tokens": 64000,
     }
-    azure = {
-        "provider": "azure_openai",
-        "credential": "azure_openai",
-        "base_url": azure_endpoint if azure_key else f"{sandbox_url}/azure",
-        "api_version": "2024-10-21",
-        "price_provider": "openai",
-        "region": "eu",
-    }
-    models = {
-        "models": [
-            _model("gpt-4o-mini", {**openai, "model": "gpt-4o-mini", "max_output_tokens": 16384}),
-            _model(
-                "gpt-4o",
-                {**openai, "model": "gpt-4o", "max_output_tokens": 16384},
-                {**azure, "model": "gpt-4o", "price_model": "gpt-4o", "max_output_tokens": 16384},
-            ),
-            _model(
-                "claude-sonnet-4-5",
-                {**anthropic, "model": "claude-sonnet-4-5", "max_output_tokens": 64000},
-            ),
-        ]
-    }
-    credentials = {
-        "openai": openai_key or SANDBOX_KEY,
-        "anthropic": anthropic_key or SANDBOX_KEY,
-        "azure_openai": azure_key or SANDBOX_KEY,
-    }
-    names = (("OpenAI", openai_key), ("Anthropic", anthropic_key), ("Azure OpenAI", azure_key))
-    return Offer(models, credentials, tuple(name for name, key in names if key))
+    return [
+        _model("gpt-4o-mini", {**at["openai"], "model": "gpt-4o-mini", "max_output_tokens": 16384}),
+        _model("gpt-4o", {**at["openai"], **gpt_4o}, {**at["azure_openai"], **gpt_4o}),
+        _model("claude-sonnet-4-5", {**at["anthropic"], **claude}),
+        _model(
+            "claude-in-the-eu",
+            {**at["bedrock"], **claude_on_bedrock},
+            {**at["anthropic"], **claude},
+        ),
+        _model(
+            "gemini-2.5-flash",
+            {**at["gemini"], "model": "gemini-2.5-flash", "max_output_tokens": 65536},
+        ),
+        _model(
+            "mistral-medium",
+            {**at["mistral"], "model": "mistral-medium-latest", "max_output_tokens": 16384},
+        ),
+        _model(
+            "command-a",
+            {**at["cohere"], "model": "command-a-03-2025", "max_output_tokens": 8192},
+        ),
+        _model("text-embedding-3-small", {**at["openai"], **embeddings}),
+    ]
 
 
 def _model(alias: str, *deployments: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,13 @@ SANDBOX = "http://127.0.0.1:9400"
         ({"OPENAI_API_KEY": ""}, ()),
         ({"OPENAI_API_KEY": "sk-1"}, ("OpenAI",)),
         ({"OPENAI_API_KEY": "sk-1", "ANTHROPIC_API_KEY": "sk-2"}, ("OpenAI", "Anthropic")),
+        ({"GEMINI_API_KEY": "k", "COHERE_API_KEY": "k"}, ("Gemini", "Cohere")),
+        # These want to know where, too.
+        ({"AZURE_OPENAI_API_KEY": "k", "BEDROCK_API_KEY": "k"}, ()),
+        (
+            {"BEDROCK_API_KEY": "k", "BEDROCK_RUNTIME_ENDPOINT": "https://bedrock.test/"},
+            ("Bedrock",),
+        ),
         ({"UNRELATED": "sk-1"}, ()),
     ],
 )
