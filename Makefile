@@ -11,7 +11,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check format services bench lock golden clean
+.PHONY: help demo demo-stop test check format services bench bench-relay lock golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engine
 	$(BIN)/python benchmarks/http_clients.py
 	$(BIN)/python benchmarks/limits_store.py
 	$(BIN)/python benchmarks/policy_engines.py
+
+bench-relay: $(VENV)/.dev ## Measure: lateness and memory of 100 relayed streams
+	$(BIN)/python benchmarks/relay_streams.py
 
 golden: $(VENV)/.dev ## Rewrite the golden files; review the diff
 	$(BIN)/python -m tests.golden.rewrite

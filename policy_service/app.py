@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from policy_service.api import admin, health, internal, relay
+from policy_service.api import admin, health, internal, providers, relay
 from policy_service.api.description import DescribedService
 from policy_service.api.wire import answer_failures
 from policy_service.ports import Clock
@@ -42,7 +42,7 @@ def create_app(
         lifespan=lifespan,
         routes=[*internal.routes, *relay.routes],
     )
-    for router in (health.router, admin.router):
+    for router in (health.router, admin.router, providers.router):
         app.include_router(router)
     app.router.routes.append(relay.anywhere_else)
     answer_failures(app)

@@ -217,6 +217,70 @@ class LimitsStore(Protocol):
         ...
 
 
+# --- answers that were given before ---------------------------------------------------------------
+
+
+class ResponseCache(Protocol):
+    """Answers by the key of their question, and who is asking a provider for one just now.
+
+    What is kept is personal data. It may be forgotten at any time. Every method raises
+    `PolicyUnavailable` when the store is gone; who uses it goes on without.
+    """
+
+    async def get(self, key: str) -> bytes | None:
+        """What is kept, as it was put."""
+        ...
+
+    async def put(self, key: str, value: bytes, ttl_s: int) -> None:
+        """Keep `value` for `ttl_s` seconds, in place of what was there."""
+        ...
+
+    async def claim(self, key: str, holder: str, ttl_s: float) -> bool:
+        """Say that `holder` is asking for this answer; false when somebody else is.
+
+        The claim ends with `release`, or by itself after `ttl_s`.
+        """
+        ...
+
+    async def release(self, key: str, holder: str) -> None:
+        """End the claim of `holder`; nobody else's."""
+        ...
+
+    async def wait(self, key: str, timeout_s: float) -> bytes | None:
+        """Wait until somebody's claim has ended, and give what is kept then.
+
+        `None` as well when it has not ended after `timeout_s`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Neighbours(Protocol):
+    """Names by vector, in groups; finds those that are near.
+
+    Every method raises `PolicyUnavailable` when the store is gone.
+    """
+
+    async def nearest(self, group: str, vector: Sequence[float]) -> Sequence[tuple[str, float]]:
+        """A few names and the cosine of their vectors with `vector`, the nearest first."""
+        ...
+
+    async def add(self, group: str, name: str, vector: Sequence[float], ttl_s: int) -> None:
+        """Put a name into a group, which is forgotten `ttl_s` after the last was put there."""
+        ...
+
+    async def forget(self, group: str, name: str, vector: Sequence[float]) -> None:
+        """Take a name out."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
 # --- identity, ledger, prices ---------------------------------------------------------------------
 
 
@@ -269,6 +333,8 @@ class UsageRow:
         error_class: See `ErrorClass`.
         usd: Charged, exact.
         price_version: What it was charged at.
+        cache: `hit`, `miss` or `bypass`.
+        saved_usd: What a hit would have cost at the price in force; it has no tokens of its own.
     """
 
     decision_id: str
@@ -306,6 +372,8 @@ class UsageRow:
     fallbacks: int = 0
     request_digest: str | None = None
     response_digest: str | None = None
+    cache: str = "bypass"
+    saved_usd: Decimal = Decimal(0)
 
 
 # --- reports --------------------------------------------------------------------------------------
@@ -313,7 +381,12 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class SpendRow:
-    """What a team used of a model in a month."""
+    """What a team used of a model in a month.
+
+    Args:
+        cache_hits: Of the requests, those that the response cache answered.
+        saved_usd: What they would have cost.
+    """
 
     department: str
     team: str
@@ -322,6 +395,8 @@ class SpendRow:
     input_tokens: int
     output_tokens: int
     usd: Decimal
+    cache_hits: int = 0
+    saved_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +476,18 @@ class Health(Protocol):
         True while the breaker is closed, false while it is open. Half-open, it is true for one call
         at a time, over all processes, until that call was observed or some seconds have passed.
         """
+        ...
+
+
+class Probe(Protocol):
+    """Asks a deployment whether it is there, without a caller's call."""
+
+    async def ask(self, deployment: Deployment) -> Observation:
+        """Ask once, for nothing: no model is called. Never raises; no answer is a failure."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from policy_service.ports import Callers, Ledger, LimitsStore, PolicyEngine, Reports
+from llm_core.catalogue import Catalogue
+from policy_service.ports import Callers, Health, Ledger, LimitsStore, PolicyEngine, Reports
 from policy_service.services.decide import Decider
 from policy_service.services.relay import Relay
 from policy_service.services.settle import Settler
@@ -14,6 +15,8 @@ class Resources:
     """Typed state of the app; handlers fetch it, nothing else holds it."""
 
     settings: Settings
+    catalogue: Catalogue
+    health: Health
     callers: Callers
     ledger: Ledger
     reports: Reports

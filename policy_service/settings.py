@@ -6,6 +6,8 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from llm_core.routing.breaker import BreakerRules
+
 MIN_SECRET_CHARS = 16
 _PLACEHOLDERS = ("change-me", "changeme", "secret", "example", "placeholder")
 
@@ -80,6 +82,72 @@ class Settings(BaseSettings):
     idle_timeout_s: float = Field(
         default=60.0, gt=0, description="Longest silence inside a provider's stream."
     )
+    total_timeout_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="Longest a relayed call may take, all tries together; a route may shorten it.",
+    )
+
+    breaker_failures_in_a_row: int = Field(
+        default=5, ge=1, description="So many failures one after another open a breaker."
+    )
+    breaker_failure_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="This share of failures among the recent calls opens a breaker.",
+    )
+    breaker_min_calls: int = Field(
+        default=20, ge=1, description="How many recent calls there must be for the share to count."
+    )
+    breaker_window_s: float = Field(
+        default=30.0, gt=0, description="How far back a call is recent for the share."
+    )
+    breaker_open_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="How long a breaker stays open; twice as long after each failed trial.",
+    )
+    breaker_max_open_s: float = Field(
+        default=300.0, gt=0, description="Longest that a breaker stays open after failures."
+    )
+    breaker_max_retry_after_s: float = Field(
+        default=60.0, ge=0, description="A provider's `Retry-After` is heeded up to this."
+    )
+    breaker_trial_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="How long a half-open breaker waits for the outcome of its one trial.",
+    )
+    probe_interval_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="How often deployments with `is_probed` are asked how they are.",
+    )
+
+    cache_redis_url: str | None = Field(
+        default=None,
+        description="Another Redis for the response cache, which may evict; `POLICY_REDIS_URL` "
+        "by default. Without either the cache lives in this one process.",
+    )
+    cache_memory_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=0,
+        description="Without Redis: so much may all kept answers take together.",
+    )
+    cache_max_answer_bytes: int = Field(
+        default=1024 * 1024, ge=0, description="A longer answer is not kept."
+    )
+    cache_wait_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="Longest wait for the answer to the same question that is under way already.",
+    )
+    semantic_cache_model: str | None = Field(
+        default=None,
+        description="An embedding model of the catalogue, for routes with `cache_similarity`. "
+        "Needs Redis 8.",
+    )
 
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:
@@ -97,6 +165,19 @@ class Settings(BaseSettings):
                 )
             known[value] = name
         return self
+
+    @property
+    def breaker_rules(self) -> BreakerRules:
+        """When breakers open, and for how long."""
+        return BreakerRules(
+            failures_in_a_row=self.breaker_failures_in_a_row,
+            failure_share=self.breaker_failure_share,
+            min_calls=self.breaker_min_calls,
+            window_s=self.breaker_window_s,
+            open_s=self.breaker_open_s,
+            max_open_s=self.breaker_max_open_s,
+            max_retry_after_s=self.breaker_max_retry_after_s,
+        )
 
     def credential(self, name: str) -> str | None:
         """Look a provider's secret up by its name in the catalogue."""

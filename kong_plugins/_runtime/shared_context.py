@@ -2,7 +2,7 @@
 
 | Key | Type | Written by | Read by |
 |---|---|---|---|
-| `gatehouse_caller` | `Caller` | llm-auth, access | llm-token-meter, access |
+| `gatehouse_caller` | `HandedCaller` | llm-auth, access | llm-token-meter, access |
 | `gatehouse_decision` | `HandedDecision` | llm-token-meter, access | llm-provider-transform, access and response; llm-token-meter, log |
 | `gatehouse_usage` | `UsageReport` | llm-provider-transform, response | llm-token-meter, log |
 
@@ -27,6 +27,27 @@ USAGE_KEY: Final = "gatehouse_usage"
 
 MAX_HANDED_BODY_BYTES: Final = 64 * 1024
 """A longer body is read again where it is needed: that call costs less than carrying it along."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the request's headers say, read once by llm-auth so that nobody pays for them again.
+
+    Args:
+        reads_cache: See `llm_core.policy.call.Call`.
+        fills_cache: Likewise.
+    """
+
+    reads_cache: bool = True
+    fills_cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HandedCaller:
+    """Who calls, and what their headers ask for."""
+
+    caller: Caller
+    facts: RequestFacts = RequestFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +76,17 @@ class _DecisionRecord:
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_caller = msgspec.json.Decoder(Caller).decode
+_decode_caller = msgspec.json.Decoder(HandedCaller).decode
 _decode_decision = msgspec.json.Decoder(_DecisionRecord).decode
 _decode_usage = msgspec.json.Decoder(UsageReport).decode
 
 
-async def write_caller(kong: Kong, caller: Caller) -> None:
+async def write_caller(kong: Kong, handed: HandedCaller) -> None:
     """Say who calls."""
-    await kong.ctx.shared.set(CALLER_KEY, _encode(caller))
+    await kong.ctx.shared.set(CALLER_KEY, _encode(handed))
 
 
-async def read_caller(kong: Kong) -> Caller | None:
+async def read_caller(kong: Kong) -> HandedCaller | None:
     """Who calls; `None` when llm-auth did not say.
 
     Raises:

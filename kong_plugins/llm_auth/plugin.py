@@ -8,8 +8,10 @@ from typing import Any
 from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import KongConsumer, PolicyClient
+from kong_plugins._runtime.shared_context import HandedCaller
 from kong_plugins.llm_auth.cache import CallerCache, Freshness
 from kong_plugins.llm_auth.credential import api_key_in, to_clear_in
+from kong_plugins.llm_auth.request_facts import facts_in
 from kong_plugins.llm_auth.schema import Config
 from llm_core.errors import BodyTooLarge, InvalidKey, MalformedRequest, PolicyUnavailable
 from llm_core.policy.caller import Caller
@@ -41,7 +43,7 @@ class Plugin:
         caller = await self._caller(kong, headers)
         for name in to_clear_in(headers):
             await kong.service.request.clear_header(name)
-        await shared_context.write_caller(kong, caller)
+        await shared_context.write_caller(kong, HandedCaller(caller, facts_in(headers)))
 
     async def close(self) -> None:
         """Let go of connections."""

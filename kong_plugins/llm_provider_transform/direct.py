@@ -103,8 +103,8 @@ def answer_of(
     return Answer(
         body=answered.body,
         headers={
-            **decision.headers,
             **deployment_headers(priced, ()),
+            **decision.headers,
             **cost_header(usage, priced),
             "x-gatehouse-fallbacks": "0",
             "content-type": "application/json",

@@ -1,11 +1,14 @@
 """From a request's bytes to the facts a decision needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from kong_plugins._runtime.shared_context import RequestFacts
 from llm_core.apis.registry import read_ask
 from llm_core.digest import canonical, sha256_hex
 from llm_core.errors import MalformedRequest
 from llm_core.operation import Operation
+from llm_core.policy.cache_key import question_digest
 from llm_core.policy.call import Call
 
 _PATHS = {
@@ -34,19 +37,26 @@ def operation_at(method: str, path: str) -> Operation:
     )
 
 
-def call_of(operation: Operation, body: bytes, count: Callable[[str], int]) -> Call:
+def call_of(
+    operation: Operation,
+    body: bytes,
+    count: Callable[[str], int],
+    facts: RequestFacts = RequestFacts(),  # noqa: B008 - frozen
+) -> Call:
     """Read a request's facts.
 
     Args:
         operation: In which API it came.
         body: The client's bytes; their Content-Type does not matter.
         count: Counts a text's tokens.
+        facts: What the headers say.
 
     Raises:
         MalformedRequest: The body is no request of that API.
     """
     ask = read_ask(operation, body)
     affinity = ask.fields.get("prompt_cache_key")
+    body_digest = sha256_hex(canonical(ask.fields))
     return Call(
         operation=operation,
         asked_model=ask.model,
@@ -57,10 +67,18 @@ def call_of(operation: Operation, body: bytes, count: Callable[[str], int]) -> C
         has_tools=ask.has_tools,
         has_images=ask.has_images,
         response_format=ask.response_format,
-        body_digest=sha256_hex(canonical(ask.fields)),
+        body_digest=body_digest,
+        question_digest=question_digest(operation, ask.fields, body_digest),
         affinity=_digest(affinity) if isinstance(affinity, str) and affinity else None,
         body_bytes=len(body),
+        reads_cache=facts.reads_cache,
+        fills_cache=facts.fills_cache,
     )
+
+
+def replayed(operation: Operation, body: bytes, answer: Mapping[str, Any]) -> bytes:
+    """A kept answer as the stream that a request asks for."""
+    return b"".join(read_ask(operation, body).replayed(answer))
 
 
 def _digest(text: str) -> str:

@@ -14,8 +14,8 @@ import msgspec
 from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import PolicyClient
-from kong_plugins._runtime.shared_context import HandedDecision
-from kong_plugins.llm_token_meter.call_facts import call_of, operation_at
+from kong_plugins._runtime.shared_context import HandedDecision, RequestFacts
+from kong_plugins.llm_token_meter.call_facts import call_of, operation_at, replayed
 from kong_plugins.llm_token_meter.journal import Journal, Waiting
 from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsent
 from kong_plugins.llm_token_meter.schema import AUTO, Config
@@ -28,6 +28,7 @@ from llm_core.tokens.estimate import openai_counter
 
 _log = logging.getLogger(__name__)
 _JSON = {"content-type": "application/json"}
+_EVENTS = {"content-type": "text/event-stream; charset=utf-8"}
 _LONG_BODY_BYTES = 256 * 1024
 """Longer ones are counted beside the event loop: 5 MB take 90 ms, in which others want answers."""
 _CLOSE_WAIT_S = 0.8
@@ -55,11 +56,12 @@ class Plugin:
 
     async def access(self, kong: Kong) -> None:
         """Ask for a decision; hand it on, or answer the refusal."""
-        caller = await shared_context.read_caller(kong)
-        if caller is None:
+        who = await shared_context.read_caller(kong)
+        if who is None:
             raise Undecided("The caller was not identified: llm-auth did not run. Try again.")
         started_s = time.monotonic()
-        body, call = await self._call(kong)
+        caller = who.caller
+        body, call = await self._call(kong, who.facts)
         decision_id = _new_decision_id()
         try:
             decision = await self._policy.decide(
@@ -73,6 +75,9 @@ class Plugin:
             refused = decision.denial
             await _answer(kong, refused.status, refused.body, refused.headers)
         if decision.answer is not None:
+            if call.is_streaming:
+                events = replayed(call.operation, body, decision.answer)
+                await kong.response.exit(200, events, {**decision.headers, **_EVENTS})
             await _answer(kong, 200, decision.answer, decision.headers)
         try:
             # The ticket is set even for a direct call: should the transform plugin not run, Kong
@@ -91,12 +96,13 @@ class Plugin:
         handed = await shared_context.read_decision(kong)
         if handed is None:
             return
-        caller = await shared_context.read_caller(kong)
+        who = await shared_context.read_caller(kong)
         usage = await shared_context.read_usage(kong)
         record = await kong.log.serialize()
         report = report_of(handed.decision, usage, record)
-        if report is not None and caller is not None:
-            self._spawn(self._deliver(report, reservation_of(handed.decision, handed.call, caller)))
+        if report is not None and who is not None:
+            decided = reservation_of(handed.decision, handed.call, who.caller)
+            self._spawn(self._deliver(report, decided))
 
     async def close(self) -> None:
         """Stop the journal, let deliveries finish, let go of connections.
@@ -111,14 +117,16 @@ class Plugin:
             await asyncio.gather(*late, return_exceptions=True)
         await self._policy.close()
 
-    async def _call(self, kong: Kong) -> tuple[bytes, Call]:
+    async def _call(self, kong: Kong, facts: RequestFacts) -> tuple[bytes, Call]:
         operation = await self._operation(kong)
         if operation is Operation.MODELS:
             return b"", Call(operation)
         body = await self._body(kong)
         if len(body) > _LONG_BODY_BYTES:
-            return body, await asyncio.to_thread(call_of, operation, body, self._count)
-        return body, call_of(operation, body, self._count)
+            call = await asyncio.to_thread(call_of, operation, body, self._count, facts)
+        else:
+            call = call_of(operation, body, self._count, facts)
+        return body, call
 
     async def _operation(self, kong: Kong) -> Operation:
         if self._config.operation != AUTO:

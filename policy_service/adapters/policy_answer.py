@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from llm_core.errors import PolicyUnavailable
-from llm_core.policy.decision import Obligations, Reason
+from llm_core.policy.decision import CacheScope, Obligations, Reason
 from policy_service.ports import PolicyResult
 
 T = TypeVar("T")
+_LONGEST_KEPT_S = 31 * 86_400
 
 
 def policy_result(answer: object, document: Mapping[str, Any]) -> PolicyResult:
@@ -70,15 +71,27 @@ def _reason(value: object) -> Reason:
 def _obligations(value: object) -> Obligations:
     obligations = _exactly(value, dict)
     # An obligation this service does not know is one that it would not carry out.
-    if unknown := obligations.keys() - {"max_output_tokens"}:
+    if unknown := obligations.keys() - {"max_output_tokens", "cache_seconds", "cache_scope"}:
         raise ValueError(f"unknown obligations: {sorted(unknown)}")
     cap = obligations["max_output_tokens"]
-    if cap is None:
-        return Obligations()
+    # A policy that says nothing of the cache permits nothing there.
+    cache_seconds = _whole(obligations.get("cache_seconds", 0), at_least=0)
+    if cache_seconds > _LONGEST_KEPT_S:
+        raise ValueError("cache_seconds is longer than anything may be kept")
+    return Obligations(
+        max_output_tokens=None if cap is None else _whole(cap, at_least=1),
+        cache_seconds=cache_seconds,
+        cache_scope=CacheScope(obligations.get("cache_scope", CacheScope.TEAM)),
+    )
+
+
+def _whole(value: object, *, at_least: int) -> int:
     # Either engine may write a whole number as 512.0.
-    if isinstance(cap, bool) or not isinstance(cap, int | float) or cap != int(cap) or cap < 1:
-        raise ValueError("max_output_tokens is no number of tokens")
-    return Obligations(max_output_tokens=int(cap))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{type(value).__name__} where a number belongs")
+    if value != int(value) or value < at_least:
+        raise ValueError(f"no whole number from {at_least} on")
+    return int(value)
 
 
 def _exactly(value: object, kind: type[T]) -> T:

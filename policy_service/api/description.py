@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 from policy_service.ports import BudgetRow, SettleOutcome, SpendRow, UsageRow
+from policy_service.services.health import ProvidersHealth
 from policy_service.services.identify import IdentifyAnswer, IdentifyRequest
 
 _Object = dict[str, Any]
@@ -63,8 +64,9 @@ _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/usage/spend": Spend,
     "/admin/v1/usage/recent": Recent,
     "/admin/v1/budgets": Budgets,
+    "/v1/providers/health": ProvidersHealth,
 }
-_RELAY = "/relay/v1/chat/completions"
+_RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")
 _SCHEMES: _Object = {
     "internal_secret": {"type": "http", "scheme": "bearer", "description": "For the plugins."},
     "admin_token": {"type": "http", "scheme": "bearer", "description": "For who reads usage."},
@@ -94,14 +96,16 @@ def _completed(made: _Object) -> _Object:
             "security": [{"admin_token": []}],
             "responses": {**paths[path]["get"]["responses"], "200": _body("OK", answered)},
         }
-    paths[_RELAY] = {
-        "post": {
-            "summary": "Serve a chat completion that was decided on.",
-            "description": "OpenAI's request and answer; every other path of the relay is 503.",
-            "security": [{"ticket": []}],
-            "responses": {"200": {"description": "OpenAI's answer, whole or as events"}},
+    for name in _RELAYED:
+        paths[f"/relay/v1/{name}"] = {
+            "post": {
+                "summary": "Serve a call that was decided on.",
+                "description": "The client's own request and answer; the ticket knows in which "
+                "API. Every other path of the relay is 503.",
+                "security": [{"ticket": []}],
+                "responses": {"200": {"description": "The answer, whole or as events"}},
+            }
         }
-    }
     components = made.get("components", {})
     return {
         **made,

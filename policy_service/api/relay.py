@@ -3,9 +3,12 @@
 Plain Starlette routes, as in `internal.py` and for the same reason.
 """
 
+import asyncio
+from collections.abc import Coroutine
 from contextlib import aclosing
+from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -15,14 +18,26 @@ from llm_core.policy.decision import TICKET_HEADER
 from policy_service.api.wire import resources
 from policy_service.services.relay import StreamedAnswer, WholeAnswer
 
+_Answer = WholeAnswer | StreamedAnswer
+_CLIENT_CLOSED = 499
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 async def serve(request: Request) -> Response:
     """Serve a call that was decided on; the ticket knows in which API it came."""
     opened = resources(request)
-    body = await _body(request, opened.settings.max_body_bytes)
-    answer = await opened.relay.serve(request.headers.get(TICKET_HEADER), body)
+    ticket = request.headers.get(TICKET_HEADER)
+    try:
+        body = await _body(request, opened.settings.max_body_bytes)
+    except BodyTooLarge as error:
+        opened.relay.give_up(ticket, error)
+        raise
+    except ClientDisconnect:
+        opened.relay.give_up(ticket, None)
+        return Response(status_code=_CLIENT_CLOSED)  # nobody gets it
+    answer = await _while_client_waits(request, opened.relay.serve(ticket, body))
+    if answer is None:
+        return Response(status_code=_CLIENT_CLOSED)  # nobody gets it
     if isinstance(answer, WholeAnswer):
         return Response(answer.body, headers=dict(answer.headers))
     return _EventStream(answer)
@@ -74,6 +89,30 @@ routes = (
 
 anywhere_else = Route("/{path:path}", lost, methods=_METHODS)
 """Comes after all other routes."""
+
+
+async def _while_client_waits(
+    request: Request, serving: Coroutine[Any, Any, _Answer]
+) -> _Answer | None:
+    """Give the answer, or cancel `serving` when the client leaves before there is one."""
+    answering = asyncio.ensure_future(serving)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not answering.done():
+            return None
+        return answering.result()
+    finally:
+        answering.cancel()
+        leaving.cancel()
+        # Both have let go of the connection before anybody else reads from it.
+        await asyncio.gather(answering, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client has gone; its body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(request: Request, max_body_bytes: int) -> bytes:

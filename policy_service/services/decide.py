@@ -1,13 +1,19 @@
 """May this caller make this call, and where may it go?"""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from llm_core.answer_headers import limit_headers
-from llm_core.catalogue import Catalogue, Deployment
-from llm_core.errors import AccessError, MalformedRequest, RequestError, UnpricedModel
+from llm_core.catalogue import Auth, Catalogue, Deployment
+from llm_core.errors import (
+    AccessError,
+    MalformedRequest,
+    RequestError,
+    UnpricedModel,
+    UnsupportedParameter,
+)
 from llm_core.ids import is_id
 from llm_core.operation import Operation
 from llm_core.policy.allowance import max_output_tokens, worst_case
@@ -24,15 +30,21 @@ from llm_core.policy.decision import (
 from llm_core.policy.input import Candidate, build_input
 from llm_core.policy.limits import Amounts
 from llm_core.pricing.charge import ModelPrice
+from llm_core.routing.candidates import capable
+from llm_core.routing.facts import BreakerState, DeploymentFacts
+from llm_core.routing.strategies import in_order, with_trial
 from policy_service.ids import new_id
 from policy_service.ports import (
     Clock,
+    Health,
     LimitsStore,
     PolicyEngine,
     PolicyResult,
     Prices,
     Refused,
+    Reserved,
 )
+from policy_service.services.answer_cache import AnswerCache, Hit, Lookup, answered_before
 from policy_service.services.refusals import from_limits, from_reasons, refusal
 from policy_service.services.reserving import Reserving
 from policy_service.services.tickets import Tickets
@@ -42,9 +54,17 @@ from policy_service.services.tickets import Tickets
 class Decider:
     """Decides: catalogue, prices, policy over every candidate, then all limits in one step.
 
+    Policy is asked about every deployment of the model, also about those that cannot serve this
+    call: its reasons are then complete, and a caller who may not use a model does not learn what it
+    can do. Of those that policy permits, the capable ones are kept and put in the order in which
+    they are to be tried. What is not in that order is never called.
+
     Args:
+        health: How deployments fare.
+        draw: A random number from 0 up to 1, for the strategies that leave something to chance.
         ticket_ttl_s: How long a ticket waits for its request.
         lease_s: How long the reservation waits for its usage.
+        answers: Those that were given before; without it none is kept.
     """
 
     catalogue: Catalogue
@@ -54,8 +74,11 @@ class Decider:
     reserving: Reserving
     tickets: Tickets
     clock: Clock
+    health: Health
+    draw: Callable[[], float]
     ticket_ttl_s: float
     lease_s: float
+    answers: AnswerCache | None = None
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -90,10 +113,24 @@ class Decider:
         )
         if not permitted:
             raise UnpricedModel("No permitted deployment of this model has a price.")
-        amounts = worst_case(call, permitted, result.obligations)
-        reservation = self._reservation(
-            decision_id, request, permitted=permitted, result=result, amounts=amounts, now=now
+        try:
+            choices = capable(call, permitted, result.obligations)
+        except UnsupportedParameter as incapable:
+            return refusal(decision_id, incapable, revision=result.revision)
+        found = await self._looked_up(request, choices, result)
+        facts = {one.deployment.id: self.health.facts(one.deployment.id) for one in choices}
+        order = with_trial(
+            in_order(model, call, choices, result.obligations, facts=facts, draw=self.draw),
+            facts,
+            self.draw,
         )
+        amounts = worst_case(call, order, result.obligations)
+        reservation = self._reservation(
+            decision_id, request, permitted=order, result=result, amounts=amounts, now=now
+        )
+        reservation = replace(reservation, cache=found.use, cache_key=found.key)
+        if found.hit is not None:
+            reservation, amounts = answered_before(reservation, found.hit)
         reserved = await self.reserving.reserve(reservation, amounts, now)
         if isinstance(reserved, Refused):
             return refusal(
@@ -102,18 +139,50 @@ class Decider:
                 revision=result.revision,
                 headers=limit_headers(reserved.states),
             )
+        if found.hit is not None:
+            return await self._given_again(reservation, found.hit, reserved)
         return Decision(
             decision_id=decision_id,
             policy_revision=result.revision,
-            transport=_transport(call, permitted),
+            # Kong's own way never sees the answer, so what is to be kept goes by the relay.
+            transport=Transport.RELAY if found.key else _transport(call, order, facts),
             ticket=self.tickets.issue(decision_id, now + timedelta(seconds=self.ticket_ttl_s)),
-            deployments=permitted,
+            deployments=order,
             obligations=reservation.obligations,
             headers={
                 "x-gatehouse-decision-id": decision_id,
                 **limit_headers(reserved.states),
+                "x-gatehouse-cache": found.use.value,
             },
             issued_at=now,
+        )
+
+    async def _looked_up(
+        self,
+        request: DecisionRequest,
+        permitted: Sequence[PricedDeployment],
+        result: PolicyResult,
+    ) -> Lookup:
+        if self.answers is None:
+            return Lookup()
+        return await self.answers.look_up(request, permitted, result.obligations, result.revision)
+
+    async def _given_again(
+        self, reservation: Reservation, hit: Hit, reserved: Reserved
+    ) -> Decision:
+        if self.answers is not None:
+            await self.answers.give(reservation, hit)
+        return Decision(
+            decision_id=reservation.decision_id,
+            policy_revision=reservation.policy_revision,
+            transport=Transport.ANSWER,
+            headers={
+                "x-gatehouse-decision-id": reservation.decision_id,
+                **limit_headers(reserved.states),
+                **hit.headers(),
+            },
+            answer=hit.kept.body,
+            issued_at=reservation.decided_at,
         )
 
     async def _listing(self, decision_id: str, request: DecisionRequest, now: datetime) -> Decision:
@@ -184,9 +253,22 @@ class Decider:
         )
 
 
-def _transport(call: Call, permitted: Sequence[PricedDeployment]) -> Transport:
-    """Direct when nothing is streamed and there is nowhere to fail over to."""
-    return Transport.DIRECT if len(permitted) == 1 and not call.is_streaming else Transport.RELAY
+def _transport(
+    call: Call, order: Sequence[PricedDeployment], facts: Mapping[str, DeploymentFacts]
+) -> Transport:
+    """Direct when nothing is streamed and one healthy deployment is all there is to try.
+
+    Deployments whose breakers are open do not count: nobody would go there. A half-open one does:
+    the relay asks before it tries one, and Kong cannot. Nor can Kong make a credential for each
+    call.
+    """
+    states = [facts[one.deployment.id].breaker for one in order]
+    is_alone = states[0] is BreakerState.CLOSED and all(
+        state is BreakerState.OPEN for state in states[1:]
+    )
+    is_static = order[0].deployment.auth is Auth.STATIC
+    direct = is_alone and is_static and not call.is_streaming
+    return Transport.DIRECT if direct else Transport.RELAY
 
 
 def _candidate(call: Call, deployment: Deployment, price: ModelPrice | None) -> Candidate:

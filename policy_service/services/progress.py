@@ -1,13 +1,19 @@
 """How far a relayed call has come, and the report it turns into."""
 
+import asyncio
+import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from llm_core.errors import GatewayError, ProviderError, ProviderTimeout, ProviderUnavailable
 from llm_core.policy.decision import ErrorClass, Transport, UsageReport
 from llm_core.tokens.usage import TokenUsage, UsageSource
 
+T = TypeVar("T")
+
+_OK = 200
 _CLIENT_CLOSED = 499
 _TOO_MANY = 429
 _CALLERS_FAULT = range(400, 500)
@@ -23,31 +29,79 @@ class Progress:
 
     Args:
         waited_s: Spent waiting for providers, which is not the gateway's own time.
+        ends_at_s: When the call has taken as long as it may, by the event loop's clock.
+        deployment_id: Which one was asked last.
+        owing_id: The one asked last that may have worked: it has the prompt at least.
+        fallbacks: How many deployments failed before the last one was asked.
+        has_left: The client is gone, and its call is read to the end all the same.
     """
 
     started_s: float = field(default_factory=time.perf_counter)
     waited_s: float = 0.0
+    first_token_s: float | None = None
     first_token_ms: float | None = None
     overhead_ms: float | None = None
+    ends_at_s: float = math.inf
     deployment_id: str | None = None
+    owing_id: str | None = None
     fallbacks: int = 0
+    has_left: bool = False
+    _waited_for_first_s: float = 0.0
+
+    def starts(self, total_timeout_s: float) -> None:
+        """Let the total time begin."""
+        self.ends_at_s = asyncio.get_running_loop().time() + total_timeout_s
+
+    def left_s(self) -> float:
+        """What remains of the total time; not above zero when it is over."""
+        return self.ends_at_s - asyncio.get_running_loop().time()
+
+    async def within_total(self, work: Awaitable[T]) -> T:
+        """Wait for `work`, but not past the end of the total time.
+
+        Raises:
+            ProviderTimeout: It was over.
+        """
+        try:
+            async with asyncio.timeout_at(None if math.isinf(self.ends_at_s) else self.ends_at_s):
+                return await work
+        except TimeoutError:
+            raise ProviderTimeout("The call took longer than it may take in all.") from None
 
     def token_came(self) -> None:
         """Note the first token; what was not waiting until then is the gateway's overhead."""
-        if self.first_token_ms is None:
-            self.first_token_ms = self._elapsed_ms()
+        if self.first_token_s is None:
+            self.first_token_s = time.perf_counter()
+            self.first_token_ms = 1000 * (self.first_token_s - self.started_s)
             self.overhead_ms = self.own_ms()
+            self._waited_for_first_s = self.waited_s
+
+    def tokens_per_s(self, tokens: int) -> float | None:
+        """A provider's pace from its first token until now.
+
+        `None` where it cannot be told: hardly a token, or a client that read more slowly than the
+        provider wrote, so that we hardly waited.
+        """
+        if self.first_token_s is None or tokens <= 1:
+            return None
+        taken_s = time.perf_counter() - self.first_token_s
+        is_provider_s_own = 2 * (self.waited_s - self._waited_for_first_s) >= taken_s > 0
+        return (tokens - 1) / taken_s if is_provider_s_own else None
 
     def own_ms(self) -> float:
         """The gateway's own time so far, in milliseconds."""
         return max(self._elapsed_ms() - 1000 * self.waited_s, 0.0)
 
     async def timed(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Pass `chunks` on, counting the time spent waiting for them."""
+        """Pass `chunks` on, counting the time spent waiting for them.
+
+        Raises:
+            ProviderTimeout: The total time is over.
+        """
         while True:
             asked_s = time.perf_counter()
             try:
-                chunk = await anext(chunks)
+                chunk = await self.within_total(anext(chunks))
             except StopAsyncIteration:
                 return
             finally:
@@ -64,13 +118,13 @@ class Progress:
         served_model: str | None = None,
         response_digest: str | None = None,
     ) -> UsageReport:
-        """Say what became of the call."""
+        """Say what became of the call; of one whose client left, that it left."""
         overhead_ms = self.own_ms() if self.overhead_ms is None else self.overhead_ms
         return UsageReport(
             deployment_id=self.deployment_id,
             transport=Transport.RELAY,
             http_status=http_status,
-            error_class=error_class,
+            error_class=ErrorClass.CLIENT_GONE if self.has_left else error_class,
             usage=usage,
             source=source,
             served_model=served_model,
@@ -80,6 +134,10 @@ class Progress:
             fallbacks=self.fallbacks,
             response_digest=response_digest,
         )
+
+    def status(self) -> int:
+        """What a whole answer is booked as: whether anybody was there to get it."""
+        return _CLIENT_CLOSED if self.has_left else _OK
 
     def _elapsed_ms(self) -> float:
         return 1000 * (time.perf_counter() - self.started_s)

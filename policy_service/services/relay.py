@@ -4,43 +4,46 @@ The relay serves whoever brings a valid ticket, and nobody else. What it calls i
 decision behind the ticket; a fallback goes to the next deployment of that decision and cannot
 reach any other. Whatever happens, one report is booked: nothing that was consumed is free, and
 nothing stays reserved.
+
+A client that leaves is a cancelled `Relay.serve`, or an event stream that is closed before its end.
+What becomes of the provider's answer then is the route's choice: given up, or read to its end.
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any
 
 import msgspec
 
 from llm_core.answer_headers import cost_header, deployment_headers, limit_headers
-from llm_core.apis.ask import Ask, ClientStream
+from llm_core.apis.ask import Answer, Ask
 from llm_core.apis.registry import read_ask
 from llm_core.digest import canonical, sha256_hex
 from llm_core.errors import (
     GatewayError,
     GatewayFault,
     PolicyUnavailable,
-    ProviderError,
-    ProviderTimeout,
-    ProviderUnavailable,
     Undecided,
+    UnsupportedParameter,
+    error_body,
 )
-from llm_core.policy.decision import ErrorClass, Reservation
+from llm_core.policy.decision import Reservation
+from llm_core.policy.limits import LimitState
+from llm_core.policy.route import OnClientGone
+from llm_core.sse import encode_event
 from llm_core.tokens.counted import filled_in
-from llm_core.tokens.usage import TokenUsage, UsageSource
 from policy_service.ports import Clock, LimitsStore
+from policy_service.services.answer_cache import AnswerCache, Hit, Kept
+from policy_service.services.booking import Bookings, Owed
 from policy_service.services.progress import Progress, error_class_of, status_of
 from policy_service.services.reach import Attempt, Reach, read_whole
 from policy_service.services.settle import Settler
+from policy_service.services.streaming import Lease, Streaming, Upstream, kept_alive, opened
 from policy_service.services.tickets import Tickets
 
-_log = logging.getLogger(__name__)
-_OK = 200
-_DRAIN_S = 10.0
+_EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Relay:
     Args:
         count: Counts a text's tokens, for providers that report no usage.
         lease_s: How far a running stream pushes its reservation's end.
+        answers: Those that were given before; without it none is kept.
     """
 
     limits: LimitsStore
@@ -78,218 +82,278 @@ class Relay:
     clock: Clock
     count: Callable[[str], int]
     lease_s: float
-    _bookings: set["asyncio.Task[Any]"] = field(default_factory=set)
+    answers: AnswerCache | None = None
+    bookings: Bookings = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bookings", Bookings(self.settler, self.answers))
 
     async def serve(self, ticket: str | None, body: bytes) -> WholeAnswer | StreamedAnswer:
-        """Serve one call.
+        """Serve one call; cancelled when its client leaves.
 
         Raises:
             Undecided: No valid, unused ticket, or the body is not the one that was decided on.
             ProviderError: Every permitted deployment failed.
+            UnsupportedParameter: No permitted deployment can do what is asked.
         """
         progress = Progress()
-        now = self.clock()
-        reservation = await self.limits.redeem(self.tickets.decision_id(ticket, now), now)
-        if reservation is None:
-            raise Undecided("The ticket has been used or has expired: send the request again.")
-        async with _Owed(self, reservation, progress) as owed:
-            ask = _as_decided(body, reservation)
-            attempt = await self.reach.first_that_answers(reservation, ask, progress)
-            owed.take_over(attempt)
-            headers = await self._headers(reservation, attempt)
-            if ask.is_streaming:
-                events = self._stream(reservation, attempt, progress)
-                # Up to its first yield: closing a generator that never ran would book nothing.
-                await anext(events)
-                return StreamedAnswer(
-                    events, {**headers, "content-type": "text/event-stream; charset=utf-8"}
-                )
-            return await self._whole(reservation, attempt, progress, headers)
+        reservation = await self._redeemed(ticket, progress)
+        route = reservation.route
+        serving = asyncio.ensure_future(self._served(reservation, body, progress))
+        try:
+            if route.keep_alive_s is not None and reservation.call.is_streaming:
+                done, _ = await asyncio.wait({serving}, timeout=route.keep_alive_s)
+                if not done:
+                    return await self._kept_alive(reservation, body, progress, serving)
+            # Shielded: whether a client that leaves ends it is the route's choice.
+            return await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self._leave(reservation, progress, serving)
+            raise
+
+    def give_up(self, ticket: str | None, error: GatewayError | None) -> None:
+        """Book a call whose body never came whole: nothing was sent for it, and nothing is owed.
+
+        Args:
+            ticket: Its own; any other is ignored.
+            error: What the client is told; `None` when it has left.
+        """
+        self.bookings.later(self._turned_away(ticket, error))
 
     async def drain(self) -> None:
-        """Wait for the bookings that outlived their request, but not for ever.
+        """Wait for what outlived its request, but not for ever; see `Bookings.drain`."""
+        await self.bookings.drain()
 
-        What is not booked by then is charged as an estimate when its lease ends.
-        """
-        if self._bookings:
-            await asyncio.wait(self._bookings, timeout=_DRAIN_S)
+    async def _redeemed(self, ticket: str | None, progress: Progress) -> Reservation:
+        """Exchange the ticket for what it stands for; nobody else can have it then."""
+        now = self.clock()
+        decision_id = self.tickets.decision_id(ticket, now)
+        redeeming = asyncio.ensure_future(self.limits.redeem(decision_id, now))
+        try:
+            reservation = await asyncio.shield(redeeming)
+        except asyncio.CancelledError:
+            self.bookings.later(self._given_up(redeeming, progress))
+            raise
+        if reservation is None:
+            raise Undecided("The ticket has been used or has expired: send the request again.")
+        return reservation
+
+    async def _turned_away(self, ticket: str | None, error: GatewayError | None) -> None:
+        progress = Progress()
+        with suppress(Undecided, PolicyUnavailable):
+            reservation = await self._redeemed(ticket, progress)
+            report = progress.report(status_of(error), error_class=error_class_of(error))
+            self.bookings.book(reservation, report)
+
+    async def _given_up(
+        self, redeeming: "asyncio.Future[Reservation | None]", progress: Progress
+    ) -> None:
+        """Book a call whose client left before it had begun."""
+        reservation = await redeeming
+        if reservation is not None:
+            async with Owed(self.bookings, reservation, progress):
+                raise asyncio.CancelledError
+
+    def _leave(
+        self,
+        reservation: Reservation,
+        progress: Progress,
+        serving: "asyncio.Future[WholeAnswer | StreamedAnswer]",
+    ) -> None:
+        """Do with a call what its route wants when its client has left."""
+        progress.has_left = True
+        if reservation.route.on_client_gone is OnClientGone.CANCEL:
+            # Not at once: a task that is cancelled before its first step never runs, nor books.
+            asyncio.get_running_loop().call_soon(serving.cancel)
+        self.bookings.read_on(asyncio.ensure_future(_for_nobody(serving)))
+
+    async def _served(
+        self, reservation: Reservation, body: bytes, progress: Progress
+    ) -> WholeAnswer | StreamedAnswer:
+        async with Owed(self.bookings, reservation, progress):
+            progress.starts(self.reach.total_s(reservation))
+            ask = _as_decided(body, reservation)
+            # Asked for while the provider works, so that nobody waits for the store.
+            states = asyncio.ensure_future(self._states(reservation))
+            try:
+                if (hit := await self._joined(reservation, ask, progress)) is not None:
+                    return self._given_again(reservation, ask, hit, progress, await states)
+                if ask.is_streaming:
+                    return await self._streamed(reservation, ask, progress, states)
+                return await self._whole(reservation, ask, progress, states)
+            finally:
+                states.cancel()
+
+    async def _joined(self, reservation: Reservation, ask: Ask, progress: Progress) -> Hit | None:
+        """The same question's answer, if somebody is asking it just now, or a near one's."""
+        if self.answers is None or reservation.cache_key is None:
+            return None
+        waits_s = time.perf_counter()
+        try:
+            hit = await progress.within_total(self.answers.join(reservation))
+            if hit is None:
+                hit = await progress.within_total(self.answers.near(reservation, ask))
+            return hit
+        finally:
+            progress.waited_s += time.perf_counter() - waits_s
+
+    def _given_again(
+        self,
+        reservation: Reservation,
+        ask: Ask,
+        hit: Hit,
+        progress: Progress,
+        states: tuple[LimitState, ...],
+    ) -> WholeAnswer | StreamedAnswer:
+        headers = {
+            "x-gatehouse-decision-id": reservation.decision_id,
+            **limit_headers(states),
+            **hit.headers(),
+        }
+        answer: WholeAnswer | StreamedAnswer
+        if ask.is_streaming:
+            events = _at_once(ask.replayed(hit.kept.body))
+            answer = StreamedAnswer(events, {**headers, **_EVENT_STREAM})
+        else:
+            body = msgspec.json.encode(hit.kept.body)
+            answer = WholeAnswer(body, {**headers, "content-type": "application/json"})
+        self.bookings.book(reservation, hit.marked(progress.report(progress.status())))
+        self.bookings.land(reservation)
+        return answer
 
     async def _whole(
         self,
         reservation: Reservation,
-        attempt: Attempt,
+        ask: Ask,
         progress: Progress,
-        headers: dict[str, str],
+        states: "asyncio.Future[tuple[LimitState, ...]]",
     ) -> WholeAnswer:
-        answered = attempt.exchange.answer(await read_whole(attempt.answer, progress))
+        async def take(attempt: Attempt) -> tuple[Attempt, Answer]:
+            return attempt, attempt.exchange.answer(await read_whole(attempt.answer, progress))
+
+        attempt, answered = await self.reach.first_that_answers(reservation, ask, progress, take)
+        self.reach.went_well(attempt, attempt.head_s)
         encoded = msgspec.json.encode(answered.body)
         usage, source = filled_in(
             answered.usage, reservation.prompt_tokens, answered.texts, self.count
         )
-        report = progress.report(
-            _OK,
-            usage=usage,
-            source=source,
-            served_model=answered.served_model,
-            response_digest=sha256_hex(encoded),
-        )
-        # In the background: the store's round trip is not the client's to wait for, and a client
-        # that leaves now cannot stop it.
-        self.book_later(self.settler.book_surely(reservation, report))
-        return WholeAnswer(
+        answer = WholeAnswer(
             encoded,
             {
-                **headers,
+                **_headers(reservation, attempt, await states),
                 **cost_header(usage, attempt.priced),
                 "x-gatehouse-overhead-ms": f"{progress.own_ms():.2f}",
                 "content-type": "application/json",
             },
         )
-
-    async def _stream(
-        self, reservation: Reservation, attempt: Attempt, progress: Progress
-    ) -> AsyncGenerator[bytes, None]:
-        """Translate chunk by chunk; book what was consumed, however it ends.
-
-        The first thing it yields is empty and not to be sent: from there on it books.
-        """
-        stream = attempt.exchange.stream()
-        outcome = ErrorClass.CLIENT_GONE
-        renew_at_s = time.perf_counter() + self.lease_s / 3
-        try:
-            yield b""
-            async for received in progress.timed(attempt.answer.chunks()):
-                events = stream.feed(received)
-                if stream.has_begun:
-                    progress.token_came()
-                for event in events:
-                    yield event
-                if time.perf_counter() > renew_at_s:
-                    renew_at_s = time.perf_counter() + self.lease_s / 3
-                    await self._renew(reservation)
-            last = stream.finish()
-            outcome = ErrorClass.NONE
-            for event in last:
-                yield event
-        except ProviderError as error:
-            cut_off = isinstance(error, ProviderUnavailable)
-            outcome = ErrorClass.CUT_OFF if cut_off else error_class_of(error)
-            yield stream.failed(error)
-        except Exception as fault:  # noqa: BLE001 - the client must hear that this is no end
-            outcome = ErrorClass.GATEWAY
-            _log.error("%s: the stream stumbled: %s", reservation.decision_id, type(fault).__name__)
-            yield stream.failed(GatewayFault("The gateway failed."))
-        finally:
-            self.book_later(self._book_stream(reservation, attempt, stream, progress, outcome))
-
-    async def _book_stream(
-        self,
-        reservation: Reservation,
-        attempt: Attempt,
-        stream: ClientStream,
-        progress: Progress,
-        outcome: ErrorClass,
-    ) -> None:
-        await attempt.answer.close()
-        usage, source = filled_in(
-            stream.usage, reservation.prompt_tokens, stream.texts(), self.count
-        )
         report = progress.report(
-            _OK,
+            progress.status(),
             usage=usage,
             source=source,
-            error_class=outcome,
-            served_model=stream.served_model,
+            served_model=answered.served_model,
+            response_digest=sha256_hex(encoded),
         )
-        await self.settler.book_surely(reservation, report)
+        self.bookings.book(reservation, report)
+        dropped = attempt.exchange.request.dropped_params
+        self.bookings.land(
+            reservation,
+            Kept(
+                answered.body, attempt.priced.deployment.id, usage, answered.served_model, dropped
+            ),
+        )
+        return answer
 
-    async def _headers(self, reservation: Reservation, attempt: Attempt) -> dict[str, str]:
+    async def _streamed(
+        self,
+        reservation: Reservation,
+        ask: Ask,
+        progress: Progress,
+        states: "asyncio.Future[tuple[LimitState, ...]]",
+    ) -> StreamedAnswer:
+        async def take(attempt: Attempt) -> Upstream:
+            return await opened(attempt, progress, is_kept=reservation.cache_key is not None)
+
+        upstream = await self.reach.first_that_answers(reservation, ask, progress, take)
+        lease = Lease(self.limits, self.clock, self.lease_s)
+        streaming = Streaming(reservation, upstream, self.reach, self.bookings, lease, self.count)
         try:
-            states = await self.limits.states(reservation.caller.limits, self.clock())
-        except PolicyUnavailable:
-            states = ()  # a provider has answered: that is not thrown away for want of a header
-        return {
+            headers = _headers(reservation, upstream.attempt, await states)
+        except BaseException:
+            await upstream.close()
+            raise
+        events = streaming.events()
+        # Up to its first yield: closing a generator that never ran would book nothing.
+        await anext(events)
+        return StreamedAnswer(events, {**headers, **_EVENT_STREAM})
+
+    async def _kept_alive(
+        self,
+        reservation: Reservation,
+        body: bytes,
+        progress: Progress,
+        serving: "asyncio.Future[WholeAnswer | StreamedAnswer]",
+    ) -> StreamedAnswer:
+        """Begin the answer before anybody has answered."""
+
+        async def events_of() -> AsyncGenerator[bytes, None]:
+            answer = await asyncio.shield(serving)
+            if not isinstance(answer, StreamedAnswer):
+                raise GatewayFault("The gateway failed.")
+            return answer.events
+
+        def leave() -> None:
+            self._leave(reservation, progress, serving)
+
+        headers = {
             "x-gatehouse-decision-id": reservation.decision_id,
-            "x-gatehouse-fallbacks": str(attempt.fallbacks),
-            **deployment_headers(attempt.priced, attempt.exchange.request.dropped_params),
-            **limit_headers(states),
+            **limit_headers(await self._states(reservation)),
+            **_EVENT_STREAM,
         }
-
-    async def _renew(self, reservation: Reservation) -> None:
-        until = self.clock() + timedelta(seconds=self.lease_s)
-        try:
-            await self.limits.extend(reservation.decision_id, until)
-        except PolicyUnavailable as outage:
-            # The stream goes on. Should the lease end meanwhile, the estimate stands in until the
-            # true figure replaces it.
-            _log.warning("%s: its lease was not renewed: %s", reservation.decision_id, outage)
-
-    def book_later(self, booking: Coroutine[Any, Any, Any]) -> None:
-        """Let `booking` finish whatever becomes of the request it belongs to."""
-        task = asyncio.ensure_future(booking)
-        self._bookings.add(task)
-        task.add_done_callback(self._booked)
-
-    def _booked(self, task: "asyncio.Task[Any]") -> None:
-        self._bookings.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            # When its lease ends the estimate is charged: precision is lost, the call is not.
-            _log.error("a call could not be booked: %s: %s", type(fault).__name__, fault)
-
-
-@dataclass(slots=True)
-class _Owed:
-    """Books a call that failed before its answer was handed over.
-
-    Args:
-        attempt: A provider took the call, so its prompt is owed even without an answer.
-    """
-
-    relay: Relay
-    reservation: Reservation
-    progress: Progress
-    attempt: Attempt | None = None
-
-    def take_over(self, attempt: Attempt) -> None:
-        """From now on a failure also closes this answer."""
-        self.attempt = attempt
-
-    async def __aenter__(self) -> "_Owed":
-        return self
-
-    async def __aexit__(self, _kind: object, fault: BaseException | None, _trace: object) -> None:
-        if fault is None:
-            return
-        error = _told(fault)
-        usage = None
-        if self._is_owed(fault):
-            usage = TokenUsage(input_tokens=self.reservation.prompt_tokens, output_tokens=0)
-        report = self.progress.report(
-            status_of(error),
-            usage=usage,
-            source=UsageSource.ESTIMATED if usage else UsageSource.PROVIDER,
-            error_class=error_class_of(error),
+        events = kept_alive(
+            asyncio.ensure_future(events_of()),
+            self._teller(reservation, body),
+            reservation.route.keep_alive_s or 0,
+            leave,
         )
-        self.relay.book_later(self.relay.settler.book_surely(self.reservation, report))
-        if self.attempt is not None:
-            self.relay.book_later(self.attempt.answer.close())
+        await anext(events)
+        return StreamedAnswer(events, headers)
 
-    def _is_owed(self, fault: BaseException) -> bool:
-        """Whether a provider worked for it, as far as anybody can know.
+    def _teller(self, reservation: Reservation, body: bytes) -> Callable[[GatewayError], bytes]:
+        """How the client's API tells an error inside a stream."""
+        ask = read_ask(reservation.operation, body)
+        for priced in reservation.deployments:
+            with suppress(UnsupportedParameter):
+                return self.reach.exchange(priced, reservation, ask).stream().failed
+        return lambda error: encode_event(msgspec.json.encode(error_body(error)))
 
-        One that took the request and was not heard of in time has its prompt at least; so has one
-        that was being waited for when the call was cancelled.
-        """
-        if self.attempt is not None or isinstance(fault, ProviderTimeout):
-            return True
-        return not isinstance(fault, Exception) and self.progress.waited_s > 0
+    async def _states(self, reservation: Reservation) -> tuple[LimitState, ...]:
+        try:
+            return await self.limits.states(reservation.caller.limits, self.clock())
+        except PolicyUnavailable:
+            return ()  # an answer is not thrown away for want of a header
 
 
-def _told(fault: BaseException) -> GatewayError | None:
-    """The failure to book; none at all when the call was cancelled."""
-    if isinstance(fault, GatewayError):
-        return fault
-    return GatewayFault("The gateway failed.") if isinstance(fault, Exception) else None
+async def _at_once(events: Sequence[bytes]) -> AsyncGenerator[bytes, None]:
+    yield b"".join(events)
+
+
+async def _for_nobody(serving: "asyncio.Future[WholeAnswer | StreamedAnswer]") -> None:
+    answer = await serving
+    if isinstance(answer, StreamedAnswer):
+        await answer.events.aclose()
+
+
+def _headers(
+    reservation: Reservation, attempt: Attempt, states: tuple[LimitState, ...]
+) -> dict[str, str]:
+    return {
+        "x-gatehouse-decision-id": reservation.decision_id,
+        "x-gatehouse-fallbacks": str(attempt.fallbacks),
+        **deployment_headers(
+            attempt.priced, attempt.exchange.request.dropped_params, reservation.cache
+        ),
+        **limit_headers(states),
+    }
 
 
 def _as_decided(body: bytes, reservation: Reservation) -> Ask:

@@ -11,6 +11,7 @@ import msgspec
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.allowance import worst_case
 from llm_core.policy.decision import (
+    CacheUse,
     ErrorClass,
     PricedDeployment,
     Reservation,
@@ -19,23 +20,35 @@ from llm_core.policy.decision import (
 )
 from llm_core.policy.limits import Amounts
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
+from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
-from policy_service.ports import Clock, LimitsStore, SettleOutcome, UsageRow
+from policy_service.ports import Clock, Health, LimitsStore, SettleOutcome, UsageRow
 from policy_service.services.reserving import Reserving
 
 _log = logging.getLogger(__name__)
 _MOST_OVERDUE = 100
 _RETRY_AFTER_S = (0.2, 1.0, 5.0, 20.0, 60.0)
 TAKEN_UP_LEASE = timedelta(minutes=1)
+_FRESH = timedelta(minutes=5)
+"""An older call, whose report waited in a journal, says nothing of how a provider is now."""
+
+_DEPLOYMENTS_FAULT = frozenset({ErrorClass.TIMEOUT, ErrorClass.PROVIDER, ErrorClass.CUT_OFF})
+_BY_KONG = frozenset({502, 504})
+"""What Kong itself answers when it cannot reach the provider, or not in time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settler:
-    """Settles reports and ends leases that nobody reported on."""
+    """Settles reports and ends leases that nobody reported on.
+
+    Args:
+        health: Told how direct calls went; the relay tells of its own. `None`: nobody is told.
+    """
 
     limits: LimitsStore
     reserving: Reserving
     clock: Clock
+    health: Health | None = None
 
     async def settle(self, decision_id: str, report: UsageReport) -> SettleOutcome:
         """Book what a plugin reports about a call.
@@ -56,7 +69,17 @@ class Settler:
             mine = await self.limits.redeem(decision_id, now)
             if mine is None:
                 return SettleOutcome.ALREADY_SETTLED
-        return await self.book(reservation, report)
+        outcome = await self.book(reservation, report)
+        if outcome is SettleOutcome.SETTLED:
+            self._observe(reservation, report, now)
+        return outcome
+
+    def _observe(self, reservation: Reservation, report: UsageReport, now: datetime) -> None:
+        if self.health is None or now - reservation.decided_at > _FRESH:
+            return
+        observation = _observed(reservation, report)
+        if observation is not None:
+            self.health.observe(observation)
 
     async def _taken_up(self, lost: Reservation, now: datetime) -> Reservation:
         """Make the reservation anew, as a lease from now on."""
@@ -131,6 +154,10 @@ class _Charged:
 
 def _charge(reservation: Reservation, report: UsageReport) -> _Charged:
     priced = _deployment(reservation, report.deployment_id)
+    if report.cache is CacheUse.HIT:
+        # Nobody was asked now: no tokens, no money, whatever the kept answer had cost.
+        nothing = TokenUsage(input_tokens=0, output_tokens=0)
+        return _Charged(nothing, report.source, Decimal(0), priced)
     if report.error_class is ErrorClass.UNREPORTED:
         return _estimated(reservation, priced)
     if report.usage is None and report.error_class is not ErrorClass.NONE:
@@ -164,6 +191,34 @@ def _deployment(reservation: Reservation, deployment_id: str | None) -> PricedDe
         if priced.deployment.id == deployment_id:
             return priced
     return None
+
+
+def _observed(reservation: Reservation, report: UsageReport) -> Observation | None:
+    """What a direct call's report says about its deployment; `None` when it says nothing.
+
+    A call that Kong could not send on is reported as `unreachable`, and so is one that it gave up
+    for a reason of its own: only the statuses of the first kind count. A 429 comes here without its
+    Retry-After, and a 4xx of the caller's may never have been sent; neither says how it fares.
+    """
+    priced = _deployment(reservation, report.deployment_id)
+    if report.transport is not Transport.DIRECT or priced is None:
+        return None
+    deployment_id = priced.deployment.id
+    if report.error_class is ErrorClass.NONE:
+        return Observation(
+            deployment_id, is_failure=False, time_to_first_token_ms=_answered_ms(report)
+        )
+    unreached = report.error_class is ErrorClass.UNREACHABLE and report.http_status in _BY_KONG
+    if unreached or report.error_class in _DEPLOYMENTS_FAULT:
+        return Observation(deployment_id, is_failure=True)
+    return None
+
+
+def _answered_ms(report: UsageReport) -> float | None:
+    """How long the provider took: Kong gives a whole answer on when all of it is there."""
+    if report.time_to_first_token_ms is not None or report.total_ms is None:
+        return report.time_to_first_token_ms
+    return max(report.total_ms - (report.overhead_ms or 0.0), 0.0)
 
 
 def _row(reservation: Reservation, report: UsageReport, charged: _Charged) -> UsageRow:
@@ -206,6 +261,8 @@ def _row(reservation: Reservation, report: UsageReport, charged: _Charged) -> Us
         fallbacks=report.fallbacks,
         request_digest=call.body_digest or None,
         response_digest=report.response_digest,
+        cache=(report.cache or reservation.cache).value,
+        saved_usd=report.saved_usd,
     )
 
 

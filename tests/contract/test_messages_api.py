@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from llm_core.apis.ask import ClientStream
-from llm_core.apis.dialect import ChatStream
+from llm_core.apis.dialect import ChatStream, Stamp
 from llm_core.apis.messages import read_messages
 from llm_core.apis.messages.dialect import MessagesDialect
 from llm_core.catalogue import ProviderKind
@@ -58,7 +58,7 @@ PIECE_BYTES = 7
 def translated(case: Case) -> ClientStream:
     dialect = MessagesDialect()
     reading = case.translator.stream(case.request)
-    return ChatStream(reading, dialect, dialect.events(), 1, is_kept=True)
+    return ChatStream(reading, dialect, dialect.events(), Stamp(1, "model", b""), is_kept=True)
 
 
 def served(case: Case) -> ClientStream:

@@ -78,7 +78,9 @@ class FakeKong:
 
     def _end(self, args: list[Any]) -> None:
         status, body, headers = [*args, None, None][:3]
-        self.answered = Answered(status, json.loads(body) if body else None, headers or {})
+        is_stream = (headers or {}).get("content-type", "").startswith("text/event-stream")
+        read = bytes.decode if is_stream else json.loads
+        self.answered = Answered(status, read(body) if body else None, headers or {})
 
     def _answer(self, method: str, args: list[Any]) -> Any:
         if method in self.answers:

@@ -82,8 +82,8 @@ class Api:
 
 
 @asynccontextmanager
-async def running_service(folder: Path) -> AsyncIterator[Api]:
-    """Start it with everything in `folder`, and stop it."""
+async def running_service(folder: Path, **others: Any) -> AsyncIterator[Api]:
+    """Start it with everything in `folder`, and stop it; `others` are further settings."""
     url = f"sqlite+aiosqlite:///{folder}/gatehouse.db"
     (folder / "models.yaml").write_text(yaml.safe_dump(MODELS))
     (folder / "company.yaml").write_text(yaml.safe_dump(COMPANY))
@@ -100,6 +100,7 @@ async def running_service(folder: Path) -> AsyncIterator[Api]:
             "database_url": url,
             "credentials": {"openai": "sk-test"},
             "max_body_bytes": 1000,
+            **others,
         }
     )
     clock = FakeClock()

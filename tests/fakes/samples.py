@@ -9,6 +9,7 @@ from llm_core.catalogue import Catalogue, Deployment, Model, ProviderKind
 from llm_core.chat.request import ChatRequest
 from llm_core.digest import canonical, sha256_hex
 from llm_core.operation import Operation
+from llm_core.policy.cache_key import question_digest
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller, ProofOfIdentity
 from llm_core.policy.decision import Decision, PricedDeployment, Transport
@@ -64,6 +65,7 @@ def chat_body(**fields: Any) -> bytes:
 def chat_call(body: bytes, prompt_tokens: int = 10) -> Call:
     """The facts of a request."""
     request = ChatRequest.parse(body)
+    digest = sha256_hex(canonical(request.fields))
     return Call(
         Operation.CHAT_COMPLETIONS,
         asked_model=request.model,
@@ -71,7 +73,8 @@ def chat_call(body: bytes, prompt_tokens: int = 10) -> Call:
         prompt_tokens=prompt_tokens,
         max_output_tokens=request.max_output_tokens,
         choices=request.choices,
-        body_digest=sha256_hex(canonical(request.fields)),
+        body_digest=digest,
+        question_digest=question_digest(Operation.CHAT_COMPLETIONS, request.fields, digest),
         body_bytes=len(body),
     )
 

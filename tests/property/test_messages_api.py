@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llm_core.apis.ask import ClientStream
-from llm_core.apis.dialect import ChatStream
+from llm_core.apis.dialect import ChatStream, Stamp
 from llm_core.apis.messages import read_messages
 from llm_core.apis.messages.dialect import MessagesDialect
 from llm_core.apis.messages.fold import events_of, folded
@@ -49,7 +49,7 @@ def started(case: Case, *, is_translated: bool) -> ClientStream:
     if is_translated:
         dialect = MessagesDialect()
         reading = case.translator.stream(case.request)
-        return ChatStream(reading, dialect, dialect.events(), 1, is_kept=True)
+        return ChatStream(reading, dialect, dialect.events(), Stamp(1, "model", b""), is_kept=True)
     made = read_messages(HELLO).exchange(case.deployment, Obligations(), created=1)
     return made.stream(is_kept=True)
 

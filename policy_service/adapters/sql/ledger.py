@@ -126,7 +126,8 @@ def _storable(row: UsageRow) -> UsageRow:
     for name, value in values.items():
         if isinstance(value, str):
             values[name] = value.replace("\x00", "")
-    return UsageRow(**{**values, "usd": rounded(row.usd)})
+    money = {"usd": rounded(row.usd), "saved_usd": rounded(row.saved_usd)}
+    return UsageRow(**{**values, **money})
 
 
 def _values_of(row: UsageRow) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class UsageReports:
                 func.sum(UsageHourly.input_tokens),
                 func.sum(UsageHourly.output_tokens),
                 func.sum(UsageHourly.usd),
+                func.sum(UsageHourly.cache_hits),
+                func.sum(UsageHourly.saved_usd),
             )
             .where(UsageHourly.hour >= first, UsageHourly.hour < end)
             .group_by(*groups)
@@ -48,8 +50,18 @@ class UsageReports:
         async with reading(self._engine) as connection:
             found = (await connection.execute(statement)).all()
         return tuple(
-            SpendRow(department, team, model, int(requests), int(read), int(written), usd)
-            for department, team, model, requests, read, written, usd in found
+            SpendRow(
+                department=row[0],
+                team=row[1],
+                model=row[2],
+                requests=int(row[3]),
+                input_tokens=int(row[4]),
+                output_tokens=int(row[5]),
+                usd=row[6],
+                cache_hits=int(row[7]),
+                saved_usd=row[8],
+            )
+            for row in found
         )
 
     async def budgets(self, month: str) -> tuple[BudgetRow, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from llm_core.policy.decision import CacheUse
 from llm_core.tokens.usage import UsageSource
 from policy_service.adapters.sql.months import hour_of
 from policy_service.ports import UsageRow
@@ -28,6 +29,8 @@ SUMS = (
     "time_to_first_token_count",
     "overhead_us",
     "overhead_count",
+    "cache_hits",
+    "saved_usd",
 )
 
 
@@ -92,6 +95,8 @@ def _amounts_of(row: UsageRow) -> dict[str, int | Decimal]:
         "time_to_first_token_count": row.time_to_first_token_ms is not None,
         "overhead_us": _microseconds(row.overhead_ms),
         "overhead_count": row.overhead_ms is not None,
+        "cache_hits": row.cache == CacheUse.HIT,
+        "saved_usd": row.saved_usd,
     }
 
 

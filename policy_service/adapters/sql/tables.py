@@ -201,6 +201,8 @@ class Usage(Base):
     fallbacks: Mapped[int]
     request_digest: Mapped[str | None] = mapped_column(Text)
     response_digest: Mapped[str | None] = mapped_column(Text)
+    cache: Mapped[str] = mapped_column(Text, server_default="bypass")
+    saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
 
 
 class UsageHourly(Base):
@@ -247,3 +249,5 @@ class UsageHourly(Base):
     time_to_first_token_count: Mapped[int]
     overhead_us: Mapped[int]
     overhead_count: Mapped[int]
+    cache_hits: Mapped[int] = mapped_column(server_default="0")
+    saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")

@@ -43,6 +43,14 @@ output_caps := data.llm.compliance.obligations.max_output_tokens if {
 }
 
 # METADATA
+# title: Which answers may be kept
+# description: '{default, departments, teams}, each {seconds, scope}; 0 seconds is not at all.'
+# scope: document
+answer_cache := data.llm.compliance.obligations.cache if {
+	_cache_well_formed(data.llm.compliance.obligations.cache)
+}
+
+# METADATA
 # title: Every list is there
 # description: A list that was lost or mistyped must deny, not quietly stop binding.
 # scope: document
@@ -51,6 +59,7 @@ complete if {
 	is_object(restricted_models)
 	is_object(soft_budget)
 	is_object(output_caps)
+	is_object(answer_cache)
 }
 
 _caps_well_formed(caps) if {
@@ -68,3 +77,21 @@ _cap_or_none(cap) if {
 	cap >= 1
 	cap == floor(cap)
 }
+
+_cache_well_formed(lists) if {
+	is_object(lists.departments)
+	is_object(lists.teams)
+	_cache_entry(lists["default"])
+	every _, entry in lists.departments { _cache_entry(entry) }
+	every _, entry in lists.teams { _cache_entry(entry) }
+}
+
+_cache_entry(entry) if {
+	is_number(entry.seconds)
+	entry.seconds >= 0
+	entry.seconds == floor(entry.seconds)
+	entry.seconds <= 2678400
+	entry.scope in _cache_scopes
+}
+
+_cache_scopes := {"user", "project", "team", "department", "organisation"}

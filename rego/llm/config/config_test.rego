@@ -7,7 +7,15 @@ complete(lists) if config.complete with data.llm.compliance as lists
 
 with_caps(caps) := object.union(
 	object.remove(examples.lists, {"obligations"}),
-	{"obligations": {"max_output_tokens": caps}},
+	{"obligations": {"max_output_tokens": caps, "cache": examples.lists.obligations.cache}},
+)
+
+with_cache(lists) := object.union(
+	object.remove(examples.lists, {"obligations"}),
+	{"obligations": {
+		"max_output_tokens": examples.lists.obligations.max_output_tokens,
+		"cache": lists,
+	}},
 )
 
 test_the_shipped_lists_are_complete if config.complete
@@ -69,6 +77,48 @@ test_other_caps_are_refused if {
 test_caps_need_all_three_parts if {
 	every part in ["default", "departments", "teams"] {
 		lists := with_caps(object.remove({"default": null, "departments": {}, "teams": {}}, {part}))
+		not complete(lists)
+	}
+}
+
+test_answers_are_kept_for_whole_seconds_up_to_a_month if {
+	every seconds in [0, 1, 2678400] {
+		every scope in ["user", "project", "team", "department", "organisation"] {
+			entry := {"seconds": seconds, "scope": scope}
+			lists := with_cache({"default": entry, "departments": {"sales": entry}, "teams": {"a": entry}})
+			complete(lists)
+		}
+	}
+}
+
+test_other_cache_entries_are_refused if {
+	every entry in [
+		{"seconds": -1, "scope": "team"},
+		{"seconds": 1.5, "scope": "team"},
+		{"seconds": "60", "scope": "team"},
+		{"seconds": 2678401, "scope": "team"},
+		{"seconds": 60, "scope": "everybody"},
+		{"seconds": 60},
+		{"scope": "team"},
+		60,
+		null,
+	] {
+		good := {"seconds": 0, "scope": "team"}
+		every cache in [
+			{"default": entry, "departments": {}, "teams": {}},
+			{"default": good, "departments": {"sales": entry}, "teams": {}},
+			{"default": good, "departments": {}, "teams": {"a": entry}},
+		] {
+			lists := with_cache(cache)
+			not complete(lists)
+		}
+	}
+}
+
+test_the_cache_needs_all_three_parts if {
+	every part in ["default", "departments", "teams"] {
+		whole := {"default": {"seconds": 0, "scope": "team"}, "departments": {}, "teams": {}}
+		lists := with_cache(object.remove(whole, {part}))
 		not complete(lists)
 	}
 }

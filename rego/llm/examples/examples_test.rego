@@ -110,5 +110,8 @@ lists := {
 	"revision": "test-1",
 	"models": {"restricted": {"o1-pro": {"roles": ["power-user"], "departments": ["research"]}}},
 	"budgets": {"soft": {"used_fraction": 0.9, "max_usd_per_million_output": 1}},
-	"obligations": {"max_output_tokens": {"default": null, "departments": {}, "teams": {}}},
+	"obligations": {
+		"max_output_tokens": {"default": null, "departments": {}, "teams": {}},
+		"cache": {"default": {"seconds": 0, "scope": "team"}, "departments": {}, "teams": {}},
+	},
 }

@@ -33,7 +33,7 @@ default decision := {
 		"solution": "Load the whole policy bundle.",
 		"deployment": "",
 	}],
-	"obligations": {"max_output_tokens": null},
+	"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
 	"revision": "unknown",
 }
 
@@ -46,7 +46,11 @@ decision := {
 	"permitted": _permitted,
 	"models": _models,
 	"reasons": sort(_denials),
-	"obligations": {"max_output_tokens": obligations.max_output_tokens},
+	"obligations": {
+		"max_output_tokens": obligations.max_output_tokens,
+		"cache_seconds": obligations.cache_seconds,
+		"cache_scope": obligations.cache_scope,
+	},
 	"revision": _revision,
 } if {
 	_denials

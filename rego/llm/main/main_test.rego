@@ -22,7 +22,7 @@ test_everything_is_permitted_in_the_candidates_order if {
 		"permitted": ["costly", "cheap", "free"],
 		"models": [],
 		"reasons": [],
-		"obligations": {"max_output_tokens": null},
+		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
 		"revision": "test-1",
 	}
 }
@@ -40,7 +40,7 @@ test_some_deployments_barred_leave_the_others if {
 			"solution": "Use a cheaper model, or ask the budget's owner for more.",
 			"deployment": "costly",
 		}],
-		"obligations": {"max_output_tokens": null},
+		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
 		"revision": "test-1",
 	}
 }
@@ -65,7 +65,7 @@ test_a_listing_names_the_callers_models if {
 		"permitted": [],
 		"models": ["chat"],
 		"reasons": [],
-		"obligations": {"max_output_tokens": null},
+		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
 		"revision": "test-1",
 	}
 }
@@ -114,11 +114,14 @@ test_missing_lists_deny_and_leave_the_revision_unknown if {
 test_obligations_bind_an_allowed_call if {
 	capped := object.union(
 		object.remove(examples.lists, {"obligations"}),
-		{"obligations": {"max_output_tokens": {"default": 512, "departments": {}, "teams": {}}}},
+		{"obligations": {
+			"max_output_tokens": {"default": 512, "departments": {}, "teams": {}},
+			"cache": {"default": {"seconds": 60, "scope": "user"}, "departments": {}, "teams": {}},
+		}},
 	)
 	decision := main.decision with input as examples.chat with data.llm.compliance as capped
 	decision.allow == true
-	decision.obligations == {"max_output_tokens": 512}
+	decision.obligations == {"max_output_tokens": 512, "cache_seconds": 60, "cache_scope": "user"}
 }
 
 test_a_question_that_is_no_set_of_denials_denies if {

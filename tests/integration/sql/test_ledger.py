@@ -45,6 +45,21 @@ async def test_a_row_comes_back_as_it_was_recorded(engine: AsyncEngine):
     await assert_rollups_equal(engine, [row])
 
 
+async def test_hits_and_what_they_saved_are_summed_and_corrected(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    hit = usage_row(cache="hit", usd=Decimal(0), saved_usd=Decimal("0.000000000001"))
+    miss = usage_row("dec_2", cache="miss")
+    estimate = usage_row("dec_3", cache="hit", source="estimated", saved_usd=Decimal(5))
+    await ledger.record([hit, miss, estimate])
+    true = usage_row("dec_3", cache="hit", saved_usd=Decimal("0.25"))
+    await ledger.record([true])
+    assert set(await UsageReports(engine).recent(10)) == {hit, miss, true}
+    await assert_rollups_equal(engine, [hit, miss, true])
+    [spend] = await UsageReports(engine).spend("2026-11")
+    assert (spend.requests, spend.cache_hits) == (3, 2)
+    assert spend.saved_usd == Decimal("0.250000000001")
+
+
 async def test_a_row_recorded_again_changes_nothing(engine: AsyncEngine):
     ledger, row = SqlLedger(engine), usage_row()
     await ledger.record([row, row])

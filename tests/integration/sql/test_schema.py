@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.errors import PolicyUnavailable
-from policy_service.adapters.sql.engine import open_engine, reading
+from policy_service.adapters.sql.engine import open_engine, reading, writing
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.schema import downgrade, is_current, migrate, upgrade
@@ -51,6 +52,21 @@ async def test_migrating_again_keeps_the_data(database_url: str):
     engine = open_engine(database_url)
     await SqlLedger(engine).record([usage_row()])
     await migrate(database_url)
+    assert await UsageReports(engine).recent(10) == (usage_row(),)
+    await engine.dispose()
+
+
+async def test_rows_from_before_the_cache_had_none(database_url: str):
+    engine = open_engine(database_url)
+    await upgrade(engine, "0001")
+    old = {
+        name: value
+        for name, value in asdict(usage_row()).items()
+        if name not in ("cache", "saved_usd")
+    }
+    async with writing(engine) as connection:
+        await connection.execute(Base.metadata.tables["usage"].insert().values(**old))
+    await upgrade(engine)
     assert await UsageReports(engine).recent(10) == (usage_row(),)
     await engine.dispose()
 

@@ -8,7 +8,9 @@ import pytest
 from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.shared_context import (
     MAX_HANDED_BODY_BYTES,
+    HandedCaller,
     HandedDecision,
+    RequestFacts,
     read_caller,
     read_decision,
     read_usage,
@@ -80,8 +82,9 @@ def kong() -> SimpleNamespace:
 
 
 async def test_a_caller_comes_out_as_it_went_in(kong: SimpleNamespace):
-    await write_caller(kong, CALLER)
-    assert await read_caller(kong) == CALLER
+    handed = HandedCaller(CALLER, RequestFacts(reads_cache=False))
+    await write_caller(kong, handed)
+    assert await read_caller(kong) == handed
     assert kong.ctx.shared.calls == 2
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kong_plugins._runtime.shared_context import HandedCaller
 from kong_plugins.llm_auth.plugin import Plugin
 from llm_core.policy.caller import Caller
 from tests.fakes.kong import Answered, FakeKong
@@ -40,7 +41,11 @@ def request(headers: dict[str, list[str]], **answers: Any) -> FakeKong:
 
 
 def caller_in(kong: FakeKong) -> Caller:
-    return msgspec.json.decode(kong.shared["gatehouse_caller"], type=Caller)
+    return handed_in(kong).caller
+
+
+def handed_in(kong: FakeKong) -> HandedCaller:
+    return msgspec.json.decode(kong.shared["gatehouse_caller"], type=HandedCaller)
 
 
 def code_of(answered: Answered | None) -> tuple[int, str]:
@@ -54,6 +59,14 @@ async def test_a_known_key_hands_its_caller_on(service: FakePolicyService) -> No
         assert await kong.run(plugin.access) is None
     assert caller_in(kong) == CALLER
     assert service.asked == [("/v1/callers/identify", {"api_key": KEY})]
+
+
+async def test_what_the_client_asks_of_the_cache_is_handed_on(service: FakePolicyService) -> None:
+    async with auth(service) as plugin:
+        kong = request({**BEARER, "cache-control": ["no-store"]})
+        await kong.run(plugin.access)
+    facts = handed_in(kong).facts
+    assert (facts.reads_cache, facts.fills_cache) == (True, False)
 
 
 @pytest.mark.parametrize("name", ["api-key", "x-api-key"])

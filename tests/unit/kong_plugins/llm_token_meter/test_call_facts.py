@@ -1,5 +1,6 @@
 import pytest
 
+from kong_plugins._runtime.shared_context import RequestFacts
 from kong_plugins.llm_token_meter.call_facts import call_of, operation_at
 from llm_core.errors import MalformedRequest
 from llm_core.operation import Operation
@@ -66,6 +67,37 @@ def test_the_digest_does_not_depend_on_the_order_of_members() -> None:
         len,
     )
     assert one.body_digest == other.body_digest
+
+
+def test_the_question_is_the_same_whole_and_streamed() -> None:
+    bodies = [
+        chat_body(),
+        chat_body(stream=False),
+        chat_body(stream=True),
+        chat_body(stream=True, stream_options={"include_usage": True}),
+    ]
+    calls = [call_of(Operation.CHAT_COMPLETIONS, body, len) for body in bodies]
+    assert len({call.question_digest for call in calls}) == 1
+    assert len({call.body_digest for call in calls}) == 4
+
+
+def test_whatever_else_differs_is_another_question() -> None:
+    bodies = [
+        chat_body(),
+        chat_body(temperature=0),
+        chat_body(model="both"),
+        chat_body(drop_params=False),
+        chat_body(n=2),
+    ]
+    calls = [call_of(Operation.CHAT_COMPLETIONS, body, len) for body in bodies]
+    assert len({call.question_digest for call in calls}) == len(bodies)
+
+
+def test_the_headers_facts_are_the_calls() -> None:
+    facts = RequestFacts(reads_cache=False, fills_cache=False)
+    call = call_of(Operation.CHAT_COMPLETIONS, chat_body(), len, facts)
+    assert not call.reads_cache
+    assert not call.fills_cache
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"model":"m"}'])

@@ -11,9 +11,10 @@ import msgspec
 import pytest
 
 from kong_plugins._runtime import shared_context
-from kong_plugins._runtime.shared_context import HandedDecision
+from kong_plugins._runtime.shared_context import HandedCaller, HandedDecision, RequestFacts
 from kong_plugins.llm_token_meter.journal import Journal
 from kong_plugins.llm_token_meter.plugin import Plugin
+from llm_core.chat.chunk import fold
 from llm_core.policy.decision import (
     Decision,
     DecisionRequest,
@@ -65,9 +66,11 @@ async def meter(
             await plugin.close()
 
 
-async def identified(body: bytes = b"", **answers: Any) -> FakeKong:
+async def identified(
+    body: bytes = b"", facts: RequestFacts | None = None, **answers: Any
+) -> FakeKong:
     before = FakeKong()
-    await shared_context.write_caller(before, CALLER)
+    await shared_context.write_caller(before, HandedCaller(CALLER, facts or RequestFacts()))
     return FakeKong({"request.get_raw_body": body or chat_body(), **answers}, before.shared)
 
 
@@ -101,6 +104,73 @@ async def test_an_allowed_call_gets_its_ticket_and_its_decision(
     assert request.call == handed.call
     assert request.call.asked_model == "mini"
     assert "hello there" not in str(asked)
+
+
+async def test_what_the_headers_ask_of_the_cache_is_told_to_the_service(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        kong = await identified(facts=RequestFacts(reads_cache=False, fills_cache=False))
+        await kong.run(plugin.access)
+    [asked] = service.bodies("/decisions")
+    assert (asked["call"]["reads_cache"], asked["call"]["fills_cache"]) == (False, False)
+
+
+KEPT = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1_763_640_000,
+    "model": "gpt-4o-mini",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "hi"},
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15},
+}
+HIT = Decision(
+    "dec_1",
+    "rev-7",
+    transport=Transport.ANSWER,
+    headers={"x-gatehouse-cache": "hit"},
+    answer=KEPT,
+)
+
+
+async def test_a_kept_answer_is_given_as_it_is(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    service.decision = HIT
+    async with meter(service, journal) as plugin:
+        kong = await identified()
+        answered = await kong.run(plugin.access)
+        assert await FakeKong(shared=kong.shared).run(plugin.log) is None
+    assert answered is not None
+    assert answered.body == KEPT
+    assert answered.headers == {"x-gatehouse-cache": "hit", "content-type": "application/json"}
+    assert service.reports() == {}
+
+
+@pytest.mark.parametrize("shows_usage", [False, True])
+async def test_a_kept_answer_is_streamed_to_whom_asked_for_a_stream(
+    service: FakePolicyService, journal: Journal, shows_usage: bool
+) -> None:
+    service.decision = HIT
+    body = chat_body(stream=True, stream_options={"include_usage": shows_usage})
+    async with meter(service, journal) as plugin:
+        kong = await identified(body)
+        answered = await kong.run(plugin.access)
+    assert answered is not None
+    assert answered.status == 200
+    assert answered.headers["content-type"].startswith("text/event-stream")
+    *chunks, done = answered.body.strip().split("\n\n")
+    assert done == "data: [DONE]"
+    folded = fold(msgspec.json.decode(chunk.removeprefix("data: ")) for chunk in chunks)
+    assert folded["choices"][0]["message"]["content"] == "hi"
+    assert folded["choices"][0]["finish_reason"] == "stop"
+    assert folded.get("usage") == (KEPT["usage"] if shows_usage else None)
 
 
 @pytest.mark.parametrize("made", [DIRECT, RELAY], ids=["direct", "relay"])

@@ -1,13 +1,16 @@
 """Providers over HTTP, against a server on a real socket that the test scripts."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 
 from llm_core.errors import ProviderTimeout, ProviderUnavailable
 from llm_core.providers.translator import ProviderRequest
+from policy_service.adapters import http_providers as module
 from policy_service.adapters.http_providers import HttpProviders
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -222,3 +225,93 @@ async def test_closing_an_answer_in_the_middle_ends_the_providers_work(
         await answer.close()
         async with asyncio.timeout(10):
             await gone.wait()
+
+
+async def test_no_cookie_is_kept(providers: HttpProviders) -> None:
+    heads: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            await reader.readexactly(7)
+            writer.write(b"HTTP/1.1 200 X\r\nset-cookie: a=b; path=/\r\ncontent-length: 0\r\n\r\n")
+            await writer.drain()
+
+    async with server(script) as url:
+        for _ in range(2):
+            answer = await providers.send(request(url), {}, 10)
+            assert [chunk async for chunk in answer.chunks()] == []
+            await answer.close()
+    assert len(heads) == 2
+    assert not any(b"cookie" in head.lower() for head in heads)
+
+
+async def test_each_provider_has_a_pool_of_its_own(
+    providers: HttpProviders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that never answers takes all its connections, and nobody else's."""
+    monkeypatch.setattr(module, "_POOL", httpx.Limits(max_connections=1))
+    monkeypatch.setattr(module, "_POOL_TIMEOUT_S", 0.05)
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD)
+        await asyncio.Event().wait()
+
+    async def good(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        await asyncio.Event().wait()
+
+    async with server(slow) as busy, server(good) as other:
+        held = await providers.send(request(busy), {}, 10)
+        with pytest.raises(ProviderUnavailable, match="cannot be reached"):
+            await providers.send(request(busy), {}, 10)
+        answer = await providers.send(request(other), {}, 10)
+        assert answer.status == 200
+        await answer.close()
+        await held.close()
+
+
+async def packed(providers: HttpProviders, encoding: str, body: bytes) -> list[bytes]:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD[:-2] + b"content-encoding: %b\r\n\r\n" % encoding.encode())
+        if body:
+            writer.write(piece(body))
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    async with server(script) as url:
+        answer = await providers.send(request(url), {}, 10)
+        try:
+            return [chunk async for chunk in answer.chunks()]
+        finally:
+            await answer.close()
+
+
+async def test_a_packed_body_is_unpacked_in_pieces_of_bounded_length(
+    providers: HttpProviders,
+) -> None:
+    """Fifty kilobytes that stand for fifty megabytes."""
+    pieces = await packed(providers, "gzip", gzip.compress(b"0" * 50_000_000))
+    assert sum(map(len, pieces)) == 50_000_000
+    assert max(map(len, pieces)) <= 1024 * 1024
+
+
+async def test_a_packed_body_without_anything_in_it_is_an_empty_one(
+    providers: HttpProviders,
+) -> None:
+    assert await packed(providers, "gzip", b"") == []
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", gzip.compress(b"0123456789" * 99)[:-12]), ("br", b"x"), ("gzip, gzip", b"x")],
+    ids=["cut off", "not asked for", "twice"],
+)
+async def test_what_cannot_be_unpacked_is_unavailable(
+    providers: HttpProviders, encoding: str, body: bytes
+) -> None:
+    with pytest.raises(ProviderUnavailable):
+        await packed(providers, encoding, body)

@@ -11,6 +11,8 @@ from llm_core.policy.decision import Decision, DecisionRequest
 from policy_service.api import relay as module
 from policy_service.services.reach import Reach
 from policy_service.services.relay import StreamedAnswer
+from tests.fakes.credentials import FakeCredentials
+from tests.fakes.health import FakeHealth
 from tests.fakes.providers import FakeAnswer, FakeProviders
 from tests.fakes.running_service import INTERNAL, Api
 from tests.fakes.samples import chat_body, chat_call, openai_answer, openai_events
@@ -28,7 +30,11 @@ def reaching(api: Api) -> Iterator[Callable[[FakeAnswer], FakeProviders]]:
 
     def reach(answer: FakeAnswer) -> FakeProviders:
         providers = FakeProviders({"127.0.0.1": answer})
-        object.__setattr__(api.opened.relay, "reach", Reach(providers, lambda _: "sk-test", 60))
+        object.__setattr__(
+            api.opened.relay,
+            "reach",
+            Reach(providers, FakeCredentials({"openai": "sk-test"}), FakeHealth(), api.clock, 60),
+        )
         return providers
 
     yield reach

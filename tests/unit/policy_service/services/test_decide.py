@@ -1,12 +1,14 @@
 """Deciding, with real limits in memory and a policy that says what the test wants."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from llm_core.catalogue import Auth, Catalogue, Deployment, Model, Strategy
 from llm_core.errors import MalformedRequest, PolicyUnavailable
 from llm_core.operation import Operation
 from llm_core.policy.call import Call
@@ -20,15 +22,26 @@ from llm_core.policy.decision import (
 )
 from llm_core.policy.limits import Limit, Measure
 from llm_core.pricing.charge import ModelPrice, Rates
+from llm_core.routing.facts import BreakerState, DeploymentFacts
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.ports import Unprimed
 from policy_service.services.decide import Decider
 from policy_service.services.reserving import Reserving
 from policy_service.services.tickets import Tickets
 from tests.fakes.clock import NOON, FakeClock
+from tests.fakes.known_health import KnownHealth
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.policy import FakePolicy
-from tests.fakes.samples import CALLER, CATALOGUE, PRICE, chat_body, chat_call
+from tests.fakes.samples import (
+    AZURE,
+    CALLER,
+    CATALOGUE,
+    CLAUDE,
+    OPENAI,
+    PRICE,
+    chat_body,
+    chat_call,
+)
 
 TICKETS = Tickets("ticket-secret-0123456789")
 DEAR = ModelPrice("v9", Rates(input=Decimal(100), output=Decimal(200)))
@@ -55,17 +68,22 @@ class Service:
     limits: MemoryLimitsStore = field(default_factory=MemoryLimitsStore)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     clock: FakeClock = field(default_factory=FakeClock)
+    health: KnownHealth = field(default_factory=KnownHealth)
+    catalogue: Catalogue = CATALOGUE
+    draws: Sequence[float] = ()
     made: int = 0
 
     def decider(self) -> Decider:
         return Decider(
-            catalogue=CATALOGUE,
+            catalogue=self.catalogue,
             prices=self.prices,
             policy=self.policy,
             limits=self.limits,
             reserving=Reserving(self.limits, self.ledger),
             tickets=TICKETS,
             clock=self.clock,
+            health=self.health,
+            draw=iter(self.draws).__next__,
             ticket_ttl_s=30,
             lease_s=300,
             make_id=self._next_id,
@@ -364,3 +382,130 @@ async def test_an_id_is_decided_about_once() -> None:
     other = chat_call(chat_body(max_tokens=1))
     with pytest.raises(PolicyUnavailable, match="decided before"):
         await service.decider().decide(DecisionRequest(CALLER, other, OWN_ID))
+
+
+# --- in which order, and which way
+
+HALF_OPEN = DeploymentFacts(BreakerState.HALF_OPEN)
+OPEN = DeploymentFacts(BreakerState.OPEN, opens_until=NOON + timedelta(seconds=5))
+
+
+def with_model(*deployments: Deployment, **fields: Any) -> Service:
+    """A service whose catalogue has the model `m`."""
+    model = Model("m", deployments, **{k: fields.pop(k) for k in ("strategy",) if k in fields})
+    return Service(catalogue=Catalogue([model]), **fields)
+
+
+def ids(made: Decision) -> list[str]:
+    assert made.denial is None, made.denial
+    return [priced.deployment.id for priced in made.deployments]
+
+
+async def test_what_is_kept_has_the_order_that_was_decided() -> None:
+    service = with_model(OPENAI, AZURE, strategy=Strategy.WEIGHTED, draws=(0.9, 0.1))
+    made = await service.decide(model="m")
+    assert ids(made) == ["azure-mini", "openai-mini"]
+    kept = await service.limits.find(made.decision_id)
+    assert kept
+    assert kept.deployments == made.deployments
+
+
+async def test_a_deployment_that_fails_comes_last_and_is_still_reserved_for() -> None:
+    service = with_model(
+        CLAUDE,
+        OPENAI,
+        health=KnownHealth({CLAUDE.id: OPEN}),
+        prices=FakePrices(anthropic=DEAR),
+    )
+    made = await service.decide(model="m", n=1, caller=limited(budget("10")))
+    assert ids(made) == [OPENAI.id, CLAUDE.id]
+    assert await service.used(budget("10")) == [Decimal("0.0214")]
+
+
+async def test_a_half_open_deployment_is_tried_first_by_a_share_of_the_calls() -> None:
+    service = with_model(OPENAI, AZURE, health=KnownHealth({AZURE.id: HALF_OPEN}), draws=(0.0,))
+    made = await service.decide(model="m")
+    assert ids(made) == [AZURE.id, OPENAI.id]
+    assert made.transport is Transport.RELAY
+
+
+async def test_fallback_never_reaches_what_policy_does_not_permit() -> None:
+    service = with_model(
+        OPENAI,
+        AZURE,
+        CLAUDE,
+        policy=FakePolicy(permitted=(CLAUDE.id, OPENAI.id)),
+        health=KnownHealth({OPENAI.id: OPEN, CLAUDE.id: OPEN}),
+    )
+    assert set(ids(await service.decide(model="m"))) == {OPENAI.id, CLAUDE.id}
+
+
+SIGNED = replace(OPENAI, auth=Auth.AWS_SIGV4)
+
+
+@pytest.mark.parametrize(
+    ("deployments", "known", "way"),
+    [
+        ([OPENAI], {}, Transport.DIRECT),
+        # The relay asks before it tries one that may not be well, and Kong cannot.
+        ([OPENAI], {OPENAI.id: HALF_OPEN}, Transport.RELAY),
+        ([OPENAI], {OPENAI.id: OPEN}, Transport.RELAY),
+        # Nobody would go to an open one, so there is nothing to fail over to.
+        ([OPENAI, AZURE], {AZURE.id: OPEN}, Transport.DIRECT),
+        ([OPENAI, AZURE], {OPENAI.id: OPEN}, Transport.DIRECT),
+        ([OPENAI, AZURE], {OPENAI.id: OPEN, AZURE.id: OPEN}, Transport.RELAY),
+        ([OPENAI, AZURE], {AZURE.id: HALF_OPEN}, Transport.RELAY),
+        ([OPENAI, AZURE], {}, Transport.RELAY),
+        # Kong cannot sign.
+        ([SIGNED], {}, Transport.RELAY),
+        ([SIGNED, AZURE], {AZURE.id: OPEN}, Transport.RELAY),
+    ],
+)
+async def test_a_call_goes_direct_only_to_the_one_healthy_deployment(
+    deployments: list[Deployment], known: dict[str, DeploymentFacts], way: Transport
+) -> None:
+    service = with_model(*deployments, health=KnownHealth(known), draws=(0.99,))
+    made = await service.decide(model="m")
+    assert made.transport is way
+    if way is Transport.DIRECT:
+        assert known.get(made.deployments[0].deployment.id) is None
+
+
+# --- what a deployment can do
+
+BLIND = replace(OPENAI, can_use_tools=False)
+
+
+def asking_for_tools(caller: Caller = CALLER) -> DecisionRequest:
+    return DecisionRequest(caller, replace(chat_call(chat_body(model="m")), has_tools=True))
+
+
+async def test_one_that_cannot_serve_the_call_is_left_out_of_order_and_worst_case() -> None:
+    dear_and_blind = replace(CLAUDE, can_use_tools=False)
+    service = with_model(dear_and_blind, OPENAI, prices=FakePrices(anthropic=DEAR))
+    made = await service.decider().decide(asking_for_tools(limited(budget("10"))))
+    assert ids(made) == [OPENAI.id]
+    assert made.transport is Transport.DIRECT
+    assert await service.used(budget("10")) == [Decimal("0.00021")]
+
+
+async def test_when_none_can_serve_the_call_it_is_refused_and_nothing_is_reserved() -> None:
+    service = with_model(BLIND)
+    made = await service.decider().decide(asking_for_tools(limited(requests(5))))
+    assert refused_with(made) == (400, "unsupported_parameter")
+    assert made.denial
+    assert made.denial.body["error"]["param"] == "tools"
+    assert "openai" in made.denial.body["error"]["message"]
+    assert made.policy_revision == "rev-7"
+    assert await service.used(requests(5)) == [0]
+
+
+async def test_policy_is_asked_about_every_deployment_before_anybody_learns_what_it_can_do() -> (
+    None
+):
+    reason = Reason("model_not_allowed", "Not this one.", "llm.models")
+    service = with_model(BLIND, AZURE, policy=FakePolicy(reasons=(reason,)))
+    made = await service.decider().decide(asking_for_tools())
+    assert refused_with(made) == (403, "policy_denied")
+    [document] = service.policy.documents
+    assert [one["id"] for one in document["candidates"]] == [OPENAI.id, AZURE.id]

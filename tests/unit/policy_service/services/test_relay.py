@@ -36,6 +36,8 @@ from policy_service.services.reserving import Reserving
 from policy_service.services.settle import Settler
 from policy_service.services.tickets import Tickets
 from tests.fakes.clock import NOON, FakeClock
+from tests.fakes.credentials import FakeCredentials
+from tests.fakes.health import FakeHealth
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.providers import FakeAnswer, FakeProviders
 from tests.fakes.samples import (
@@ -85,11 +87,14 @@ class Service:
     clock: FakeClock = field(default_factory=FakeClock)
     lease_s: float = 300.0
     secrets: Mapping[str, str] = field(default_factory=lambda: SECRETS)
+    health: FakeHealth = field(default_factory=FakeHealth)
 
     def __post_init__(self) -> None:
         self.relay = Relay(
             limits=self.limits,
-            reach=Reach(self.providers, self.secrets.get, 60.0),
+            reach=Reach(
+                self.providers, FakeCredentials(self.secrets), self.health, self.clock, 60.0
+            ),
             settler=Settler(self.limits, Reserving(self.limits, FakeLedger()), self.clock),
             tickets=TICKETS,
             clock=self.clock,
@@ -135,14 +140,14 @@ def service(**answers: Any) -> Service:
 
 async def whole(made: Service, *deployments: Deployment, **fields: Any) -> WholeAnswer:
     body = chat_body(**fields)
-    answer = await made.relay.chat(await made.decide(body, *deployments), body)
+    answer = await made.relay.serve(await made.decide(body, *deployments), body)
     assert isinstance(answer, WholeAnswer)
     return answer
 
 
 async def streamed(made: Service, *deployments: Deployment, **fields: Any) -> StreamedAnswer:
     body = chat_body(stream=True, **fields)
-    answer = await made.relay.chat(await made.decide(body, *deployments), body)
+    answer = await made.relay.serve(await made.decide(body, *deployments), body)
     assert isinstance(answer, StreamedAnswer)
     return answer
 
@@ -193,7 +198,7 @@ async def test_the_provider_is_told_the_longest_answer_that_was_reserved() -> No
     made = service(openai=FakeAnswer([openai_answer()]))
     body = chat_body(max_tokens=5000)
     ticket = await made.decide(body, OPENAI, obligations=Obligations(max_output_tokens=30))
-    await made.relay.chat(ticket, body)
+    await made.relay.serve(ticket, body)
     sent = json.loads(made.providers.sent[0].request.body)
     assert sent["max_completion_tokens"] == 30
 
@@ -206,7 +211,7 @@ async def test_without_a_genuine_ticket_nothing_is_sent(ticket: str | None) -> N
     made = service(openai=FakeAnswer([openai_answer()]))
     await made.decide(chat_body(), OPENAI)
     with pytest.raises(Undecided):
-        await made.relay.chat(ticket, chat_body())
+        await made.relay.serve(ticket, chat_body())
     assert made.providers.sent == []
     assert await made.limits.redeem("dec_1", NOON)
 
@@ -214,9 +219,9 @@ async def test_without_a_genuine_ticket_nothing_is_sent(ticket: str | None) -> N
 async def test_a_ticket_is_good_for_one_call() -> None:
     made = service(openai=FakeAnswer([openai_answer()]))
     ticket = await made.decide(chat_body(), OPENAI)
-    await made.relay.chat(ticket, chat_body())
+    await made.relay.serve(ticket, chat_body())
     with pytest.raises(Undecided, match="has been used"):
-        await made.relay.chat(ticket, chat_body())
+        await made.relay.serve(ticket, chat_body())
     assert len(made.providers.sent) == 1
     await made.row()
 
@@ -225,7 +230,7 @@ async def test_of_two_calls_at_once_with_one_ticket_one_is_served() -> None:
     made = service(openai=FakeAnswer([openai_answer()]))
     ticket = await made.decide(chat_body(), OPENAI)
     outcomes = await asyncio.gather(
-        *(made.relay.chat(ticket, chat_body()) for _ in range(5)), return_exceptions=True
+        *(made.relay.serve(ticket, chat_body()) for _ in range(5)), return_exceptions=True
     )
     assert sum(isinstance(one, WholeAnswer) for one in outcomes) == 1
     assert sum(isinstance(one, Undecided) for one in outcomes) == 4
@@ -237,7 +242,7 @@ async def test_an_expired_ticket_is_refused() -> None:
     ticket = await made.decide(chat_body(), OPENAI)
     made.clock.advance(31)
     with pytest.raises(Undecided, match="expired"):
-        await made.relay.chat(ticket, chat_body())
+        await made.relay.serve(ticket, chat_body())
     assert made.providers.sent == []
 
 
@@ -257,7 +262,7 @@ async def test_another_body_than_the_one_decided_on_is_not_sent_and_costs_nothin
     made = service(openai=FakeAnswer([openai_answer()]))
     ticket = await made.decide(chat_body(), OPENAI)
     with pytest.raises(error):
-        await made.relay.chat(ticket, other)
+        await made.relay.serve(ticket, other)
     assert made.providers.sent == []
     assert (await made.row()).usd == 0
 
@@ -266,7 +271,7 @@ async def test_the_same_body_in_another_order_of_members_is_the_same() -> None:
     made = service(openai=FakeAnswer([openai_answer()]))
     body = chat_body(temperature=0)
     turned = json.dumps(dict(reversed(json.loads(body).items()))).encode()
-    assert await made.relay.chat(await made.decide(body, OPENAI), turned)
+    assert await made.relay.serve(await made.decide(body, OPENAI), turned)
 
 
 # --- failover
@@ -467,8 +472,8 @@ async def test_a_stream_that_breaks_off_says_so_and_is_charged_for_what_came(
 ) -> None:
     """A client must be able to tell half an answer from a whole one."""
     answer = FakeAnswer([*openai_events("one ", "two ", "three", is_done=False), *end])
-    made = service(openai=answer)
-    chunks = await collected((await streamed(made, OPENAI)).events)
+    made = service(azure=answer)
+    chunks = await collected((await streamed(made, AZURE)).events)
     assert text_of(chunks) == "one two three"
     assert "DONE" not in chunks
     assert "bug" not in chunks[-1]["error"]["message"]

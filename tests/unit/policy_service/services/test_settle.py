@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from llm_core.policy.decision import (
+    CacheUse,
     ErrorClass,
     Obligations,
     PricedDeployment,
@@ -18,12 +19,14 @@ from llm_core.policy.decision import (
     UsageReport,
 )
 from llm_core.policy.limits import Amounts, Limit, Measure
+from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.ports import Reserved, SettleOutcome, UsageRow
 from policy_service.services.reserving import Reserving
 from policy_service.services.settle import Settler
 from tests.fakes.clock import NOON, FakeClock
+from tests.fakes.known_health import KnownHealth
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.samples import AZURE, CALLER, OPENAI, PRICE, chat_body, chat_call
 
@@ -64,10 +67,11 @@ class Service:
     limits: MemoryLimitsStore = field(default_factory=MemoryLimitsStore)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     clock: FakeClock = field(default_factory=FakeClock)
+    health: KnownHealth = field(default_factory=KnownHealth)
 
     @property
     def settler(self) -> Settler:
-        return Settler(self.limits, Reserving(self.limits, self.ledger), self.clock)
+        return Settler(self.limits, Reserving(self.limits, self.ledger), self.clock, self.health)
 
     async def reserve(self, reservation: Reservation = RESERVATION) -> None:
         await self.limits.prime(BUDGET, Decimal(0), NOON)
@@ -131,6 +135,25 @@ async def test_what_a_report_comes_to(
     assert await service.used() == (usd, tokens)
     assert row.error_class == sent.error_class
     assert row.http_status == sent.http_status
+
+
+async def test_an_answer_from_the_cache_costs_nothing_whatever_it_had_cost(
+    service: Service,
+) -> None:
+    sent = report(cache=CacheUse.HIT, saved_usd=USED_USD)
+    assert await service.settler.settle("dec_1", sent) is SettleOutcome.SETTLED
+    [row] = await service.rows()
+    assert (row.cache, row.usd, row.saved_usd) == ("hit", 0, USED_USD)
+    assert (row.input_tokens, row.output_tokens, row.source) == (0, 0, "provider")
+    assert await service.used() == (0, 0)
+
+
+async def test_a_row_says_what_the_cache_had_to_do_with_it_when_it_was_decided() -> None:
+    service = Service()
+    await service.reserve(replace(RESERVATION, cache=CacheUse.MISS))
+    await service.settler.settle("dec_1", report())
+    [row] = await service.rows()
+    assert (row.cache, row.saved_usd) == ("miss", 0)
 
 
 async def test_a_row_says_who_where_and_at_what_price(service: Service) -> None:
@@ -255,3 +278,53 @@ async def test_a_settled_call_is_not_swept(service: Service) -> None:
     await service.settler.settle("dec_1", report())
     service.clock.advance(301)
     assert await service.settler.sweep() == 0
+
+
+# --- what a report says about its deployment
+
+NO_ANSWER = {"usage": None, "http_status": 502}
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        (report(total_ms=90.0, overhead_ms=10.0), (False, 80.0)),
+        (report(total_ms=90.0, time_to_first_token_ms=30.0), (False, 30.0)),
+        (report(), (False, None)),
+        (report(ErrorClass.UNREACHABLE, **NO_ANSWER), (True, None)),
+        (report(ErrorClass.UNREACHABLE, usage=None, http_status=504), (True, None)),
+        (report(ErrorClass.TIMEOUT, usage=None, http_status=504), (True, None)),
+        (report(ErrorClass.PROVIDER, usage=None, http_status=500), (True, None)),
+        (report(ErrorClass.CUT_OFF), (True, None)),
+        # It was not sent, or the client left, or a plugin died: the deployment is not to blame.
+        (report(ErrorClass.UNREACHABLE, usage=None, http_status=499), None),
+        (report(ErrorClass.UNREACHABLE, usage=None, http_status=503), None),
+        (report(ErrorClass.UNREACHABLE, usage=None, deployment_id=None), None),
+        (report(ErrorClass.CALLER, usage=None, http_status=400), None),
+        (report(ErrorClass.RATE_LIMITED, usage=None, http_status=429), None),
+        (report(ErrorClass.UNREPORTED, usage=None), None),
+        (report(ErrorClass.GATEWAY, usage=None, http_status=500), None),
+        # The relay tells of its own tries.
+        (report(transport=Transport.RELAY), None),
+        (report(ErrorClass.PROVIDER, transport=Transport.RELAY, **NO_ANSWER), None),
+        (report(deployment_id="not-permitted"), None),
+    ],
+)
+async def test_what_a_direct_calls_report_says_about_its_deployment(
+    service: Service, sent: UsageReport, seen: tuple[bool, float | None] | None
+) -> None:
+    await service.settler.settle("dec_1", sent)
+    expected = seen and Observation("openai-mini", seen[0], time_to_first_token_ms=seen[1])
+    assert service.health.seen == ([expected] if expected else [])
+
+
+async def test_a_report_that_comes_twice_is_seen_once(service: Service) -> None:
+    for _ in range(2):
+        await service.settler.settle("dec_1", report())
+    assert len(service.health.seen) == 1
+
+
+async def test_a_report_that_waited_in_the_journal_says_nothing_of_now(service: Service) -> None:
+    service.clock.advance(301)
+    await service.settler.settle("dec_1", report(ErrorClass.PROVIDER, usage=None))
+    assert service.health.seen == []

@@ -1,0 +1,323 @@
+"""A streamed answer: from the provider's bytes to the client's events, and to the booking.
+
+Nothing is kept beyond what arrived together: the next bytes are read when the client has taken the
+last. A client that does not read lets the provider wait, all the way down.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from llm_core.apis.ask import ClientStream
+from llm_core.errors import (
+    GatewayError,
+    GatewayFault,
+    PolicyUnavailable,
+    ProviderError,
+    ProviderUnavailable,
+)
+from llm_core.policy.decision import ErrorClass, Reservation
+from llm_core.policy.route import OnClientGone
+from llm_core.tokens.counted import filled_in
+from llm_core.tokens.usage import TokenUsage
+from policy_service.ports import Clock, LimitsStore
+from policy_service.services.answer_cache import Kept
+from policy_service.services.booking import Bookings
+from policy_service.services.progress import Progress, error_class_of
+from policy_service.services.reach import Attempt, Reach
+
+_log = logging.getLogger(__name__)
+_OK = 200
+_MOST_HELD_BYTES = 1024 * 1024
+"""Of a stream that says nothing and goes on: no answer opens with as much."""
+KEEP_ALIVE = b": keep-alive\n\n"
+
+
+@dataclass(slots=True)
+class Upstream:
+    """One provider's stream as it is read.
+
+    Args:
+        held: Events that came before it was certain that this deployment answers.
+        has_ended: Nothing more is to be read.
+    """
+
+    attempt: Attempt
+    stream: ClientStream
+    progress: Progress
+    held: list[bytes] = field(default_factory=list)
+    has_ended: bool = False
+    _chunks: AsyncIterator[bytes] = field(init=False)
+    _reading: "asyncio.Task[bytes | None] | None" = None
+
+    def __post_init__(self) -> None:
+        self._chunks = self.progress.timed(self.attempt.answer.chunks())
+
+    async def begin(self) -> None:
+        """Read until the first word has come, or the end; let go of the stream if that fails.
+
+        Raises:
+            ProviderError: It said nothing but that it failed.
+        """
+        try:
+            held_bytes = 0
+            while not self.has_ended and not self.stream.has_begun:
+                events = await self.more()
+                self.held += events
+                held_bytes += sum(map(len, events))
+                if held_bytes > _MOST_HELD_BYTES:
+                    break
+        except BaseException:
+            await self.attempt.answer.close()
+            raise
+        if self.stream.has_begun:
+            self.progress.token_came()
+
+    async def more(self, *, outlives_client: bool = False) -> Sequence[bytes]:
+        """The client's events out of what arrives next; at the end the last ones.
+
+        Args:
+            outlives_client: When the client leaves meanwhile, the provider's stream goes on.
+
+        Raises:
+            ProviderError: The provider reports an error, sends nonsense, falls silent or breaks
+                off.
+        """
+        received = await (self._received_anyway() if outlives_client else self._received())
+        if received is not None:
+            return self.stream.feed(received)
+        self.has_ended = True
+        return self.stream.finish()
+
+    async def close(self) -> None:
+        """Hang up on the provider, if it is not done."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        await self.attempt.answer.close()
+
+    async def _received_anyway(self) -> bytes | None:
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._received())
+        received = await asyncio.shield(self._reading)
+        self._reading = None
+        return received
+
+    async def _received(self) -> bytes | None:
+        try:
+            return await anext(self._chunks)
+        except StopAsyncIteration:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Pushes a running call's reservation on, so that nobody charges its estimate meanwhile.
+
+    Args:
+        lease_s: How far.
+    """
+
+    limits: LimitsStore
+    clock: Clock
+    lease_s: float
+
+    async def renew(self, reservation: Reservation) -> None:
+        """Push its end on."""
+        until = self.clock() + timedelta(seconds=self.lease_s)
+        try:
+            await self.limits.extend(reservation.decision_id, until)
+        except PolicyUnavailable as outage:
+            # The stream goes on. Should the lease end meanwhile, the estimate stands in until the
+            # true figure replaces it.
+            _log.warning("%s: its lease was not renewed: %s", reservation.decision_id, outage)
+
+
+@dataclass(slots=True)
+class Streaming:
+    """One streamed call, from its first event to its booking.
+
+    Args:
+        count: Counts a text's tokens, for providers that report no usage.
+        outcome: How it ended; as long as it has not, its client has left.
+    """
+
+    reservation: Reservation
+    upstream: Upstream
+    reach: Reach
+    bookings: Bookings
+    lease: Lease
+    count: Callable[[str], int]
+    outcome: ErrorClass = ErrorClass.CLIENT_GONE
+    _failure: ProviderError | None = None
+    _renew_at_s: float = 0.0
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """The client's events; books what was consumed, however it ends.
+
+        The first thing it yields is empty and not to be sent: from there on it books.
+        """
+        upstream = self.upstream
+        self._renew_at_s = time.perf_counter() + self.lease.lease_s / 3
+        try:
+            yield b""
+            if upstream.held:
+                held, upstream.held = upstream.held, []
+                yield b"".join(held)
+            while not upstream.has_ended:
+                if events := await self._more():
+                    yield b"".join(events)
+            self.outcome = ErrorClass.NONE
+        except ProviderError as error:
+            self._failed(error)
+            yield upstream.stream.failed(error)
+        except Exception as fault:  # noqa: BLE001 - the client must hear that this is no end
+            self._stumbled(fault)
+            yield upstream.stream.failed(GatewayFault("The gateway failed."))
+        finally:
+            self._end()
+
+    async def _more(self) -> Sequence[bytes]:
+        drains = self.reservation.route.on_client_gone is OnClientGone.DRAIN
+        events = await self.upstream.more(outlives_client=drains)
+        if self.upstream.has_ended:
+            # Whoever has been sent the last events has the whole answer.
+            self.outcome = ErrorClass.NONE
+        if time.perf_counter() > self._renew_at_s:
+            self._renew_at_s = time.perf_counter() + self.lease.lease_s / 3
+            await self.lease.renew(self.reservation)
+        return events
+
+    def _end(self) -> None:
+        left = self.outcome is ErrorClass.CLIENT_GONE
+        if left and self.reservation.route.on_client_gone is OnClientGone.DRAIN:
+            self.upstream.progress.has_left = True
+            self.bookings.read_on(asyncio.ensure_future(self._drained()))
+        else:
+            self.bookings.later(self._booked())
+
+    async def _drained(self) -> None:
+        """Read on for nobody, to be told the true usage."""
+        try:
+            while not self.upstream.has_ended:
+                await self._more()
+        except ProviderError as error:
+            self._failed(error)
+        except Exception as fault:  # noqa: BLE001 - what came is booked all the same
+            self._stumbled(fault)
+        finally:
+            self.bookings.later(self._booked())
+
+    def _failed(self, error: ProviderError) -> None:
+        cut_off = isinstance(error, ProviderUnavailable)
+        self.outcome = ErrorClass.CUT_OFF if cut_off else error_class_of(error)
+        self._failure = error
+
+    def _stumbled(self, fault: Exception) -> None:
+        self.outcome = ErrorClass.GATEWAY
+        _log.error(
+            "%s: the stream stumbled: %s", self.reservation.decision_id, type(fault).__name__
+        )
+
+    async def _booked(self) -> None:
+        upstream = self.upstream
+        await upstream.close()
+        reported = upstream.stream.usage
+        # To find the words can mean to parse the whole stream, which holds up every other one.
+        texts = () if reported.is_reported else upstream.stream.texts()
+        usage, source = filled_in(reported, self.reservation.prompt_tokens, texts, self.count)
+        self._land(usage)
+        self._observe(usage)
+        report = upstream.progress.report(
+            _OK,
+            usage=usage,
+            source=source,
+            error_class=self.outcome,
+            served_model=upstream.stream.served_model,
+        )
+        await self.bookings.settler.book_surely(self.reservation, report)
+
+    def _land(self, usage: TokenUsage) -> None:
+        """Keep a whole answer; those who wait for this one hear of a failure too."""
+        if self.reservation.cache_key is None:
+            return
+        stream, attempt = self.upstream.stream, self.upstream.attempt
+        body = stream.folded() if self.outcome is ErrorClass.NONE else None
+        kept = None
+        if body is not None:
+            dropped = attempt.exchange.request.dropped_params
+            deployment_id = attempt.priced.deployment.id
+            kept = Kept(body, deployment_id, usage, stream.served_model, dropped)
+        self.bookings.land(self.reservation, kept)
+
+    def _observe(self, usage: TokenUsage) -> None:
+        attempt, progress = self.upstream.attempt, self.upstream.progress
+        if self._failure is not None:
+            self.reach.went_wrong(attempt.priced.deployment.id, self._failure)
+        elif self.outcome is not ErrorClass.GATEWAY:
+            pace = None
+            if self.outcome is ErrorClass.NONE:
+                pace = progress.tokens_per_s(usage.output_tokens or 0)
+            self.reach.went_well(attempt, progress.first_token_s or attempt.head_s, pace)
+
+
+async def opened(attempt: Attempt, progress: Progress, *, is_kept: bool) -> Upstream:
+    """Read a stream until it is certain that this deployment answers.
+
+    Args:
+        attempt: Its head is good.
+        progress: Of the call.
+        is_kept: The answer is to be remembered for the response cache.
+
+    Raises:
+        ProviderError: It does not.
+    """
+    upstream = Upstream(attempt, attempt.exchange.stream(is_kept=is_kept), progress)
+    await upstream.begin()
+    return upstream
+
+
+async def kept_alive(
+    opening: "asyncio.Future[AsyncGenerator[bytes, None]]",
+    failed: Callable[[GatewayError], bytes],
+    keep_alive_s: float,
+    leave: Callable[[], None],
+) -> AsyncGenerator[bytes, None]:
+    """Send comments until a stream has begun, then the stream.
+
+    The first thing it yields is empty and not to be sent: from there on `leave` is called when the
+    client leaves before the stream has begun.
+
+    Args:
+        opening: Gives the stream's events, or books its own failure.
+        failed: Tells a failure as an event: the answer's head has gone out.
+        keep_alive_s: Between two comments.
+        leave: Does with the call what its route wants.
+    """
+    has_waited = False
+    try:
+        yield b""
+        while not opening.done():
+            yield KEEP_ALIVE
+            await asyncio.wait({opening}, timeout=keep_alive_s)
+        has_waited = True
+    finally:
+        if not has_waited:
+            opening.cancel()
+            leave()
+    try:
+        events = opening.result()
+    except GatewayError as error:
+        yield failed(error)
+        return
+    except Exception as fault:  # noqa: BLE001 - the client must hear that this is no end
+        _log.error("a stream could not be opened: %s", type(fault).__name__)
+        yield failed(GatewayFault("The gateway failed."))
+        return
+    async with aclosing(events):
+        async for event in events:
+            yield event
