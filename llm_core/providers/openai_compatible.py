@@ -9,20 +9,25 @@ Answers are passed on but for two things, which are known by their looks:
 
 - Usage becomes OpenAI's where it is counted otherwise: DeepSeek has cached tokens in
   `prompt_cache_hit_tokens`, and xAI leaves reasoning out of `completion_tokens`.
-- What was thought stands in `reasoning_content`, wherever the server has it (`reasoning`).
+- What was thought stands in `reasoning_content`, wherever the server has it (`reasoning`). It goes
+  back in the next turn, as DeepSeek demands, but for servers that refuse it; signatures of other
+  providers' models do not.
 
 Source:
-    https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html (checked 2026-11-20)
-    https://github.com/ollama/ollama/blob/main/docs/openai.md (checked 2026-11-20)
-    https://api-docs.deepseek.com/api/create-chat-completion (checked 2026-11-20)
-    https://docs.x.ai/docs/guides/reasoning (checked 2026-11-20)
+    https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+    https://github.com/ollama/ollama/blob/main/docs/api/openai-compatibility.mdx (read 2026-11-20)
+    https://api-docs.deepseek.com/api/create-chat-completion
+    https://docs.x.ai/docs/key-information/consumption-and-rate-limits, as quoted in
+    https://github.com/vercel/ai/pull/12425
+    Where nothing else is said the pages were seen in excerpts, 2026-11-20.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from llm_core.catalogue import Deployment
+from llm_core.chat.carried import SIGNED, without_carried
 from llm_core.chat.encoding import encode
 from llm_core.chat.request import ChatRequest
 from llm_core.chat.response import token_count, usage_from_openai, usage_to_openai
@@ -199,7 +204,41 @@ def _fields(fields: _Object, server: Server, dropped: list[str]) -> _Object:
     unsaid = [] if server.takes_stream_options else ["stream_options"]
     for name in (*server.refused, *unsaid):
         fields.pop(name, None)
-    messages = fields["messages"]
+    _stop_thinking(fields, server, dropped)
+    if server.wants_bare_schema:
+        fields |= _bare_schema(fields.get("response_format"))
+    fields["messages"] = _messages(fields["messages"], server, dropped)
+    return fields
+
+
+def _stop_thinking(fields: _Object, server: Server, dropped: list[str]) -> None:
+    """Turn thinking off when the caller says so, or chose about tools where that needs it."""
+    if server.chooses_tools_without_thinking and fields.get("tool_choice") == "auto":
+        # What it does anyhow, and refuses to be told while it thinks.
+        del fields["tool_choice"]
+    is_chosen = server.chooses_tools_without_thinking and fields.get("tool_choice") is not None
+    effort = fields.get("reasoning_effort")
+    if not (server.without_thinking and (effort == "none" or is_chosen)):
+        return
+    if fields.pop("reasoning_effort", None) not in (None, "none"):
+        dropped.append("reasoning_effort")
+    for name, off in server.without_thinking.items():
+        fields.setdefault(name, off)
+
+
+def _bare_schema(format_: object) -> _Object:
+    match format_:
+        case {"type": "json_schema", "json_schema": {"schema": dict(schema)}}:
+            return {"response_format": {"type": "json", "value": schema}}
+        case _:
+            return {}
+
+
+def _messages(
+    messages: Sequence[Mapping[str, Any]], server: Server, dropped: list[str]
+) -> Sequence[Mapping[str, Any]]:
+    """Adapt the messages: their roles, their names, and what an earlier answer left in them."""
+    messages = without_carried(messages, SIGNED)
     if not server.takes_developer:
         messages = [
             {**message, "role": "system"} if message["role"] == "developer" else message
@@ -208,5 +247,41 @@ def _fields(fields: _Object, server: Server, dropped: list[str]) -> _Object:
     if not server.takes_names and any(message.get("name") for message in messages):
         dropped.append("messages.name")
         messages = [{k: v for k, v in message.items() if k != "name"} for message in messages]
-    fields["messages"] = messages
-    return fields
+    messages = _thoughts(messages, server)
+    if server.message_members:
+        messages = [_only(message, server.message_members) for message in messages]
+    return messages
+
+
+def _thoughts(messages: Sequence[Mapping[str, Any]], server: Server) -> Sequence[Mapping[str, Any]]:
+    """What the assistant thought, under the server's own name for it."""
+    have = [
+        message["role"] == "assistant" and message.get("reasoning_content") is not None
+        for message in messages
+    ]
+    if server.reasoning != "reasoning_content":
+        return [
+            _renamed(message, server.reasoning) if has else message
+            for message, has in zip(messages, have, strict=True)
+        ]
+    is_wanted = any(have) or any(message.get("tool_calls") for message in messages)
+    if not (server.wants_reasoning_back and is_wanted):
+        return messages
+    return [
+        {**message, "reasoning_content": ""}
+        if message["role"] == "assistant" and not has
+        else message
+        for message, has in zip(messages, have, strict=True)
+    ]
+
+
+def _renamed(message: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    rest = {key: value for key, value in message.items() if key != "reasoning_content"}
+    return {name: message["reasoning_content"], **rest}
+
+
+def _only(message: Mapping[str, Any], members: Sequence[str]) -> Mapping[str, Any]:
+    kept = {name: value for name, value in message.items() if name in members}
+    refusal = message.get("refusal")
+    # A refusal is what the assistant said.
+    return {**kept, "content": refusal} if refusal and not message.get("content") else kept

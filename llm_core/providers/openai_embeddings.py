@@ -4,8 +4,9 @@ Sent: the request as it came, the model replaced by the routed one, unless it as
 policy's to decide (`openai_refusals`). Received: the answer as it is.
 
 Source:
-    https://platform.openai.com/docs/api-reference/embeddings (checked 2026-11-20)
-    https://learn.microsoft.com/azure/ai-foundry/openai/reference#embeddings (checked 2026-11-20)
+    https://platform.openai.com/docs/api-reference/embeddings
+    https://learn.microsoft.com/azure/ai-foundry/openai/reference#embeddings
+    Shape from the SDK's types (openai 3.52.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

@@ -4,6 +4,11 @@ Facts, and no code: `openai_compatible` reads them. A field is *refused* where l
 give the caller something else than was asked for, *dropped* where it is a mere tuning knob that the
 server lacks. Some servers lack a field silently, which is as bad as doing something else.
 
+How well each is known: Ollama's list of fields was read whole (docs/api/openai-compatibility.mdx of
+its repository), and what is said of DeepSeek's thinking stands on its page; of TGI, Groq, DeepSeek
+and xAI what has a link here, and what their pages said in excerpts, was seen on 2026-11-20. The
+rest, all of Together and Fireworks among it, is not checked against the vendor's page.
+
 OpenRouter is not among them: it chooses the provider of each call by itself, past what policy knows
 of regions and agreements.
 """
@@ -11,6 +16,7 @@ of regions and agreements.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 _FEE = "what a call costs is decided before it is made."
 _PROMPT = "the prompt is sent as it was counted."
@@ -39,8 +45,13 @@ class Server:
         takes_json_schemas: Whether `response_format` may be `json_schema`.
         takes_image_addresses: Whether an image may be a web address.
         takes_forced_tools: Whether `tool_choice` is looked at.
+        chooses_tools_without_thinking: Whether it refuses a `tool_choice` while it thinks.
         cached_tokens: Where its usage has cached tokens, dotted.
-        reasoning: Which member of a message holds what was thought.
+        reasoning: Which member of a message holds what was thought, in answers and in a history.
+        wants_reasoning_back: Whether each turn of the assistant must bring it, were it empty.
+        message_members: All that a message may have; empty where others do no harm.
+        without_thinking: What says that there shall be no thinking, where it is no effort `none`.
+        wants_bare_schema: Whether a schema goes as `{type: json, value: schema}`.
     """
 
     label: str
@@ -58,8 +69,13 @@ class Server:
     takes_json_schemas: bool = True
     takes_image_addresses: bool = True
     takes_forced_tools: bool = True
+    chooses_tools_without_thinking: bool = False
     cached_tokens: str = "prompt_tokens_details.cached_tokens"
     reasoning: str = "reasoning_content"
+    wants_reasoning_back: bool = False
+    message_members: tuple[str, ...] = ()
+    without_thinking: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    wants_bare_schema: bool = False
 
 
 SERVERS: Mapping[str, Server] = MappingProxyType(
@@ -67,6 +83,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         "vllm": Server(
             label="vLLM",
             page="https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+            # https://github.com/vllm-project/vllm/issues/38488: the older name is not read.
             reasoning="reasoning",
         ),
         "ollama": Server(
@@ -84,8 +101,10 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             page="https://huggingface.co/docs/text-generation-inference/messages_api",
             dropped=(*_NO_BIAS, "user", "parallel_tool_calls"),
             takes_several_answers=False,
-            # Its JSON mode wants a schema.
+            # https://github.com/huggingface/text-generation-inference/issues/2899: its JSON mode
+            # wants a schema; and issues/3058, where it wants it.
             takes_json_objects=False,
+            wants_bare_schema=True,
         ),
         "groq": Server(
             label="Groq",
@@ -105,6 +124,10 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             takes_several_answers=False,
             takes_names=False,
             reasoning="reasoning",
+            # It refuses what it does not know in a message too, its own `reasoning` with models
+            # that do not reason: https://github.com/vercel/ai/pull/8057 and
+            # https://github.com/tashfeenahmed/freellmapi/issues/1070.
+            message_members=("role", "content", "tool_calls", "tool_call_id"),
         ),
         "together": Server(
             label="Together AI",
@@ -129,6 +152,12 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
             takes_json_schemas=False,
             takes_image_addresses=False,
             cached_tokens="prompt_cache_hit_tokens",
+            # https://api-docs.deepseek.com/guides/thinking_mode, and what it answers without:
+            # https://github.com/earendil-works/pi/issues/3835
+            wants_reasoning_back=True,
+            # https://github.com/deepseek-ai/DeepSeek-V3/issues/1376
+            chooses_tools_without_thinking=True,
+            without_thinking=MappingProxyType({"thinking": {"type": "disabled"}}),
         ),
         "xai": Server(
             label="xAI",
@@ -156,7 +185,7 @@ SERVERS: Mapping[str, Server] = MappingProxyType(
         ),
     }
 )
-"""By name, as `vendor` and the catalogue's `provider` have it. All pages checked 2026-11-20."""
+"""By name, as `vendor` and the catalogue's `provider` have it."""
 
 NOT_OFFERED: Mapping[str, str] = MappingProxyType(
     {"openrouter": "it chooses the provider of each call by itself, which is policy's to decide"}

@@ -2,7 +2,7 @@
 
 Source:
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
-    (checked 2026-11-20)
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 from urllib.parse import quote

@@ -14,7 +14,7 @@ Source:
     https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed-v3.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed-v4.html
-    (checked 2026-11-20)
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping, Sequence

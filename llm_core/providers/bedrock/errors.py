@@ -7,7 +7,7 @@ Source:
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors
     https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-codes.html
-    (checked 2026-11-20)
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping
@@ -59,9 +59,14 @@ def failure_from_bedrock(
     """Read an error answer; `body` is `None` when it was no JSON object."""
     named = {name.lower(): value for name, value in headers.items()}
     body = body or {}
-    kind = (
-        _kind(named.get("x-amzn-errortype")) or _kind(body.get("__type")) or _kind(body.get("code"))
+    # What stands in front of Bedrock may answer in OpenAI's shape.
+    inner = body.get("error")
+    body = inner if isinstance(inner, dict) else body
+    kinds = (
+        named.get("x-amzn-errortype"),
+        *(body.get(name) for name in ("__type", "code", "type")),
     )
+    kind = next((kind for kind in map(_kind, kinds) if kind), "")
     return _failure(_STATUS_BY_TYPE.get(kind, status), kind, headers, body)
 
 

@@ -6,7 +6,8 @@ header is its name (one byte of length before it), a byte for its type, and its 
 
 Source:
     https://docs.aws.amazon.com/lexv2/latest/dg/event-stream-encoding.html
-    https://smithy.io/2.0/aws/amazon-eventstream.html (checked 2026-11-20)
+    https://smithy.io/2.0/aws/amazon-eventstream.html
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 import struct

@@ -19,7 +19,7 @@ Source:
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Message.html
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/tool-use-inference-call.html
-    (checked 2026-11-20)
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 import hashlib

@@ -5,12 +5,15 @@ Converse is one format for many makers' models, but what lies beyond its own fie
 a region before it in a cross-region profile (`eu.anthropic.claude-...`), or inside an ARN. An
 application inference profile's ARN names nothing; what it is called in the price list does.
 
+Which makers' models cannot be held to a schema is inferred: AWS lists those that can, and the list
+grows. A model that is wrongly taken to be able answers 400, which names the field.
+
 Source:
     https://docs.aws.amazon.com/bedrock/latest/userguide/models-supported.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
     https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html
-    (checked 2026-11-20)
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 from dataclasses import dataclass

@@ -7,6 +7,8 @@
 | gpt-oss | `reasoning_effort` |
 | any other | none; the effort is left out |
 
+That Bedrock takes `thinking.display` as Anthropic does is inferred.
+
 Nova 2's effort `high` is refused: with it the model takes no longest answer, so that what a call
 costs could not be bounded.
 
@@ -15,7 +17,7 @@ Source:
     https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-adaptive-thinking.html
     https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html
-    (checked 2026-11-20)
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 from typing import Any

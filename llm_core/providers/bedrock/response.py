@@ -7,13 +7,14 @@
 | `reasoningContent` signed or redacted | `thinking_blocks`, see `messages` |
 | `toolUse` blocks | `tool_calls` |
 | `citationsContent`, its text | `content` |
+| `stopReason`: `malformed_model_output`, `malformed_tool_use` | `stop`, a sentence in `refusal` |
 
 Converse tells neither an id nor the model, unless a prompt router chose it.
 
 Source:
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
-    (checked 2026-11-20)
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from typing import Any
 import msgspec
 
 from llm_core.chat.response import choice, completion, token_count, tool_call
+from llm_core.providers.bedrock.errors import PROVIDER
 from llm_core.providers.bedrock.messages import SIGNED_BY
 from llm_core.providers.translator import Translated
 from llm_core.tokens.usage import TokenUsage
@@ -39,6 +41,10 @@ _FINISH_REASONS = {
 }
 
 
+# OpenAI has no word for these; without a sentence they would look like an answer that says nothing.
+_BROKEN = frozenset({"malformed_model_output", "malformed_tool_use"})
+
+
 def from_bedrock(answer: Mapping[str, Any]) -> Translated:
     """Read a whole answer of Converse."""
     usage = usage_from_bedrock(answer.get("usage"))
@@ -48,7 +54,10 @@ def from_bedrock(answer: Mapping[str, Any]) -> Translated:
         model=model or "",
         choices=[
             choice(
-                message=message_from_bedrock(answer["output"]["message"]["content"]),
+                message={
+                    **message_from_bedrock(answer["output"]["message"]["content"]),
+                    "refusal": refusal_from_bedrock(answer.get("stopReason")),
+                },
                 finish_reason=finish_reason_from_bedrock(answer.get("stopReason")),
             )
         ],
@@ -118,6 +127,13 @@ def finish_reason_from_bedrock(stop_reason: object) -> str:
     return _FINISH_REASONS.get(stop_reason, "stop") if isinstance(stop_reason, str) else "stop"
 
 
+def refusal_from_bedrock(stop_reason: object) -> str | None:
+    """A sentence for an answer that broke; `None` for every other."""
+    if not isinstance(stop_reason, str) or stop_reason not in _BROKEN:
+        return None
+    return f"{PROVIDER} stopped this answer: {stop_reason}."
+
+
 def usage_from_bedrock(usage: object) -> TokenUsage:
     """Read Bedrock's usage object.
 
@@ -127,7 +143,7 @@ def usage_from_bedrock(usage: object) -> TokenUsage:
     Source:
         https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
         https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
-        (checked 2026-11-20)
+        (excerpts seen 2026-11-20)
     """
     if not isinstance(usage, dict):
         return TokenUsage()

@@ -7,7 +7,7 @@ Bedrock's counts blocks. Usage comes in the last message, behind the one that sa
 Source:
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStreamOutput.html
-    (checked 2026-11-20)
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 import base64
@@ -22,6 +22,7 @@ from llm_core.providers.bedrock.errors import failure_from_exception
 from llm_core.providers.bedrock.event_stream import EventStreamDecoder, Message
 from llm_core.providers.bedrock.response import (
     finish_reason_from_bedrock,
+    refusal_from_bedrock,
     routed_model_from_bedrock,
     thinking_block_from_bedrock,
     tool_call_from_bedrock,
@@ -124,7 +125,9 @@ class BedrockStream:
             case "messageStop":
                 reason = finish_reason_from_bedrock(event["stopReason"])
                 self._has_stopped = True
-                return [self._chunk({}, finish_reason=reason)]
+                refusal = refusal_from_bedrock(event["stopReason"])
+                delta = {"refusal": refusal} if refusal else {}
+                return [self._chunk(delta, finish_reason=reason)]
             case "metadata":
                 self._usage = usage_from_bedrock(event.get("usage"))
                 self._model = routed_model_from_bedrock(event.get("trace"))

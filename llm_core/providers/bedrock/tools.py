@@ -18,7 +18,7 @@ Source:
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolConfiguration.html
     https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolChoice.html
     https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
-    (checked 2026-11-20)
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,8 @@
 
 Source:
     https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference.html
-    https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html (checked 2026-11-20)
+    https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys.html
+    Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

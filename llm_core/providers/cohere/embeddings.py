@@ -11,7 +11,8 @@ Cohere's models embed a question other than what answers it; a caller who embeds
 `input_type: search_query`. Numbers always come as floats and are packed here for `base64`.
 
 Source:
-    https://docs.cohere.com/reference/embed (checked 2026-11-20)
+    https://docs.cohere.com/reference/embed
+    Shape from the SDK's types (cohere 7.3.1); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """Cohere's errors: `{"id", "message"}`, and a status.
 
 Source:
-    https://docs.cohere.com/reference/errors (checked 2026-11-20)
+    https://docs.cohere.com/reference/errors
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ from llm_core.providers.openai import reported_by_openai
 
 PROVIDER = "Cohere"
 
-# Cohere's own: the prompt was blocked, which its sentence explains; or we were taken to have left.
-# https://github.com/cohere-ai/cohere-developer-experience/pull/189 (checked 2026-11-20)
+# Cohere's own. Its OpenAPI document says of 498 that "a request or response contains a deny-listed
+# token", which is a word and no credential, though the SDK calls it `InvalidTokenError`; and of 499
+# that the caller cancelled, which we did not (excerpts seen 2026-11-20).
 _STATUS = {498: 400, 499: 502}
 
 
@@ -40,7 +42,7 @@ def failure_of_generation(finish_reason: object) -> ProviderError | None:
     that took too long.
 
     Source:
-        https://docs.cohere.com/reference/chat (checked 2026-11-20), `ChatFinishReason`
+        https://docs.cohere.com/reference/chat (excerpts seen 2026-11-20), `ChatFinishReason`
     """
     match finish_reason:
         case "ERROR":

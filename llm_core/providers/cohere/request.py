@@ -24,8 +24,9 @@ Of Cohere's own fields `k` (or `top_k`), `p`, `safety_mode`, `citation_options`,
 `thinking` and `strict_tools` pass.
 
 Source:
-    https://docs.cohere.com/reference/chat (checked 2026-11-20)
-    https://docs.cohere.com/docs/structured-outputs (checked 2026-11-20)
+    https://docs.cohere.com/reference/chat
+    https://docs.cohere.com/docs/structured-outputs
+    Shape from the SDK's types (cohere 7.3.1); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

@@ -16,7 +16,8 @@ reflection"; it is no answer to the user, so it goes where thinking goes. Cohere
 model it used.
 
 Source:
-    https://docs.cohere.com/reference/chat (checked 2026-11-20)
+    https://docs.cohere.com/reference/chat
+    Shape from the SDK's types (cohere 7.3.1); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping
@@ -112,7 +113,7 @@ def usage_from_cohere(usage: object) -> TokenUsage:
     those instructions, and Cohere gives no discount for them: they are told only beside `tokens`.
 
     Source:
-        https://docs.cohere.com/docs/how-does-cohere-pricing-work (checked 2026-11-20)
+        https://docs.cohere.com/docs/how-does-cohere-pricing-work (excerpts seen 2026-11-20)
     """
     given = usage if isinstance(usage, dict) else {}
     billed = _tokens(given.get("billed_units"))

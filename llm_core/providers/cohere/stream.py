@@ -4,8 +4,9 @@ Content blocks, the tool plan and tool calls each come opened, filled and closed
 a call counts calls, as OpenAI's does.
 
 Source:
-    https://docs.cohere.com/docs/streaming (checked 2026-11-20)
-    https://docs.cohere.com/docs/tool-use-streaming (checked 2026-11-20)
+    https://docs.cohere.com/docs/streaming
+    https://docs.cohere.com/docs/tool-use-streaming
+    Shape from the SDK's types (cohere 7.3.1); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,10 +2,11 @@
 
 Models that reason do so unless it is turned off, for as many tokens as they are given. A model that
 does not reason answers `thinking` with an error; a name that is not understood is taken for a new
-model, and new models reason.
+model, and new models reason. The pattern of those that do not, and the budgets, are our own guess.
 
 Source:
-    https://docs.cohere.com/docs/reasoning (checked 2026-11-20)
+    https://docs.cohere.com/docs/reasoning
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 import re

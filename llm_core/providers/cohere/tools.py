@@ -1,8 +1,9 @@
 """OpenAI's tools and tool choice as Cohere's; the table stands in `request`.
 
 Source:
-    https://docs.cohere.com/docs/tool-use-overview (checked 2026-11-20)
-    https://docs.cohere.com/docs/tool-use-usage-patterns (checked 2026-11-20)
+    https://docs.cohere.com/docs/tool-use-overview
+    https://docs.cohere.com/docs/tool-use-usage-patterns
+    Shape from the SDK's types (cohere 7.3.1); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping, Sequence

@@ -10,9 +10,9 @@
 Vertex AI cuts a text that is too long unless told otherwise; OpenAI refuses it, so it is told.
 
 Source:
-    https://ai.google.dev/api/embeddings (checked 2026-11-20)
+    https://ai.google.dev/api/embeddings
     https://docs.cloud.google.com/vertex-ai/generative-ai/docs/embeddings/get-text-embeddings
-    (checked 2026-11-20)
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping, Sequence

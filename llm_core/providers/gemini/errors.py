@@ -11,8 +11,9 @@ Some statuses say less than the details do, so those come first:
 How long to wait stands in the details (`RetryInfo`), seldom in `Retry-After`.
 
 Source:
-    https://ai.google.dev/gemini-api/docs/generate-content/api-errors (checked 2026-11-20)
-    https://cloud.google.com/apis/design/errors (checked 2026-11-20)
+    https://ai.google.dev/gemini-api/docs/generate-content/api-errors
+    https://cloud.google.com/apis/design/errors
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Iterator, Mapping

@@ -6,9 +6,10 @@ Cloud Storage or among Google AI's uploaded files is refused: it would be read w
 own credential, past what policy knows of who may read what.
 
 Source:
-    https://ai.google.dev/gemini-api/docs/generate-content/image-understanding (checked 2026-11-20)
-    https://ai.google.dev/gemini-api/docs/generate-content/file-input-methods (checked 2026-11-20)
-    https://ai.google.dev/gemini-api/docs/generate-content/audio (checked 2026-11-20)
+    https://ai.google.dev/gemini-api/docs/generate-content/image-understanding
+    https://ai.google.dev/gemini-api/docs/generate-content/file-input-methods
+    https://ai.google.dev/gemini-api/docs/generate-content/audio
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 import re

@@ -14,9 +14,10 @@ its history sends it back. Calls that another model made have none; Google names
 so, which keeps a conversation going when it moves here.
 
 Source:
-    https://ai.google.dev/api/caching#Content (checked 2026-11-20)
-    https://ai.google.dev/gemini-api/docs/generate-content/thought-signatures (checked 2026-11-20)
-    https://ai.google.dev/gemini-api/docs/generate-content/function-calling (checked 2026-11-20)
+    https://ai.google.dev/api/caching#Content
+    https://ai.google.dev/gemini-api/docs/generate-content/thought-signatures
+    https://ai.google.dev/gemini-api/docs/generate-content/function-calling
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

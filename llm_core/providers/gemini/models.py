@@ -10,12 +10,14 @@ A name that is not understood (`gemini-flash-latest`, a tuned model) is taken fo
 | 3.1 Pro, 3.7 and 3.8 Flash, 4 | `thinkingLevel`: low, medium, high |
 | other Flash and Flash-Lite of 3 | `thinkingLevel`: minimal, low, medium, high |
 
+From 2.5 on a penalty is a 400, "Penalty is not enabled for this model", though the API has the
+fields: https://github.com/google-gemini/cookbook/issues/1290.
+
 Source:
-    https://ai.google.dev/gemini-api/docs/generate-content/thinking (checked 2026-11-20)
+    https://ai.google.dev/gemini-api/docs/generate-content/thinking
     https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/guides/gemini-3-8-flash
-    (checked 2026-11-20)
     https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/guides/gemini-4-argon
-    (checked 2026-11-20)
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 import re
@@ -35,6 +37,7 @@ class Capabilities:
         levels: Values of `thinkingLevel`, lowest first; empty when it has none.
         has_budget: Whether it takes `thinkingBudget`.
         can_stop_thinking: Whether a budget of 0 turns thinking off.
+        takes_penalties: Whether presence and frequency can be penalised.
         wants_signatures: Whether calls must come back with their thought signature.
         reads_addresses: Whether it fetches images from the web.
         reads_images_of_tools: Whether a tool's result may hold images.
@@ -43,6 +46,7 @@ class Capabilities:
     levels: tuple[str, ...]
     has_budget: bool
     can_stop_thinking: bool
+    takes_penalties: bool
     wants_signatures: bool
     reads_addresses: bool
     reads_images_of_tools: bool
@@ -55,6 +59,7 @@ def capabilities_of(model: str) -> Capabilities:
         levels=_levels(model, version),
         has_budget=(2, 5) <= version < (3, 0),
         can_stop_thinking="pro" not in model,
+        takes_penalties=version < (2, 5),
         wants_signatures=version >= (3, 0),
         reads_addresses=version >= (2, 5),
         reads_images_of_tools=version >= (3, 0),

@@ -13,9 +13,9 @@ The longest answer is always said: what was reserved for a call is then its wors
 count towards it.
 
 Source:
-    https://ai.google.dev/api/generate-content (checked 2026-11-20)
+    https://ai.google.dev/api/generate-content
     https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
-    (checked 2026-11-20)
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping
@@ -67,10 +67,9 @@ _PLAIN = {
     "temperature": "temperature",
     "top_p": "topP",
     "top_k": "topK",
-    "presence_penalty": "presencePenalty",
-    "frequency_penalty": "frequencyPenalty",
     "seed": "seed",
 }
+_PENALTIES = {"presence_penalty": "presencePenalty", "frequency_penalty": "frequencyPenalty"}
 _DATA = "which data a model may read is decided by policy."
 _FEE = "what a call costs is decided before it is made."
 _REFUSED = {
@@ -125,6 +124,7 @@ def to_gemini(
     max_tokens = request.max_output_tokens or deployment.max_output_tokens
     config: _Object = {"maxOutputTokens": max_tokens}
     config |= {own: fields[name] for name, own in _PLAIN.items() if fields.get(name) is not None}
+    config |= _penalties(fields, capabilities, dropped)
     config |= _stop(fields, vendor)
     config |= _choices(request)
     config |= _format(request)
@@ -144,6 +144,17 @@ def _refuse(fields: Mapping[str, Any], vendor: Vendor) -> None:
     tier = fields.get("service_tier")
     if tier is not None and tier not in _STANDARD_TIERS:
         raise vendor.unsupported("service_tier", _FEE)
+
+
+def _penalties(
+    fields: Mapping[str, Any], capabilities: Capabilities, dropped: list[str]
+) -> _Object:
+    # None at all is what every model does.
+    asked = {name: fields[name] for name in _PENALTIES if fields.get(name)}
+    if capabilities.takes_penalties:
+        return {_PENALTIES[name]: value for name, value in asked.items()}
+    dropped += asked
+    return {}
 
 
 def _stop(fields: Mapping[str, Any], vendor: Vendor) -> _Object:

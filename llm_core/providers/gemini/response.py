@@ -10,11 +10,13 @@
 | `STOP` | `stop`, with calls `tool_calls` |
 | `MAX_TOKENS`, `CONTINUATION` | `length` |
 | `SAFETY` and all else that filters | `content_filter`, and a sentence in `refusal` |
+| `MALFORMED_FUNCTION_CALL` and all else that broke | as `STOP`, and a sentence in `refusal` |
 | `promptFeedback.blockReason` | one choice, `content_filter`, and a sentence in `refusal` |
 
 Source:
-    https://ai.google.dev/api/generate-content#GenerateContentResponse (checked 2026-11-20)
-    https://ai.google.dev/gemini-api/docs/openai (checked 2026-11-20)
+    https://ai.google.dev/api/generate-content#GenerateContentResponse
+    https://ai.google.dev/gemini-api/docs/openai
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Iterator, Mapping
@@ -45,6 +47,16 @@ _FILTERED = frozenset(
         "ESCALATION",
         "PUP_LIMITED_DISABLED",
         "MODEL_ARMOR",
+    }
+)
+# OpenAI has no word for these; without a sentence they would look like an answer that says nothing.
+_BROKEN = frozenset(
+    {
+        "MALFORMED_FUNCTION_CALL",
+        "MALFORMED_RESPONSE",
+        "MISSING_THOUGHT_SIGNATURE",
+        "TOO_MANY_TOOL_CALLS",
+        "UNEXPECTED_TOOL_CALL",
     }
 )
 _CALL_ID_DIGITS = 24
@@ -153,9 +165,9 @@ def finish_reason_from_gemini(reason: object, *, has_calls: bool) -> str | None:
 
 
 def refusal_of(candidate: Mapping[str, Any], vendor: Vendor) -> str | None:
-    """A sentence for an answer that was filtered: Google's own, or its word for the reason."""
+    """A sentence for an answer that was filtered or broke: Google's own, or its word for why."""
     reason = candidate.get("finishReason")
-    if not isinstance(reason, str) or reason not in _FILTERED:
+    if not isinstance(reason, str) or reason not in _FILTERED | _BROKEN:
         return None
     said = text(candidate.get("finishMessage"))
     return said or f"{vendor.name} stopped this answer: {reason}."

@@ -12,8 +12,9 @@ additionalProperties required`. Other keywords are passed over in silence. So:
 - beside `$ref` only names with `$` may stand; the rest is left out there.
 
 Source:
-    https://ai.google.dev/api/generate-content#GenerationConfig (checked 2026-11-20)
-    https://ai.google.dev/gemini-api/docs/structured-output (checked 2026-11-20)
+    https://ai.google.dev/api/generate-content#GenerationConfig
+    https://ai.google.dev/gemini-api/docs/structured-output
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ An error in the middle comes as an event, or as bare lines of JSON, which Google
 
 Source:
     https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
-    (checked 2026-11-20)
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping, Sequence

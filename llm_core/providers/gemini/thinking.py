@@ -5,8 +5,9 @@ gets to see a summary of the thoughts. Nothing is sent unless something is asked
 default of its own.
 
 Source:
-    https://ai.google.dev/gemini-api/docs/openai (checked 2026-11-20)
-    https://ai.google.dev/gemini-api/docs/generate-content/thinking (checked 2026-11-20)
+    https://ai.google.dev/gemini-api/docs/openai
+    https://ai.google.dev/gemini-api/docs/generate-content/thinking
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 from typing import Any

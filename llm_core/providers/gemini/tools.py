@@ -12,7 +12,8 @@
 does so anyhow. `parallel_tool_calls: false` is refused: Gemini cannot be kept from calling twice.
 
 Source:
-    https://ai.google.dev/gemini-api/docs/generate-content/function-calling (checked 2026-11-20)
+    https://ai.google.dev/gemini-api/docs/generate-content/function-calling
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping, Sequence

@@ -8,9 +8,9 @@ Google AI and Vertex AI speak one format under two addresses:
 Both are followed by `/models/{model}:generateContent`, or by `:streamGenerateContent?alt=sse`.
 
 Source:
-    https://ai.google.dev/api/generate-content (checked 2026-11-20)
+    https://ai.google.dev/api/generate-content
     https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference
-    (checked 2026-11-20)
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

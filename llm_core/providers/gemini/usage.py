@@ -12,8 +12,9 @@
 Zeros are left out on the wire, so a count that is missing from a `usageMetadata` is zero.
 
 Source:
-    https://ai.google.dev/api/generate-content#UsageMetadata (checked 2026-11-20)
-    https://ai.google.dev/gemini-api/docs/tokens (checked 2026-11-20)
+    https://ai.google.dev/api/generate-content#UsageMetadata
+    https://ai.google.dev/gemini-api/docs/tokens
+    Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

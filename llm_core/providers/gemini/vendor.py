@@ -1,8 +1,9 @@
 """The two places that serve Gemini's format: what differs between them.
 
 Source:
-    https://ai.google.dev/api (checked 2026-11-20)
-    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/start/api-keys (checked 2026-11-20)
+    https://ai.google.dev/api
+    https://docs.cloud.google.com/vertex-ai/generative-ai/docs/start/api-keys
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,8 @@
 caller wants `base64`. Texts only: Mistral takes no token numbers.
 
 Source:
-    https://docs.mistral.ai/api/endpoint/embeddings (checked 2026-11-20)
+    https://docs.mistral.ai/api/endpoint/embeddings
+    Shape from the SDK's types (mistralai 3.7.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

@@ -6,8 +6,9 @@ side, `{"detail": [{"loc", "msg", "type"}]}` (422) from the check of the request
 first can carry the second as its `message`.
 
 Source:
-    https://docs.mistral.ai/api/ (checked 2026-11-20), `HTTPValidationError`
-    https://docs.mistral.ai/resources/error-glossary (checked 2026-11-20)
+    https://docs.mistral.ai/api/, `HTTPValidationError`
+    https://docs.mistral.ai/resources/error-glossary
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

@@ -7,7 +7,7 @@
 | `assistant` with text, `refusal`, `tool_calls` | the same, a refusal as text |
 | the assistant's `thinking_blocks` | `thinking` chunks before the text |
 | an assistant's text that ends the conversation | the same with `prefix`, to be continued |
-| `tool` | the same |
+| `tool` | the same; `user` right after it is a 400, so the assistant says "OK." between them |
 | ids of calls | nine letters and digits; others are hashed into such |
 
 Mistral wants a model's reasoning back when the conversation goes on. OpenAI's format has no place
@@ -15,8 +15,11 @@ for it, so answers carry it as `thinking_blocks`, and a client that appends the 
 its history sends it back. A block of another model is left out: not every model takes it.
 
 Source:
-    https://docs.mistral.ai/api/endpoint/chat (checked 2026-11-20)
-    https://docs.mistral.ai/inference/conversations/reasoning (checked 2026-11-20)
+    https://docs.mistral.ai/api/endpoint/chat
+    https://docs.mistral.ai/inference/conversations/reasoning
+    https://github.com/mistralai/mistral-common, `protocol/instruct/validator.py`, and issue 169
+    there: the order of roles, and the ids of calls
+    Shape from the SDK's types (mistralai 3.7.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 import hashlib
@@ -33,6 +36,7 @@ _Object = dict[str, Any]
 _ID_CHARACTERS = string.digits + string.ascii_letters
 _ID_LENGTH = 9
 _ID = re.compile(rf"[a-zA-Z0-9]{{{_ID_LENGTH}}}")
+_BRIDGE = "OK."
 _DATA_URI = re.compile(r"data:image/[\w.+-]+;base64,", re.IGNORECASE)
 
 
@@ -79,7 +83,7 @@ def conversation(messages: Sequence[Mapping[str, Any]], model: str) -> Conversat
     if turns[-1]["role"] == "assistant" and "tool_calls" not in turns[-1]:
         turns[-1]["prefix"] = True
     return Conversation(
-        messages=[*system, *turns],
+        messages=[*system, *_bridged(turns)],
         has_names=any(message.get("name") for message in messages),
     )
 
@@ -97,6 +101,20 @@ def call_id_for_mistral(call_id: str) -> str:
         number, place = divmod(number, len(_ID_CHARACTERS))
         made.append(_ID_CHARACTERS[place])
     return "".join(made)
+
+
+def _bridged(turns: Sequence[_Object]) -> Iterator[_Object]:
+    """Put a turn of the assistant between a result and a user's turn.
+
+    OpenAI takes the two in a row, and agents send them so when they remind a model of something or
+    the user breaks in.
+    """
+    last = None
+    for turn in turns:
+        if last == "tool" and turn["role"] == "user":
+            yield {"role": "assistant", "content": _BRIDGE}
+        last = turn["role"]
+        yield turn
 
 
 def _instructions(message: Mapping[str, Any], where: str) -> str | list[_Object]:

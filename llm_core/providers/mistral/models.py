@@ -2,11 +2,13 @@
 
 Mistral's models differ: Magistral always reasons, the 2026 generation reasons as deeply as it is
 told, and what is older does not reason and answers an effort with an error. A name that is not
-understood is taken for a new model.
+understood is taken for a new model. The efforts of Small 4, Medium 3.5 and Large 4 stand on the
+pages; which older names take none is read off their dates, and is our own guess.
 
 Source:
-    https://docs.mistral.ai/inference/conversations/reasoning (checked 2026-11-20)
-    https://docs.mistral.ai/capabilities/reasoning/adjustable (checked 2026-11-20)
+    https://docs.mistral.ai/inference/conversations/reasoning
+    https://docs.mistral.ai/capabilities/reasoning/adjustable
+    The pages were seen in excerpts, 2026-11-20.
 """
 
 import re

@@ -15,13 +15,14 @@ caller something else than was asked for, then it is refused with `UnsupportedPa
 | `response_format`, `stop`, `n`, penalties, `logprobs`, `parallel_tool_calls` | the same |
 | `reasoning_effort` | the same where the model has it, see `models` |
 | `stream_options` | nothing: usage always comes with the last chunk |
-| `service_tier`: `auto`, `default` | `auto`, `standard_only` |
+| `service_tier`: `auto`, `default` | nothing, `standard_only`; Mistral's `auto` may be priority |
 
 Of Mistral's own fields `safe_prompt`, `prompt_mode`, `prompt_cache_key`, `top_k`, `min_tokens` and
 `repetition_penalty` pass.
 
 Source:
-    https://docs.mistral.ai/api/endpoint/chat (checked 2026-11-20)
+    https://docs.mistral.ai/api/endpoint/chat
+    Shape from the SDK's types (mistralai 3.7.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ _REFUSED = {
     "prompt_logprobs": "it is not asked for probabilities of the prompt.",
 }
 _MOST_TEMPERATURE = 1.5
-_SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
+_SERVICE_TIERS = ("default", "standard_only")
 
 
 def to_mistral(request: ChatRequest, deployment: Deployment) -> tuple[_Object, tuple[str, ...]]:
@@ -160,11 +161,13 @@ def _reasoning(fields: Mapping[str, Any], model: str, dropped: list[str]) -> _Ob
 
 def _service_tier(fields: Mapping[str, Any]) -> _Object:
     tier = fields.get("service_tier")
-    if tier is None:
+    # OpenAI's `auto` asks for nothing; Mistral's asks for priority where the organisation has it.
+    # https://docs.mistral.ai/inference/priority-tier (excerpts seen 2026-11-20)
+    if tier in (None, "auto"):
         return {}
-    if not isinstance(tier, str) or tier not in _SERVICE_TIERS:
+    if tier not in _SERVICE_TIERS:
         raise unsupported("service_tier", "what a call costs is decided before it is made.")
-    return {"service_tier": _SERVICE_TIERS[tier]}
+    return {"service_tier": "standard_only"}
 
 
 def _tools(request: ChatRequest) -> _Object:

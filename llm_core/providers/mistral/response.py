@@ -10,8 +10,9 @@
 | `prompt_tokens_details.cached_tokens`, or `num_cached_tokens` | `cached_tokens` |
 
 Source:
-    https://docs.mistral.ai/api/endpoint/chat (checked 2026-11-20)
-    https://docs.mistral.ai/inference/conversations/advanced/prompt-caching (checked 2026-11-20)
+    https://docs.mistral.ai/api/endpoint/chat
+    https://docs.mistral.ai/inference/conversations/advanced/prompt-caching
+    Shape from the SDK's types (mistralai 3.7.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,8 @@ from where `OpenAIStream` moves it to the end. What was thought is given as it c
 in whole as `thinking_blocks` when it is over.
 
 Source:
-    https://docs.mistral.ai/api/endpoint/chat (checked 2026-11-20), `CompletionChunk`
+    https://docs.mistral.ai/api/endpoint/chat, `CompletionChunk`
+    Shape from the SDK's types (mistralai 3.7.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

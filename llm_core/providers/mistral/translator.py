@@ -1,7 +1,8 @@
 """OpenAI's chat API on Mistral's, in both directions.
 
 Source:
-    https://docs.mistral.ai/api/endpoint/chat (checked 2026-11-20)
+    https://docs.mistral.ai/api/endpoint/chat
+    Shape from the SDK's types (mistralai 3.7.0); the pages were seen in excerpts, 2026-11-20.
 """
 
 from collections.abc import Mapping

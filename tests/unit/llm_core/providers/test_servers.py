@@ -164,3 +164,81 @@ def test_what_was_thought_stands_in_one_place():
     body = COMPATIBLE.response(json.dumps({"choices": [choice]}).encode()).body
     message = body["choices"][0]["message"]
     assert message == {"role": "assistant", "content": "x", "reasoning_content": "hm"}
+
+
+SAID = {
+    "role": "assistant",
+    "content": None,
+    "refusal": None,
+    "reasoning_content": "hm",
+    "thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "s"}],
+    "tool_calls": [
+        {
+            "id": "c1",
+            "type": "function",
+            "function": {"name": "look", "arguments": "{}"},
+            "extra_content": {"google": {"thought_signature": "s"}},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("vendor", [None, *SERVERS])
+def test_signatures_of_another_provider_are_not_sent_on(vendor: str | None):
+    body, _ = sent(vendor, messages=[USER, SAID, {**USER, "content": "go on"}])
+    said = body["messages"][1]
+    assert "thinking_blocks" not in said
+    assert set(said["tool_calls"][0]) == {"id", "type", "function"}
+
+
+def test_thoughts_go_back_under_the_servers_name_for_them():
+    for vendor, name in [(None, "reasoning_content"), ("vllm", "reasoning")]:
+        said = sent(vendor, messages=[USER, SAID])[0]["messages"][1]
+        assert said[name] == "hm"
+        assert len({"reasoning", "reasoning_content"} & set(said)) == 1
+
+
+def test_deepseek_gets_a_thought_with_every_turn_were_it_empty():
+    """It answers 400 to a conversation with calls in which one is missing."""
+    plain = {"role": "assistant", "content": "x"}
+    body, _ = sent("deepseek", messages=[USER, SAID, plain, USER])
+    thoughts = [message.get("reasoning_content") for message in body["messages"]]
+    assert thoughts == [None, "hm", "", None]
+    moved = {name: value for name, value in SAID.items() if name != "reasoning_content"}
+    assert sent("deepseek", messages=[USER, moved])[0]["messages"][1]["reasoning_content"] == ""
+    assert sent("deepseek", messages=[USER, plain, USER])[0]["messages"][1] == plain
+
+
+def test_groq_gets_no_member_that_it_would_refuse_and_loses_no_refusal():
+    refused = {"role": "assistant", "content": None, "refusal": "no", "annotations": []}
+    body, _ = sent("groq", messages=[USER, SAID, refused])
+    assert set(body["messages"][1]) == {"role", "content", "tool_calls"}
+    assert body["messages"][2] == {"role": "assistant", "content": "no"}
+
+
+def test_no_thinking_is_said_to_deepseek_in_its_own_words():
+    body, dropped = sent("deepseek", reasoning_effort="none")
+    assert body["thinking"] == {"type": "disabled"}
+    assert "reasoning_effort" not in body
+    assert dropped == []
+    assert sent("deepseek", reasoning_effort="low")[0]["reasoning_effort"] == "low"
+
+
+def test_deepseek_does_not_think_when_a_tool_was_chosen_for_it():
+    """It would answer 400; a choice is what was asked for, and thinking a means to it."""
+    tools = [{"type": "function", "function": {"name": "look"}}]
+    body, dropped = sent("deepseek", tools=tools, tool_choice="required", reasoning_effort="high")
+    assert (body["tool_choice"], body["thinking"]) == ("required", {"type": "disabled"})
+    assert "reasoning_effort" not in body
+    assert dropped == ["reasoning_effort"]
+    body, dropped = sent("deepseek", tools=tools, tool_choice="auto", reasoning_effort="high")
+    assert not {"tool_choice", "thinking"} & set(body)
+    assert (body["reasoning_effort"], dropped) == ("high", [])
+
+
+def test_tgi_gets_a_schema_where_it_reads_one():
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    format_ = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    body, _ = sent("tgi", response_format=format_)
+    assert body["response_format"] == {"type": "json", "value": schema}
+    assert sent("vllm", response_format=format_)[0]["response_format"] == format_

@@ -38,6 +38,14 @@ def test_why_an_answer_ended(reason: str | None, told: str):
     assert answered({"text": "a"}, stopReason=reason)["finish_reason"] == told
 
 
+def test_an_answer_that_broke_does_not_pass_for_one_that_says_nothing():
+    broken = answered(stopReason="malformed_tool_use")
+    assert broken["finish_reason"] == "stop"
+    sentence = "Amazon Bedrock stopped this answer: malformed_tool_use."
+    assert broken["message"]["refusal"] == sentence
+    assert answered({"text": "a"}, stopReason="end_turn")["message"]["refusal"] is None
+
+
 def test_unknown_blocks_are_passed_over_and_cited_text_is_text():
     message = answered(
         {"citationsContent": {"content": [{"text": "a"}, 7], "citations": []}},

@@ -54,6 +54,14 @@ def test_a_stream_without_metadata_is_whole_and_has_no_usage():
     assert reader.usage == TokenUsage()
 
 
+def test_a_stream_that_broke_says_so():
+    reader = BedrockStream()
+    chunks = reader.feed(wire(START, ("messageStop", {"stopReason": "malformed_model_output"})))
+    assert fold(chunks)["choices"][0]["message"]["refusal"] == (
+        "Amazon Bedrock stopped this answer: malformed_model_output."
+    )
+
+
 def test_calls_are_counted_apart_from_other_blocks_and_empty_ones_read_as_empty_objects():
     reader = BedrockStream()
     opened = [

@@ -64,8 +64,6 @@ def test_sampling_goes_under_googles_names():
         temperature=0.1,
         top_p=0.2,
         top_k=3,
-        presence_penalty=0.4,
-        frequency_penalty=0.5,
         seed=6,
         n=2,
         stop="x",
@@ -76,14 +74,21 @@ def test_sampling_goes_under_googles_names():
         "temperature": 0.1,
         "topP": 0.2,
         "topK": 3,
-        "presencePenalty": 0.4,
-        "frequencyPenalty": 0.5,
         "seed": 6,
         "candidateCount": 2,
         "stopSequences": ["x"],
         "responseLogprobs": True,
         "logprobs": 3,
     }
+
+
+@pytest.mark.parametrize("model", ["gemini-2.5-pro", "gemini-3.5-flash", "gemini-flash-latest"])
+def test_penalties_are_left_out_where_they_would_be_refused(model: str):
+    asked = {"presence_penalty": 0.4, "frequency_penalty": 0}
+    body, dropped = sent(model, **asked)
+    assert body["generationConfig"] == {"maxOutputTokens": 8000}
+    assert dropped == ("presence_penalty",)
+    assert config("gemini-2.0-flash", **asked)["presencePenalty"] == 0.4
 
 
 def test_knobs_that_google_lacks_are_left_out_and_named():

@@ -44,7 +44,6 @@ def events(*bodies: bytes) -> bytes:
         ("SAFETY", "content_filter"),
         ("RECITATION", "content_filter"),
         ("MODEL_ARMOR", "content_filter"),
-        ("MALFORMED_FUNCTION_CALL", "stop"),
         ("SOMETHING_NEW", "stop"),
     ],
 )
@@ -52,6 +51,18 @@ def test_finish_reasons(reason: str, expected: str):
     (choice,) = choices(candidate({"text": "a"}, reason=reason))
     assert choice["finish_reason"] == expected
     assert (choice["message"]["refusal"] is not None) == (expected == "content_filter")
+
+
+@pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"])
+def test_an_answer_that_broke_does_not_pass_for_one_that_says_nothing(reason: str):
+    broken = {"content": {"role": "model"}, "finishReason": reason}
+    (choice,) = choices(broken)
+    assert choice["finish_reason"] == "stop"
+    assert choice["message"]["refusal"] == f"Gemini stopped this answer: {reason}."
+    reader = GeminiStream(GOOGLE_AI)
+    chunks = reader.feed(events(answer(broken)))
+    assert chunks[-1]["choices"][0]["delta"] == {"refusal": choice["message"]["refusal"]}
+    assert reader.is_complete
 
 
 def test_an_answer_that_was_cut_while_calling_is_not_called_finished_by_calls():

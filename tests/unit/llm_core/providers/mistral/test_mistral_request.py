@@ -45,6 +45,18 @@ def test_an_answer_that_ends_the_conversation_is_continued():
     assert body["messages"][-1] == {"role": "assistant", "content": "I", "prefix": True}
 
 
+def test_a_user_who_speaks_right_after_a_result_is_heard():
+    """OpenAI takes this order; Mistral refuses it, so a turn of the assistant stands between."""
+    call = {"id": "abcdefghi", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    result = {"role": "tool", "tool_call_id": "abcdefghi", "content": "x"}
+    user = {"role": "user", "content": "hi"}
+    calling = {"role": "assistant", "content": None, "tool_calls": [call]}
+    body, _ = sent(messages=[user, calling, result, result, user, calling, result])
+    roles = [message["role"] for message in body["messages"]]
+    assert roles == ["user", "assistant", "tool", "tool", "assistant", "user", "assistant", "tool"]
+    assert body["messages"][4] == {"role": "assistant", "content": "OK."}
+
+
 @pytest.mark.parametrize(
     ("asked", "becomes"),
     [
@@ -65,6 +77,7 @@ def test_an_answer_that_ends_the_conversation_is_continued():
             {"response_format": {"type": "json_object"}},
         ),
         ({"service_tier": "default"}, {"service_tier": "standard_only"}),
+        ({"service_tier": "auto"}, {}),
         ({"stream": True, "stream_options": {"include_usage": True}}, {"stream": True}),
         ({"tool_choice": "none", "parallel_tool_calls": True}, {}),
     ],
