@@ -6,8 +6,9 @@ from typing import Any
 from llm_core.chat.encoding import decode_object
 from llm_core.chat.response import usage_from_openai
 from llm_core.errors import ProviderError, ProviderUnavailable
+from llm_core.providers.event_reader import EventReader
 from llm_core.providers.failures import Reported, provider_failure
-from llm_core.sse import DONE_DATA, SseDecoder, SseEvent
+from llm_core.sse import DONE_DATA, SseEvent
 from llm_core.tokens.usage import TokenUsage
 
 _Object = dict[str, Any]
@@ -24,7 +25,7 @@ _IDENTITY = ("id", "object", "created", "model")
 _ENVELOPE = (*_IDENTITY, "choices", "usage", "system_fingerprint")
 
 
-class OpenAIStream:
+class OpenAIStream(EventReader[_Object]):
     """Reads a stream; see `StreamTranslator`.
 
     Chunks pass unchanged, unknown members included, but for three things that OpenAI's own streams
@@ -57,11 +58,11 @@ class OpenAIStream:
             adapted: Gives a chunk OpenAI's shape where the provider's differs; may raise
                 `ProviderError`.
         """
+        super().__init__()
         self._provider = provider
         self._choices = choices
         self._reported_by = reported_by
         self._adapted = adapted
-        self._decoder = SseDecoder()
         self._usage = TokenUsage()
         self._usage_chunk: _Object | None = None
         self._served_model: str | None = None
@@ -69,36 +70,13 @@ class OpenAIStream:
         self._envelope: _Object = {"object": "chat.completion.chunk"}
         self._annotations: _Object = {}
         self._is_done = False
-        self._failure: ProviderError | None = None
-
-    def feed(self, received: bytes) -> Sequence[_Object]:
-        """Give the chunks that `received` completes; see `StreamTranslator.feed`."""
-        self._raise_failure()
-        try:
-            events = self._decoder.feed(received)
-        except ProviderUnavailable as failure:
-            self._failure = failure
-            events = []
-        chunks = self._read(events)
-        if not chunks:
-            self._raise_failure()
-        return chunks
 
     def finish(self) -> Sequence[_Object]:
-        """Give what was held back; see `StreamTranslator.finish`.
+        """Give what was held back; see `StreamTranslator.finish`."""
+        return [*super().finish(), *self._take_usage_chunk()]
 
-        Raises:
-            ProviderError: The provider had reported one behind its last chunks.
-        """
-        self._raise_failure()
-        chunks = self._read(
-            # A last event without its blank line counts if it is whole; else it was cut off, and
-            # `is_complete` says so.
-            [e for e in self._decoder.finish() if e.data == DONE_DATA or decode_object(e.data)]
-        )
-        if not chunks:
-            self._raise_failure()
-        return [*chunks, *self._take_usage_chunk()]
+    def _is_whole(self, last: SseEvent) -> bool:
+        return last.data == DONE_DATA or super()._is_whole(last)
 
     @property
     def is_complete(self) -> bool:
@@ -178,10 +156,6 @@ class OpenAIStream:
         reported = self._reported_by(received)
         status = _STATUS_BY_TYPE.get(reported.type or reported.code or "", 502)
         return provider_failure(self._provider, status, {}, reported)
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
 
 
 def _is_error(received: _Object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from llm_core.chat.chunk import chunk, usage_chunk
 from llm_core.chat.encoding import decode_object
-from llm_core.errors import ProviderError, ProviderUnavailable
+from llm_core.errors import ProviderUnavailable
 from llm_core.providers.anthropic.errors import failure_from_anthropic
 from llm_core.providers.anthropic.response import (
     finish_reason_from_anthropic,
@@ -21,13 +21,14 @@ from llm_core.providers.anthropic.response import (
     tool_call_from_anthropic,
     usage_from_anthropic,
 )
-from llm_core.sse import SseDecoder, SseEvent
+from llm_core.providers.event_reader import EventReader
+from llm_core.sse import SseEvent
 from llm_core.tokens.usage import TokenUsage
 
 _Object = dict[str, Any]
 
 
-class AnthropicStream:
+class AnthropicStream(EventReader[_Object]):
     """Reads a stream; see `StreamTranslator`.
 
     As with `OpenAIStream`, an error behind chunks in the same bytes is raised by the next `feed`
@@ -36,7 +37,7 @@ class AnthropicStream:
 
     def __init__(self) -> None:
         """Start with nothing read."""
-        self._decoder = SseDecoder()
+        super().__init__()
         self._id = ""
         self._model = ""
         self._usage: _Object = {}
@@ -45,32 +46,10 @@ class AnthropicStream:
         self._calls = 0
         self._is_complete = False
         self._has_given_usage = False
-        self._failure: ProviderError | None = None
-
-    def feed(self, received: bytes) -> Sequence[_Object]:
-        """Give the chunks that `received` completes; see `StreamTranslator.feed`."""
-        self._raise_failure()
-        try:
-            events = self._decoder.feed(received)
-        except ProviderUnavailable as failure:
-            self._failure = failure
-            events = []
-        chunks = self._read(events)
-        if not chunks:
-            self._raise_failure()
-        return chunks
 
     def finish(self) -> Sequence[_Object]:
-        """Give what was held back; see `StreamTranslator.finish`.
-
-        Raises:
-            ProviderError: The provider had reported one behind its last chunks.
-        """
-        self._raise_failure()
-        chunks = self._read([e for e in self._decoder.finish() if decode_object(e.data)])
-        if not chunks:
-            self._raise_failure()
-        return [*chunks, *self._end()]
+        """Give what was held back; see `StreamTranslator.finish`."""
+        return [*super().finish(), *self._end()]
 
     @property
     def is_complete(self) -> bool:
@@ -219,10 +198,6 @@ class AnthropicStream:
         # Counts are cumulative; a later one that is null or missing leaves the earlier one.
         if isinstance(usage, dict):
             self._usage.update({k: v for k, v in usage.items() if v is not None})
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
 
 
 class _Block:

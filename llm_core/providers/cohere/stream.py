@@ -14,7 +14,7 @@ from typing import Any
 
 from llm_core.chat.chunk import chunk, usage_chunk
 from llm_core.chat.encoding import decode_object
-from llm_core.errors import ProviderError, ProviderUnavailable
+from llm_core.errors import ProviderUnavailable
 from llm_core.providers.cohere.errors import PROVIDER, failure_from_cohere, failure_of_generation
 from llm_core.providers.cohere.response import (
     NO_ARGUMENTS,
@@ -22,13 +22,14 @@ from llm_core.providers.cohere.response import (
     tool_call_from_cohere,
     usage_from_cohere,
 )
-from llm_core.sse import DONE_DATA, SseDecoder, SseEvent
+from llm_core.providers.event_reader import EventReader
+from llm_core.sse import DONE_DATA, SseEvent
 from llm_core.tokens.usage import TokenUsage
 
 _Object = dict[str, Any]
 
 
-class CohereStream:
+class CohereStream(EventReader[_Object]):
     """Reads a stream; see `StreamTranslator`.
 
     As with `OpenAIStream`, an error behind chunks in the same bytes is raised by the next `feed`
@@ -37,37 +38,11 @@ class CohereStream:
 
     def __init__(self) -> None:
         """Start with nothing read."""
-        self._decoder = SseDecoder()
+        super().__init__()
         self._id = ""
         self._usage = TokenUsage()
         self._arguments: dict[int, str] = {}
         self._is_complete = False
-        self._failure: ProviderError | None = None
-
-    def feed(self, received: bytes) -> Sequence[_Object]:
-        """Give the chunks that `received` completes; see `StreamTranslator.feed`."""
-        self._raise_failure()
-        try:
-            events = self._decoder.feed(received)
-        except ProviderUnavailable as failure:
-            self._failure = failure
-            events = []
-        chunks = self._read(events)
-        if not chunks:
-            self._raise_failure()
-        return chunks
-
-    def finish(self) -> Sequence[_Object]:
-        """Give what was held back; see `StreamTranslator.finish`.
-
-        Raises:
-            ProviderError: The provider had reported one behind its last chunks.
-        """
-        self._raise_failure()
-        chunks = self._read([e for e in self._decoder.finish() if decode_object(e.data)])
-        if not chunks:
-            self._raise_failure()
-        return chunks
 
     @property
     def is_complete(self) -> bool:
@@ -181,10 +156,6 @@ class CohereStream:
 
     def _chunk(self, delta: _Object, finish_reason: str | None = None) -> _Object:
         return chunk(id_=self._id, model="", delta=delta, finish_reason=finish_reason)
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
 
 
 def _message(event: Mapping[str, Any]) -> Mapping[str, Any]:

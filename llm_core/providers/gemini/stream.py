@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_core.chat.chunk import chunk, usage_chunk
-from llm_core.errors import ProviderError, ProviderUnavailable
+from llm_core.errors import ProviderUnavailable
+from llm_core.providers.event_reader import EventReader
 from llm_core.providers.gemini.errors import error_object, failure_from_google
 from llm_core.providers.gemini.response import (
     block_reason,
@@ -32,7 +33,7 @@ from llm_core.providers.gemini.response import (
 )
 from llm_core.providers.gemini.usage import usage_from_gemini
 from llm_core.providers.gemini.vendor import Vendor
-from llm_core.sse import SseDecoder, SseEvent
+from llm_core.sse import SseEvent
 from llm_core.tokens.usage import TokenUsage
 
 _Object = dict[str, Any]
@@ -41,7 +42,7 @@ _JSON_STARTS = (b"{", b"}", b"[", b"]", b'"', b" ", b"\t")
 _MAX_BARE_BYTES = 64 * 1024
 
 
-class GeminiStream:
+class GeminiStream(EventReader[_Object]):
     """Reads a stream; see `StreamTranslator`.
 
     As with `OpenAIStream`, an error behind chunks in the same bytes is raised by the next `feed`
@@ -54,9 +55,9 @@ class GeminiStream:
 
     def __init__(self, vendor: Vendor, choices: int = 1) -> None:
         """Start with nothing read."""
+        super().__init__()
         self._vendor = vendor
         self._expected = choices
-        self._decoder = SseDecoder()
         self._bare = _BareLines()
         self._id = ""
         self._model = ""
@@ -64,38 +65,26 @@ class GeminiStream:
         self._has_final_usage = False
         self._is_blocked = False
         self._choices: dict[int, _Choice] = {}
-        self._failure: ProviderError | None = None
 
     def feed(self, received: bytes) -> Sequence[_Object]:
         """Give the chunks that `received` completes; see `StreamTranslator.feed`."""
-        self._raise_failure()
         self._bare.feed(received)
-        try:
-            events = self._decoder.feed(received)
-        except ProviderUnavailable as failure:
-            self._failure = failure
-            events = []
-        chunks = self._read(events)
-        if not chunks:
-            self._raise_failure()
-        return chunks
+        return super().feed(received)
 
     def finish(self) -> Sequence[_Object]:
-        """Give what was held back; see `StreamTranslator.finish`.
-
-        Raises:
-            ProviderError: The provider had reported one behind its last chunks.
-        """
+        """Give what was held back; see `StreamTranslator.finish`."""
         self._raise_failure()
-        chunks = self._read([e for e in self._decoder.finish() if error_object(e.data)])
+        chunks = self._read([e for e in self._decoder.finish() if self._is_whole(e)])
         bare = error_object(self._bare.collected)
         if self._failure is None and bare is not None and "error" in bare:
             self._failure = failure_from_google(self._vendor, None, {}, bare)
-        if not chunks:
-            self._raise_failure()
+        self._or_raise(chunks)
         if self._failure is None and self.usage.is_reported:
             chunks.append(usage_chunk(id_=self._id, model=self._model, usage=self.usage))
         return chunks
+
+    def _is_whole(self, last: SseEvent) -> bool:
+        return bool(error_object(last.data))
 
     @property
     def is_complete(self) -> bool:
@@ -193,10 +182,6 @@ class GeminiStream:
         return chunk(
             id_=self._id, model=self._model, delta=delta, finish_reason=finish_reason, index=index
         )
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
 
 
 class _BareLines:
