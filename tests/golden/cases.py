@@ -11,6 +11,9 @@
 
 and what comes out, written by `rewrite.py` and reviewed as a diff: `provider_request.json`,
 `openai_response.json`, `usage.json`.
+
+Which cases every provider has is in `test_golden.py`; `x_stream` is the answer of `x`, streamed.
+The others beside them show what is peculiar to a provider.
 """
 
 import json
