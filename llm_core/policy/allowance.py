@@ -13,7 +13,7 @@ from llm_core.pricing.charge import worst_usd_for
 # What a prompt comes to with other vendors' tokenisers, in percent of the estimate, which is made
 # with OpenAI's. Claude's counted more from the beginning, and 30 percent more again since Opus 4.7.
 # https://platform.claude.com/docs/en/build-with-claude/token-counting (checked 2026-11-20)
-_PERCENT_OF_ESTIMATE = {ProviderKind.ANTHROPIC: 140}
+_CLAUDES_PERCENT_OF_ESTIMATE = 140
 
 
 def max_output_tokens(asked: int | None, deployment: Deployment, obligations: Obligations) -> int:
@@ -36,8 +36,17 @@ def reserved_prompt_tokens(call: Call, deployment: Deployment) -> int:
     The estimate with a margin for the provider's tokeniser, rounded up. It chooses the price tier
     as well: a call that may come to lie above a tier's start is reserved at that tier.
     """
-    percent = _PERCENT_OF_ESTIMATE.get(deployment.provider, 100)
+    percent = _CLAUDES_PERCENT_OF_ESTIMATE if _is_claude(deployment) else 100
     return -(-call.prompt_tokens * percent // 100)
+
+
+def _is_claude(deployment: Deployment) -> bool:
+    """Anthropic's own, or sold by AWS, whose inference profiles do not always name the model."""
+    if deployment.provider is ProviderKind.ANTHROPIC:
+        return True
+    names = f"{deployment.model} {deployment.price_model}".lower()
+    is_named = "anthropic" in names or "claude" in names
+    return is_named or (deployment.provider is ProviderKind.BEDROCK and "arn:" in names)
 
 
 def worst_case(

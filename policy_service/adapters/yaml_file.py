@@ -4,7 +4,7 @@ Numbers with a fraction arrive as `Decimal`, never as a float, so that a price o
 key that is written twice is an error, not the last one's win.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,10 +45,26 @@ def read_yaml(path: Path, shape: type[_Document]) -> _Document:
         return shape.model_validate(content)
     except ValidationError as error:
         faults = [
-            f"{path}:{_line_of(root, fault['loc'])}: {_field(fault['loc'])}: {fault['msg']}"
-            for fault in error.errors(include_url=False, include_input=False)
+            f"{path}:{_line_of(root, place)}: {_field(place)}: {told}"
+            for place, told in _told(error)
         ]
         raise InvalidFile("\n".join(faults)) from error
+
+
+def _told(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Each fault's place and sentence.
+
+    A list whose members are at fault counts as too short, which nobody who reads it would see.
+    """
+    faults = error.errors(include_url=False, include_input=False)
+    places = [fault["loc"] for fault in faults]
+    for fault in faults:
+        place = fault["loc"]
+        is_echo = fault["type"] == "too_short" and any(
+            len(other) > len(place) and other[: len(place)] == place for other in places
+        )
+        if not is_echo:
+            yield place, fault["msg"].removeprefix("Value error, ")
 
 
 class _Loader(yaml.SafeLoader):

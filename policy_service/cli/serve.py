@@ -23,13 +23,24 @@ def serve(
     with needs("service"):
         import uvicorn
 
+        from policy_service.adapters.catalogue_file import read_catalogue
+        from policy_service.adapters.policy_bundle import load_bundle
+        from policy_service.adapters.price_list import PriceList, price_files
         from policy_service.adapters.sql import schema
+        from policy_service.bundled import bundled
 
     settings = _settings()
     if workers > 1 and not settings.redis_url:
         raise fail("several workers share limits only through Redis: set POLICY_REDIS_URL")
     if workers > 1 and settings.database_url.startswith("sqlite"):
         raise fail("several workers need PostgreSQL: set POLICY_DATABASE_URL")
+    try:
+        # Once before the start, where a fault can be told in a sentence.
+        read_catalogue(settings.models_file)
+        PriceList(price_files(settings.prices_dir or bundled("prices")))
+        load_bundle(settings.rego_dir or bundled("rego"))
+    except (OSError, ValueError) as fault:
+        raise fail(str(fault)) from None
     asyncio.run(schema.migrate(settings.database_url))
     uvicorn.run(
         "policy_service.app:from_environment",

@@ -25,6 +25,7 @@ from kong_plugins.llm_auth.credential import MAY_TRAVEL, MAY_TRAVEL_PREFIXES
 from kong_plugins.llm_auth.plugin import Plugin as AuthPlugin
 from kong_plugins.llm_provider_transform.plugin import Plugin as TransformPlugin
 from kong_plugins.llm_token_meter.plugin import Plugin as MeterPlugin
+from policy_service.adapters.catalogue_file import read_catalogue
 from policy_service.cli import app as gatehouse
 from policy_service.cli.kong import PLUGINS
 from policy_service.cli.providers import features_table, operations_table, servers_table
@@ -296,6 +297,15 @@ def test_every_snippet_can_be_read(page: Path) -> None:
                 pass
 
 
+@each_page
+def test_every_catalogue_on_a_page_can_be_read(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page):
+        if block.language == "yaml" and block.text.startswith("models:\n  - alias"):
+            file = tmp_path / "models.yaml"
+            file.write_text(block.text, encoding="utf-8")
+            assert read_catalogue(file).models
+
+
 # --- PDK calls ----------------------------------------------------------------------------------
 
 PDK = "## PDK calls"
@@ -332,15 +342,17 @@ async def _calls(way: str) -> dict[tuple[str, str], list[str]]:
             ("llm-provider-transform", "response", transform.response),
             ("llm-token-meter", "log", meter.log),
         ]
-        for plugin, phase, run in story:
-            found[plugin, phase] = []
-            if (way, phase) == ("relay", "response"):
-                continue  # Kong skips it where buffering is off
-            kong.calls.clear()
-            await kong.run(run)
-            found[plugin, phase] = kong.methods
-        async with asyncio.timeout(10):
-            await asyncio.gather(auth.close(), meter.close())
+        try:
+            for plugin, phase, run in story:
+                found[plugin, phase] = []
+                if (way, phase) == ("relay", "response"):
+                    continue  # Kong skips it where buffering is off
+                kong.calls.clear()
+                await kong.run(run)
+                found[plugin, phase] = kong.methods
+        finally:
+            async with asyncio.timeout(10):
+                await asyncio.gather(auth.close(), meter.close())
     return found
 
 

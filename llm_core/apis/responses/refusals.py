@@ -16,6 +16,8 @@ from llm_core.providers.openai_refusals import refuse_keeping, refuse_other_tier
 
 NOBODY = "No provider"
 """Stands where another refusal names the provider."""
+_ANYBODY = "A provider"
+"""Likewise, before "is not asked for"."""
 
 _NOT_KEPT = "responses are not kept; send the earlier items in 'input'."
 _REFUSED: Mapping[str, str] = {
@@ -61,8 +63,8 @@ def refuse_at_all(fields: Mapping[str, Any]) -> None:
             raise refusal(name, "write it in lower case.")
         if name in _REFUSED and value is not None and value is not False:
             raise refusal(name, _REFUSED[name])
-    refuse_keeping(fields, NOBODY)
-    refuse_other_tiers(fields, NOBODY)
+    refuse_keeping(fields, _ANYBODY)
+    refuse_other_tiers(fields, _ANYBODY)
     reasoning = fields.get("reasoning")
     if isinstance(reasoning, dict) and reasoning.get("mode") not in (None, "standard"):
         raise refusal("reasoning.mode", "what a call costs is decided before it is made.")

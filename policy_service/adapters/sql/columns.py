@@ -55,8 +55,9 @@ class ExactDecimal(TypeDecorator[Decimal]):
             # SQLite turns a sum of integers that passes 64 bits into a float.
             raise OverflowError("a sum does not fit into a SQLite database; use PostgreSQL")
         if isinstance(value, int):
-            return Decimal(value).scaleb(-self.scale)
-        return value
+            value = Decimal(value).scaleb(-self.scale)
+        # Nothing is written as 0, and not as 0E-12.
+        return value or Decimal(0)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -40,8 +40,9 @@ def start(
 ) -> None:
     """Start sandbox, policy service, gateway with its plugin servers, and dashboard.
 
-    OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, MISTRAL_API_KEY and COHERE_API_KEY, when
-    set, make that provider the real one.
+    A provider whose key is set is the real one: OPENAI_API_KEY, ANTHROPIC_API_KEY,
+    GEMINI_API_KEY, MISTRAL_API_KEY, COHERE_API_KEY; with an address AZURE_OPENAI_API_KEY and
+    AZURE_OPENAI_ENDPOINT, BEDROCK_API_KEY and BEDROCK_RUNTIME_ENDPOINT.
     """
     place = Folder(folder.resolve())
     if _running(place):
@@ -317,11 +318,11 @@ def _welcome(place: Folder, state: dict[str, object], offer: Offer) -> str:
 [bold]An allowed call[/]
   {line("search", "gpt-4o-mini")}
 [bold]Another provider, streamed[/]
-  {line("search", "claude-sonnet-4-5", ', "stream": true').replace("curl -s ", "curl -sN ")}
+  {line("search", "claude-sonnet-4-6", ', "stream": true').replace("curl -s ", "curl -sN ")}
 [bold]A model this team may not use: 403[/]
   {line("helpdesk", "gpt-4o")}
 [bold]An exhausted budget: 429 insufficient_quota[/]
-  {line("campaigns", "claude-sonnet-4-5")}
+  {line("campaigns", "claude-sonnet-4-6")}
 
 [bold]Anthropic's API, answered by another provider[/]
   curl -s {gateway}/messages -H 'x-api-key: {keys["search"]}' \\

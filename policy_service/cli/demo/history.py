@@ -33,12 +33,12 @@ class _Habit:
 
 _HABITS = (
     _Habit("engineering", "search", "ranking", "sam", 70, ("gpt-4o-mini", "gpt-4o"), 2600, 420),
-    _Habit("engineering", "platform", None, "pat", 25, ("claude-sonnet-4-5", "gpt-4o"), 5200, 1400),
+    _Habit("engineering", "platform", None, "pat", 25, ("claude-sonnet-4-6", "gpt-4o"), 5200, 1400),
     _Habit("support", "helpdesk", "chatbot", None, 90, ("gpt-4o-mini",), 1500, 260),
     _Habit("support", "trainees", None, "terry", 8, ("gpt-4o-mini",), 500, 200),
-    _Habit("marketing", "campaigns", None, "mia", 12, ("claude-sonnet-4-5",), 3000, 2200),
+    _Habit("marketing", "campaigns", None, "mia", 12, ("claude-sonnet-4-6",), 3000, 2200),
 )
-_PROVIDERS = {"gpt-4o-mini": "openai", "gpt-4o": "openai", "claude-sonnet-4-5": "anthropic"}
+_PROVIDERS = {"gpt-4o-mini": "openai", "gpt-4o": "openai", "claude-sonnet-4-6": "anthropic"}
 _REGIONS = {"openai": "us", "anthropic": "eu"}
 
 
@@ -68,10 +68,10 @@ def spent_up(team: str, department: str, amount: Decimal, now: datetime) -> Usag
         application="batch-translation",
         key_id=None,
         operation="chat.completions",
-        asked_model="claude-sonnet-4-5",
-        routed_model="claude-sonnet-4-5",
-        served_model="claude-sonnet-4-5",
-        deployment_id="anthropic-claude-sonnet-4-5",
+        asked_model="claude-sonnet-4-6",
+        routed_model="claude-sonnet-4-6",
+        served_model="claude-sonnet-4-6",
+        deployment_id="anthropic-claude-sonnet-4-6",
         provider="anthropic",
         region="eu",
         transport="relay",

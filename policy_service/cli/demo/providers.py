@@ -104,15 +104,15 @@ def offered(sandbox_url: str, environment: Mapping[str, str]) -> Offer:
 def _models(at: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     gpt_4o = {"model": "gpt-4o", "price_model": "gpt-4o", "max_output_tokens": 16384}
     embeddings = {"model": "text-embedding-3-small", "operations": ["embeddings"]}
-    claude = {"model": "claude-sonnet-4-5", "max_output_tokens": 64000}
+    claude = {"model": "claude-sonnet-4-6", "max_output_tokens": 64000}
     claude_on_bedrock = {
-        "model": "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "model": "eu.anthropic.claude-sonnet-4-6",
         "max_output_tokens": 64000,
     }
     return [
         _model("gpt-4o-mini", {**at["openai"], "model": "gpt-4o-mini", "max_output_tokens": 16384}),
         _model("gpt-4o", {**at["openai"], **gpt_4o}, {**at["azure_openai"], **gpt_4o}),
-        _model("claude-sonnet-4-5", {**at["anthropic"], **claude}),
+        _model("claude-sonnet-4-6", {**at["anthropic"], **claude}),
         _model(
             "claude-in-the-eu",
             {**at["bedrock"], **claude_on_bedrock},

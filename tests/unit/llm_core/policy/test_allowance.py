@@ -121,3 +121,16 @@ def test_what_is_told_is_what_was_reserved() -> None:
             )
             assert told
             assert reserved.tokens == 10 + told
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ("eu.anthropic.claude-sonnet-4-6", 1400),
+        ("arn:aws:bedrock:eu-central-1:1:application-inference-profile/x", 1400),
+        ("eu.amazon.nova-pro-v1:0", 1000),
+    ],
+)
+def test_claude_counts_alike_whoever_sells_it(model: str, tokens: int) -> None:
+    deployment = replace(OPENAI, provider=ProviderKind.BEDROCK, model=model)
+    assert reserved_prompt_tokens(chat_call(chat_body(), 1000), deployment) == tokens

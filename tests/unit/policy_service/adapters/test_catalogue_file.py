@@ -206,7 +206,7 @@ def test_a_vendor_with_one_address_needs_none_written(tmp_path: Path, provider: 
     [
         ("provider: vllm", "base_url: Field required"),
         ("provider: azure_openai", "base_url: Field required"),
-        ("provider: openrouter", "provider: Value error, openrouter is not offered"),
+        ("provider: openrouter", "provider: openrouter is not offered"),
         ("provider: openai_compatible, vendor: openrouter", "openrouter is not offered"),
         ("provider: grok", "must be one of openai, azure_openai"),
         ("provider: [groq]", "must be one of"),
@@ -229,6 +229,12 @@ def test_a_fact_that_cannot_be_is_named(tmp_path: Path, entry: str, says: str):
     with pytest.raises(InvalidFile) as caught:
         read_one(tmp_path, entry)
     assert says in str(caught.value)
+
+
+def test_a_list_is_not_called_empty_for_a_fault_of_its_members(tmp_path: Path):
+    with pytest.raises(InvalidFile) as caught:
+        read_one(tmp_path, "provider: openai, operations: [chat]")
+    assert "at least 1 item" not in str(caught.value)
 
 
 def test_a_strategy_that_does_not_exist_is_named(tmp_path: Path):

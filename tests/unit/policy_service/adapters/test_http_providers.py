@@ -10,6 +10,7 @@ import pytest
 
 from llm_core.errors import ProviderTimeout, ProviderUnavailable
 from llm_core.providers.translator import ProviderRequest
+from policy_service.adapters import http_pool
 from policy_service.adapters import http_providers as module
 from policy_service.adapters.http_providers import HttpProviders
 
@@ -250,8 +251,8 @@ async def test_each_provider_has_a_pool_of_its_own(
     providers: HttpProviders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that never answers takes all its connections, and nobody else's."""
-    monkeypatch.setattr(module, "_POOL", httpx.Limits(max_connections=1))
-    monkeypatch.setattr(module, "_POOL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(http_pool, "_MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(http_pool, "_WAIT_S", 0.05)
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
