@@ -24,6 +24,9 @@ GatewayError
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+_LONGEST_WAIT_S = 86_400
+"""A provider's wish beyond a day is a mistake, and not passed on as it is."""
+
 
 class GatewayError(Exception):
     """A failure with a status for HTTP and a sentence that is safe to show.
@@ -190,6 +193,8 @@ class ProviderError(GatewayError):
         provider_type: OpenAI's error type for it.
         provider_code: OpenAI's error code for it, or the provider's own.
         retry_after_s: What the provider asked for, when it did.
+        blames_deployment: Whether this speaks against the deployment. Not what the caller may have
+            brought about, nor a wait that the gateway itself cut short.
     """
 
     status = 502
@@ -205,8 +210,10 @@ class ProviderError(GatewayError):
         provider_code: str | None = None,
         param: str | None = None,
         retry_after_s: float | None = None,
+        blames_deployment: bool = True,
     ) -> None:
         super().__init__(public_message, param=param)
+        self.blames_deployment = blames_deployment
         self.upstream_status = upstream_status
         self.provider_type = provider_type
         self.provider_code = provider_code
@@ -222,7 +229,8 @@ class ProviderError(GatewayError):
         """Pass the provider's wish on."""
         if self.retry_after_s is None:
             return {}
-        return {"retry-after": str(max(0, -int(-self.retry_after_s // 1)))}
+        wait_s = min(max(self.retry_after_s, 0), _LONGEST_WAIT_S)
+        return {"retry-after": str(-int(-wait_s // 1))}
 
 
 class ProviderUnavailable(ProviderError):
@@ -240,8 +248,8 @@ class ProviderTimeout(ProviderError):
     status = 504
     code = "provider_timeout"
 
-    def __init__(self, public_message: str) -> None:
-        super().__init__(public_message, upstream_status=504)
+    def __init__(self, public_message: str, *, blames_deployment: bool = True) -> None:
+        super().__init__(public_message, upstream_status=504, blames_deployment=blames_deployment)
 
 
 class GatewayFault(GatewayError):

@@ -71,6 +71,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(policy.close)
         providers = HttpProviders(settings.idle_timeout_s)
         stack.push_async_callback(providers.close)
+        credentials = ProviderCredentials(settings.credential, clock)
+        stack.push_async_callback(credentials.close)
         health = await _health(stack, settings, catalogue, clock)
         ledger = SqlLedger(engine)
         tickets = Tickets(settings.ticket_secret.get_secret_value())
@@ -80,7 +82,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             limits=limits,
             reach=Reach(
                 providers,
-                ProviderCredentials(settings.credential, clock),
+                credentials,
                 health,
                 clock,
                 settings.first_byte_timeout_s,

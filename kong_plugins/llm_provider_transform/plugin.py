@@ -183,7 +183,9 @@ def _first(values: str | list[str]) -> str:
 def _class_of(failure: ProviderError) -> ErrorClass:
     if failure.upstream_status == 429:  # noqa: PLR2004 - HTTP's Too Many Requests
         return ErrorClass.RATE_LIMITED
-    return ErrorClass.CALLER if failure.upstream_status < 500 else ErrorClass.PROVIDER  # noqa: PLR2004
+    if failure.upstream_status < 500:  # noqa: PLR2004
+        return ErrorClass.CALLER
+    return ErrorClass.PROVIDER if failure.blames_deployment else ErrorClass.GATEWAY
 
 
 def _failed(priced: PricedDeployment, status: int, error_class: ErrorClass) -> UsageReport:

@@ -4,8 +4,9 @@ Source:
     https://platform.openai.com/docs/api-reference/chat (checked 2026-11-20)
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from llm_core.policy.decision import Obligations
 from llm_core.sse import DONE, encode_event
 
 _Object = dict[str, Any]
+_LISTED = frozenset({"thinking_blocks", "citations"})
 
 
 def read_chat_completion(body: bytes) -> "ChatCompletionAsk":
@@ -73,15 +75,32 @@ class _Plain:
     def body(self, completion: Mapping[str, Any]) -> _Object:
         return dict(completion)
 
-    def events(self) -> "_Plain":
-        return self
+    def events(self) -> "_Chunks":
+        return _Chunks(self.shows_usage)
 
     def completion(self, body: Mapping[str, Any]) -> _Object:
         return dict(body)
 
+
+@dataclass(slots=True)
+class _Chunks:
+    """Implements `EventWriter`: chunks as they are, but for a number on what is listed in them.
+
+    OpenAI's SDK adds lists up by the `index` of their members, and gives up on those without one.
+
+    Args:
+        shows_usage: The client asked for the chunk with usage.
+    """
+
+    shows_usage: bool
+    _listed: Counter[tuple[object, str]] = field(default_factory=Counter)
+
     def write(self, chunk: Mapping[str, Any]) -> Sequence[bytes]:
-        if not chunk.get("choices") and chunk.get("usage") and not self.shows_usage:
+        choices = chunk.get("choices")
+        if not choices and chunk.get("usage") and not self.shows_usage:
             return ()
+        if any(not _LISTED.isdisjoint(choice.get("delta") or ()) for choice in choices or ()):
+            chunk = {**chunk, "choices": [self._numbered(choice) for choice in choices or ()]}
         return (encode_event(msgspec.json.encode(chunk)),)
 
     def end(self) -> Sequence[bytes]:
@@ -89,3 +108,16 @@ class _Plain:
 
     def failed(self, error: GatewayError) -> bytes:
         return encode_event(msgspec.json.encode(error_body(error)))
+
+    def _numbered(self, choice: Mapping[str, Any]) -> _Object:
+        delta = dict(choice.get("delta") or {})
+        for name in _LISTED & delta.keys():
+            place = (choice.get("index", 0), name)
+            begun = self._listed[place]
+            members = delta[name] or ()
+            self._listed[place] += len(members)
+            delta[name] = [
+                {"index": begun + at, **one} if isinstance(one, dict) else one
+                for at, one in enumerate(members)
+            ]
+        return {**choice, "delta": delta}

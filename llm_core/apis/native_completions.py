@@ -60,7 +60,8 @@ def native_completion(
         MalformedRequest: It is nested too deeply.
     """
     name = deployment.provider_name
-    refuse(fields, name, {k: why for k, why in REFUSED.items() if k != "best_of"})
+    # One answer to choose from is no choice; under another spelling it may be any number.
+    refuse({k: v for k, v in fields.items() if k != "best_of"}, name, REFUSED)
     refuse_keeping(fields, name)
     refuse_other_tiers(fields, name)
     body = {k: v for k, v in fields.items() if k not in (DROP_PARAMS, "best_of")}
@@ -205,15 +206,18 @@ def _folded(chunks: Sequence[_Object]) -> _Object:
     """Add chunks up; log probabilities are lists that are longer at every chunk."""
     body: _Object = {}
     choices: dict[int, _Object] = {}
+    pieces: dict[int, list[str]] = {}
     for chunk in chunks:
         body |= {name: value for name, value in chunk.items() if value and name != "choices"}
         for given in chunk["choices"]:
             index = given.get("index", 0)
             empty = {"text": "", "index": index, "logprobs": None, "finish_reason": None}
             choice = choices.setdefault(index, empty)
-            choice["text"] += given.get("text") or ""
+            pieces.setdefault(index, []).append(given.get("text") or "")
             choice["finish_reason"] = given.get("finish_reason") or choice["finish_reason"]
             for name, values in (given.get("logprobs") or {}).items():
                 kept = choice["logprobs"] = choice["logprobs"] or {}
-                kept[name] = [*(kept.get(name) or ()), *(values or ())]
+                kept.setdefault(name, []).extend(values or ())
+    for index, texts in pieces.items():
+        choices[index]["text"] = "".join(texts)
     return {**body, "choices": [choices[index] for index in sorted(choices)]}

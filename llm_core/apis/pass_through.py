@@ -14,6 +14,7 @@ import msgspec
 from llm_core.apis.dialect import says_something
 from llm_core.chat.chunk import fold
 from llm_core.chat.encoding import decode_object
+from llm_core.chat.sound import sound
 from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, error_body
 from llm_core.providers.translator import StreamTranslator
 from llm_core.sse import DONE, DONE_DATA, SseDecoder, SseEvent, encode_event
@@ -140,4 +141,4 @@ class PassThroughStream:
         return any(chunk.get("choices") for chunk in chunks)
 
     def _chunks(self) -> list[dict[str, Any]]:
-        return [chunk for data in self._passed if (chunk := decode_object(data)) is not None]
+        return [sound(chunk) for data in self._passed if (chunk := decode_object(data)) is not None]

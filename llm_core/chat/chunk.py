@@ -72,7 +72,7 @@ def chunks_of(completion: Mapping[str, Any]) -> list[_Object]:
     chunks: list[_Object] = []
     for answered in completion.get("choices") or ():
         index = answered.get("index", 0)
-        said = {name: v for name, v in answered["message"].items() if v is not None}
+        said = {name: v for name, v in (answered.get("message") or {}).items() if v is not None}
         calls = said.get("tool_calls")
         if calls:
             said["tool_calls"] = [{"index": at, **call} for at, call in enumerate(calls)]
@@ -137,14 +137,39 @@ def _add(folded: _Object, streamed: Mapping[str, Any]) -> None:
         elif name in _TEXT_FIELDS:
             _add_text(message, name, value)
         elif isinstance(value, list):
-            message[name] = [*message.get(name, ()), *value]
+            _gathered(message, name).extend(value)
         elif value is not None or name not in message:
             message[name] = value
 
 
-def _add_text(message: _Object, name: str, value: str | None) -> None:
+class _Pieces(list[str]):
+    """A text that is still growing: joined once, or adding it up would be quadratic."""
+
+
+def _gathered(owner: _Object, name: str) -> list[Any]:
+    """The member as a list of our own, to add to."""
+    if not isinstance(owner.get(name), list):
+        owner[name] = []
+    gathered: list[Any] = owner[name]
+    return gathered
+
+
+def _add_text(owner: _Object, name: str, value: str | None) -> None:
     # OpenAI opens a stream of tool calls with `content: null`, and a text with `content: ""`.
-    message[name] = message.get(name) if value is None else (message.get(name) or "") + value
+    if value is None:
+        owner.setdefault(name, None)
+    elif isinstance(owner.get(name), _Pieces):
+        owner[name].append(value)
+    else:
+        owner[name] = _Pieces([value])
+
+
+def _joined(owner: _Object) -> None:
+    for name, value in owner.items():
+        if isinstance(value, _Pieces):
+            owner[name] = "".join(value)
+        elif name in ("function", "custom", "function_call") and isinstance(value, dict):
+            _joined(value)
 
 
 def _add_tool_calls(message: _Object, deltas: Iterable[Mapping[str, Any]]) -> None:
@@ -158,17 +183,20 @@ def _add_call(call: _Object, delta: Mapping[str, Any]) -> None:
     for name, value in delta.items():
         if name == "index":
             continue
-        if name in ("function", "custom"):
+        if name in ("function", "custom") and isinstance(call.get(name, value), dict):
             _add_call(call.setdefault(name, {}), value or {})
         elif name in ("arguments", "input"):
-            call[name] = call.get(name, "") + (value or "")
+            _add_text(call, name, value or "")
         elif value is not None:
             call[name] = value
 
 
 def _close(message: _Object) -> None:
     calls = message.get("tool_calls")
+    _joined(message)
     if calls is not None:
+        for call in calls.values():
+            _joined(call)
         message["tool_calls"] = [calls[index] for index in sorted(calls)]
         # A stream opens with an empty text; a whole answer that is all calls has none.
         message["content"] = message["content"] or None
@@ -176,4 +204,7 @@ def _close(message: _Object) -> None:
 
 def _extend_lists(target: _Object, more: Mapping[str, Any]) -> None:
     for name, values in more.items():
-        target[name] = [*(target.get(name) or ()), *values] if values else target.get(name)
+        if values:
+            _gathered(target, name).extend(values)
+        else:
+            target.setdefault(name, None)

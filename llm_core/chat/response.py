@@ -7,7 +7,7 @@ Source:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llm_core.tokens.usage import TokenUsage
+from llm_core.tokens.usage import MOST_TOKENS, TokenUsage
 
 _Object = dict[str, Any]
 
@@ -105,7 +105,7 @@ def usage_from_openai(usage: Mapping[str, Any]) -> TokenUsage:
 
 def token_count(value: object) -> int | None:
     """A number of tokens as a provider reports it; anything else is "not reported"."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
         return value
     return None
 

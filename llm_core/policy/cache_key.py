@@ -17,7 +17,7 @@ from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import CacheScope, Obligations
 
-_FORM = 1
+_FORM = 2
 """Raised when keys or what is kept under them change, so that old answers are not read any more."""
 TRAVEL_FIELDS = frozenset({"stream", "stream_options"})
 """Members of a request that say how the answer is to travel, and nothing of what is asked."""
@@ -62,6 +62,15 @@ def question_digest(operation: Operation, fields: Mapping[str, Any], body_digest
     return sha256_hex(canonical(asked))
 
 
+def is_told_apart(caller: Caller, scope: CacheScope) -> bool:
+    """Whether a scope knows this caller from the next.
+
+    A consumer of Kong that stands for no user has nothing by which to be known from another of the
+    same team: to keep an answer "for the user" would give it to them all.
+    """
+    return scope is not CacheScope.USER or caller.user is not None or caller.key_id is not None
+
+
 def cache_key(
     call: Call,
     caller: Caller,
@@ -72,7 +81,8 @@ def cache_key(
     """Name the answer to one question.
 
     Args:
-        call: What is asked, and in which API: the answer is kept in that API's own form.
+        call: What is asked, and in which API: the answer is kept in that API's own form. What is
+            said of its data counts too: an answer from labelled words is for calls so labelled.
         caller: Who asks.
         deployments: The permitted ones, in any order. All that the catalogue says of them counts.
         obligations: What policy demands; what it says of the answer counts as well.
@@ -91,6 +101,7 @@ def cache_key(
                 "form": _FORM,
                 "operation": call.operation.value,
                 "question": call.question_digest,
+                "data_labels": sorted(set(call.data_labels)),
                 "scope": obligations.cache_scope.value,
                 "caller": _places_of(caller)[: _SCOPES[obligations.cache_scope]],
                 "deployments": places,

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from llm_core.tokens.usage import TokenUsage
+from llm_core.tokens.usage import MOST_TOKENS, TokenUsage
 
 MILLION = Decimal(1_000_000)
 PICO_USD = Decimal("0.000000000001")
 ZERO = Decimal(0)
+_MOST_PRICED = 10 * MOST_TOKENS
+"""Input and output may each be the sum of several reported numbers."""
 
 
 class UnpriceableUsage(ValueError):
@@ -76,10 +78,13 @@ def usd_for(usage: TokenUsage, price: ModelPrice) -> Decimal:
         USD to the pico-dollar, which every price with up to six decimals per million meets exactly.
 
     Raises:
-        UnpriceableUsage: A direction is missing, or the parts exceed the whole.
+        UnpriceableUsage: A direction is missing, the parts exceed the whole, or the whole exceeds
+            all reason.
     """
     if usage.input_tokens is None or usage.output_tokens is None:
         raise UnpriceableUsage("the provider reported no input or no output tokens")
+    if usage.total_tokens > _MOST_PRICED:
+        raise UnpriceableUsage("no call has so many tokens")
     rates = price.rates_for(usage.input_tokens)
     cached = usage.cached_input_tokens or 0
     written = usage.cache_write_tokens or 0

@@ -28,8 +28,11 @@ _END_OF_ERRORS = 600
 _MAX_MESSAGE_CHARACTERS = 500
 # Keys as providers write them; a sentence about one would carry it into our caller's logs. Azure's
 # are bare: 32 hex digits, or 84 letters and digits.
+# Google's begin with AIza, its tokens with ya29., AWS's with AKIA, ASIA or ABSK, Groq's with gsk_,
+# xAI's with xai-; signed tokens (JWT) with eyJ.
 _SECRET = re.compile(
-    r"(?i)\b(?:bearer\s+\S+|(?:sk|key|api)[-_][a-z0-9_*\-]{6,}|[0-9a-f]{32,}|[a-z0-9]{80,})"
+    r"(?i)\b(?:bearer\s+\S+|(?:sk|key|api|gsk|xai|hf|tgp)[-_][a-z0-9_*\-]{6,}"
+    r"|(?:AIza|ya29\.|AKIA|ASIA|ABSK|eyJ)[a-z0-9_.*+/=\-]{8,}|[0-9a-f]{32,}|[a-z0-9]{80,})"
 )
 
 
@@ -90,6 +93,9 @@ _OVERLOAD = _Rule(503, "provider_overloaded", "is overloaded; try again later.")
 
 _QUOTA = frozenset({"insufficient_quota", "billing_error"})
 _CALLERS_FAULT = frozenset({400, 409, 413, 422})
+# A deployment that is not there answers so, and so does a good one that a caller asks for a file, a
+# response or a conversation that is not there or not ours.
+_OF_SOMETHING_NAMED = frozenset({403, 404})
 _RULES = {
     401: _OUR_CREDENTIAL,
     402: _OUR_QUOTA,
@@ -132,6 +138,7 @@ def provider_failure(
         provider_type=rule.type,
         provider_code=rule.code,
         retry_after_s=retry_after_s(headers) if rule.is_passing else None,
+        blames_deployment=status not in _OF_SOMETHING_NAMED,
     )
 
 

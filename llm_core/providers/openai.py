@@ -16,6 +16,7 @@ from llm_core.chat.carried import THOUGHT, without_carried
 from llm_core.chat.encoding import decode_object, encode
 from llm_core.chat.request import ChatRequest
 from llm_core.chat.response import usage_from_openai
+from llm_core.chat.sound import sound
 from llm_core.errors import ProviderError, ProviderUnavailable
 from llm_core.providers.failures import Reported, provider_failure
 from llm_core.providers.openai_refusals import (
@@ -88,6 +89,7 @@ class OpenAITranslator:
         answer = decode_object(body)
         if answer is None or not isinstance(answer.get("choices"), list):
             raise ProviderUnavailable(f"{self.name} answered with something that is no answer.")
+        answer = sound(answer)
         usage = answer.get("usage")
         model = answer.get("model")
         return Translated(

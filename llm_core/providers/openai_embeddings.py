@@ -26,6 +26,13 @@ from llm_core.providers.openai_refusals import REFUSED, refuse
 from llm_core.providers.translator import ProviderRequest, Translated
 from llm_core.tokens.usage import TokenUsage
 
+_REFUSED = {
+    **REFUSED,
+    # vLLM embeds a conversation instead.
+    # https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#embeddings-api
+    "messages": "nobody has counted them; use 'input'.",
+}
+
 
 class OpenAIEmbeddings:
     """Asks OpenAI for embeddings; see `EmbeddingsTranslator`."""
@@ -36,7 +43,7 @@ class OpenAIEmbeddings:
         """Build the provider's request."""
         # Tools mean nothing here, and nobody has looked at their shape.
         known = {name: value for name, value in request.fields.items() if name != "tools"}
-        refuse(known, self.name, REFUSED)
+        refuse(known, self.name, _REFUSED)
         dropped: list[str] = []
         body = self.fields(dict(request.fields), dropped)
         body["model"] = deployment.model

@@ -20,6 +20,11 @@ _ROUTE = "which model answers, and where, is decided by policy."
 _FEE = "what a call costs is decided before it is made."
 _PROMPT = "the prompt is sent as it was counted."
 
+STORED_FILE = (
+    "all callers share its account, so whose file that is cannot be told; send 'file_data'."
+)
+"""Why no file is read by the id that it has at a provider."""
+
 REFUSED: Mapping[str, str] = {
     # OpenRouter
     "models": _ROUTE,
@@ -37,7 +42,8 @@ REFUSED: Mapping[str, str] = {
     "search_parameters": _FEE,
     "web_search_options": _FEE,
     "data_sources": "which data a model may read is decided by policy.",
-    # vLLM, llama.cpp
+    # vLLM, llama.cpp: https://docs.vllm.ai/en/stable/features/prompt_embeds (checked 2026-11-20)
+    "prompt_embeds": _PROMPT,
     "best_of": "answers that are not shown were not reserved for; use 'n'.",
     "n_predict": "use 'max_completion_tokens'.",
     "chat_template": _PROMPT,
@@ -85,6 +91,16 @@ def refuse(fields: Mapping[str, Any], provider: str, refused: Mapping[str, str])
         if tool["type"] not in _TOOLS:
             param = f"tools[{index}].type"
             raise _refusal(provider, param, "only functions and custom tools can be called.", param)
+    for index, message in enumerate(fields.get("messages") or ()):
+        _refuse_stored_files(message, f"messages[{index}].content", provider)
+
+
+def _refuse_stored_files(message: Mapping[str, Any], where: str, provider: str) -> None:
+    content = message.get("content")
+    for index, part in enumerate(content if isinstance(content, list) else ()):
+        if part["type"] == "file" and part["file"].get("file_id") is not None:
+            param = f"{where}[{index}].file.file_id"
+            raise _refusal(provider, param, STORED_FILE, param)
 
 
 def refuse_keeping(fields: Mapping[str, Any], provider: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from llm_core.chat.encoding import decode_object
 from llm_core.chat.response import usage_from_openai
+from llm_core.chat.sound import sound
 from llm_core.errors import ProviderError, ProviderUnavailable
 from llm_core.providers.event_reader import EventReader
 from llm_core.providers.failures import Reported, provider_failure
@@ -115,7 +116,7 @@ class OpenAIStream(EventReader[_Object]):
 
     def _adapt_and_read(self, received: _Object) -> list[_Object]:
         try:
-            return self._read_chunk(self._adapted(received))
+            return self._read_chunk(sound(self._adapted(received)))
         except ProviderError as failure:
             self._failure = failure
             return []

@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
+MOST_TOKENS = 10**9
+"""A provider that reports more for one call is mistaken: no model reads or writes a thousandth of
+it, and the ledger's whole numbers end not far above."""
+
 
 class UsageSource(StrEnum):
     """Who says how many tokens it was."""

@@ -40,6 +40,10 @@ class ProviderCredentials:
             return await self._google.headers(secret, self._clock())
         return exchange.credential_headers(secret)
 
+    async def close(self) -> None:
+        """Let go of the connections to token servers."""
+        await self._google.close()
+
     def _named(self, deployment: Deployment) -> str:
         name = deployment.credential or ""
         secret = self._secret(name)

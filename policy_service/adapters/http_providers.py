@@ -1,22 +1,19 @@
-"""Model providers over HTTP, by httpx: pooled connections, a pool for each provider."""
+"""Model providers over HTTP, by httpx; a pool of connections for each provider."""
 
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from dataclasses import dataclass, field
 
 import httpx
 
 from llm_core.errors import ProviderError, ProviderTimeout, ProviderUnavailable
 from llm_core.providers.translator import ProviderRequest
+from policy_service.adapters.http_pool import ConnectionPool
 from policy_service.ports import ProviderAnswer
 
 CONNECT_TIMEOUT_S = 5.0
 _FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
 """Every exception of httpx has one of these above it; a contract test holds that."""
-_POOL = httpx.Limits(max_connections=500, max_keepalive_connections=100, keepalive_expiry=30.0)
-"""Of one provider: one that is slow cannot take another's connections."""
-_POOL_TIMEOUT_S = 5.0
 _GZIP = 16 + zlib.MAX_WBITS
 _LONGEST_PIECE_BYTES = 1024 * 1024
 """Of a decompressed body: a kilobyte can stand for a megabyte of it."""
@@ -25,18 +22,14 @@ _LONGEST_PIECE_BYTES = 1024 * 1024
 class HttpProviders:
     """Implements `Providers`.
 
-    A pool speaks HTTP/2 where the provider offers it, follows no redirect, and keeps no cookie: one
-    caller's answer must not steer another's request.
-
     Args:
         idle_timeout_s: Longest silence inside a body.
     """
 
     def __init__(self, idle_timeout_s: float) -> None:
         self._idle_timeout_s = idle_timeout_s
-        # One for all pools: to read the certificates takes some 20 ms.
         self._ssl = httpx.create_ssl_context()
-        self._pools: dict[tuple[str, str, int | None], httpx.AsyncClient] = {}
+        self._pools: dict[tuple[str, str, int | None], ConnectionPool] = {}
 
     async def send(
         self, request: ProviderRequest, credential: Mapping[str, str], timeout_s: float
@@ -45,55 +38,55 @@ class HttpProviders:
         # httpx's read timeout holds for each read: the first read waits for the head, the later
         # ones for the body's next piece. The client's own is the idle one; the head has its own.
         timeout = httpx.Timeout(
-            self._idle_timeout_s,
-            connect=CONNECT_TIMEOUT_S,
-            pool=_POOL_TIMEOUT_S,
-            read=max(timeout_s, 0.001),
+            self._idle_timeout_s, connect=CONNECT_TIMEOUT_S, read=max(timeout_s, 0.001)
         )
         try:
             pool = self._pool(httpx.URL(request.url))
-            sent = pool.build_request(
+            connection = await pool.lend()
+        except _FAULTS as fault:
+            raise _translated(fault) from fault
+        try:
+            sent = connection.build_request(
                 "POST",
                 request.url,
                 headers={"accept-encoding": "gzip", **request.headers, **credential},
                 content=request.body,
                 timeout=timeout,
             )
-            answer = await pool.send(sent, stream=True)
-        except UnicodeError:
-            # A credential that no header can carry; the error would quote it.
-            raise ProviderUnavailable("The model provider cannot be asked.") from None
-        except _FAULTS as fault:
-            raise _translated(fault) from fault
+            answer = await connection.send(sent, stream=True)
+        except BaseException as fault:
+            await pool.discard(connection)
+            if isinstance(fault, UnicodeError):
+                # A credential that no header can carry; the error would quote it.
+                raise ProviderUnavailable("The model provider cannot be asked.") from None
+            if isinstance(fault, _FAULTS):
+                raise _translated(fault) from fault
+            raise
         sent.extensions["timeout"]["read"] = self._idle_timeout_s
-        return _HttpAnswer(answer)
+        return _HttpAnswer(answer, pool, connection)
 
     async def close(self) -> None:
         """Close the pools."""
         while self._pools:
             _, pool = self._pools.popitem()
-            await pool.aclose()
+            await pool.close()
 
-    def _pool(self, url: httpx.URL) -> httpx.AsyncClient:
+    def _pool(self, url: httpx.URL) -> ConnectionPool:
         origin = (url.scheme, url.host, url.port)
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = httpx.AsyncClient(
-                http2=True,
-                limits=_POOL,
-                follow_redirects=False,
-                trust_env=True,
-                verify=self._ssl,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            )
+            pool = self._pools[origin] = ConnectionPool(self._ssl)
         return pool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _HttpAnswer:
     """Implements `ProviderAnswer`."""
 
     answer: httpx.Response
+    _pool: ConnectionPool
+    _connection: httpx.AsyncClient
+    _is_closed: bool = field(default=False, init=False)
 
     @property
     def status(self) -> int:
@@ -126,8 +119,14 @@ class _HttpAnswer:
             raise _translated(fault) from fault
 
     async def close(self) -> None:
-        """Close the stream; an unfinished one is cancelled."""
-        await self.answer.aclose()
+        """Let go of the connection; an unfinished answer is cancelled with it."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self.answer.is_closed:  # so it is when all of it has been read
+            await self._pool.give_back(self._connection)
+        else:
+            await self._pool.discard(self._connection)
 
 
 def _unpacked(unpacking: "zlib._Decompress", packed: bytes) -> Iterator[bytes]:

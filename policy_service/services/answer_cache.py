@@ -16,7 +16,7 @@ from llm_core.answer_headers import deployment_headers
 from llm_core.apis.ask import Ask
 from llm_core.digest import sha256_hex
 from llm_core.errors import PolicyUnavailable
-from llm_core.policy.cache_key import cache_key
+from llm_core.policy.cache_key import cache_key, is_told_apart
 from llm_core.policy.decision import (
     CacheUse,
     DecisionRequest,
@@ -142,6 +142,8 @@ class AnswerCache:
         call = request.call
         is_off = not request.route.has_cache or obligations.cache_seconds <= 0
         if is_off or not call.question_digest or not (call.reads_cache or call.fills_cache):
+            return Lookup()
+        if not is_told_apart(request.caller, obligations.cache_scope):
             return Lookup()
         deployments = [priced.deployment for priced in permitted]
         key = cache_key(call, request.caller, deployments, obligations, revision)

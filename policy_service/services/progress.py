@@ -47,10 +47,17 @@ class Progress:
     fallbacks: int = 0
     has_left: bool = False
     _waited_for_first_s: float = 0.0
+    _total_s: float = math.inf
+    _left_when_asked_s: float = 0.0
 
     def starts(self, total_timeout_s: float) -> None:
         """Let the total time begin."""
+        self._total_s = total_timeout_s
         self.ends_at_s = asyncio.get_running_loop().time() + total_timeout_s
+
+    def asks(self) -> None:
+        """Note that a deployment is asked now."""
+        self._left_when_asked_s = self.left_s()
 
     def left_s(self) -> float:
         """What remains of the total time; not above zero when it is over."""
@@ -66,7 +73,11 @@ class Progress:
             async with asyncio.timeout_at(None if math.isinf(self.ends_at_s) else self.ends_at_s):
                 return await work
         except TimeoutError:
-            raise ProviderTimeout("The call took longer than it may take in all.") from None
+            # Who was asked late, or had begun to answer, is not to blame: the time went elsewhere.
+            was_silent = self.first_token_s is None and 2 * self._left_when_asked_s > self._total_s
+            raise ProviderTimeout(
+                "The call took longer than it may take in all.", blames_deployment=was_silent
+            ) from None
 
     def token_came(self) -> None:
         """Note the first token; what was not waiting until then is the gateway's overhead."""
@@ -152,7 +163,8 @@ def error_class_of(error: GatewayError | None) -> ErrorClass:
             return error_class
     if error.http_status in _CALLERS_FAULT:
         return ErrorClass.RATE_LIMITED if error.http_status == _TOO_MANY else ErrorClass.CALLER
-    return ErrorClass.PROVIDER if isinstance(error, ProviderError) else ErrorClass.GATEWAY
+    is_theirs = isinstance(error, ProviderError) and error.blames_deployment
+    return ErrorClass.PROVIDER if is_theirs else ErrorClass.GATEWAY
 
 
 def status_of(error: GatewayError | None) -> int:

@@ -143,6 +143,7 @@ class Reach:
         headers = await progress.within_total(self.credentials.headers(deployment, exchange))
         timeout_s = min(deployment.timeout_s, self.first_byte_timeout_s)
         owing_before, progress.owing_id = progress.owing_id, deployment.id
+        progress.asks()
         sent_s = time.perf_counter()
         try:
             answer = await progress.within_total(
@@ -186,10 +187,16 @@ class Reach:
         """Tell that a deployment refused or failed.
 
         A rate limit with a wait is no failure: the deployment says when it will answer again. One
-        that finds fault with the request is there and answers.
+        that finds fault with the request is there and answers: whatever wait it names is for that
+        one caller, who could keep everybody else out otherwise.
         """
-        wait_s, status = error.retry_after_s, error.upstream_status
-        is_failure = status >= _FIRST_SERVER_ERROR or (status == _RATE_LIMITED and wait_s is None)
+        if isinstance(error, ProviderTimeout) and not error.blames_deployment:
+            return  # it had hardly been asked, or was answering: nothing is known
+        status = error.upstream_status
+        is_busy = status == _RATE_LIMITED or status >= _FIRST_SERVER_ERROR
+        wait_s = error.retry_after_s if is_busy else None
+        is_failure = is_busy and error.blames_deployment
+        is_failure = is_failure and not (status == _RATE_LIMITED and wait_s is not None)
         self.health.observe(Observation(deployment_id, is_failure=is_failure, retry_after_s=wait_s))
 
 

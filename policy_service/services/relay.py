@@ -26,7 +26,6 @@ from llm_core.errors import (
     GatewayFault,
     PolicyUnavailable,
     Undecided,
-    UnsupportedParameter,
     error_body,
 )
 from llm_core.policy.decision import Reservation
@@ -322,7 +321,7 @@ class Relay:
         """How the client's API tells an error inside a stream."""
         ask = read_ask(reservation.operation, body)
         for priced in reservation.deployments:
-            with suppress(UnsupportedParameter):
+            with suppress(GatewayError):
                 return self.reach.exchange(priced, reservation, ask).stream().failed
         return lambda error: encode_event(msgspec.json.encode(error_body(error)))
 

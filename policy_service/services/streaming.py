@@ -28,7 +28,7 @@ from policy_service.ports import Clock, LimitsStore
 from policy_service.services.answer_cache import Kept
 from policy_service.services.booking import Bookings
 from policy_service.services.progress import Progress, error_class_of
-from policy_service.services.reach import Attempt, Reach
+from policy_service.services.reach import MAX_ANSWER_BYTES, Attempt, Reach
 
 _log = logging.getLogger(__name__)
 _OK = 200
@@ -53,6 +53,7 @@ class Upstream:
     has_ended: bool = False
     _chunks: AsyncIterator[bytes] = field(init=False)
     _reading: "asyncio.Task[bytes | None] | None" = None
+    _received_bytes: int = 0
 
     def __post_init__(self) -> None:
         self._chunks = self.progress.timed(self.attempt.answer.chunks())
@@ -89,6 +90,9 @@ class Upstream:
         """
         received = await (self._received_anyway() if outlives_client else self._received())
         if received is not None:
+            self._received_bytes += len(received)
+            if self._received_bytes > MAX_ANSWER_BYTES:
+                raise ProviderUnavailable("The model provider's answer is too long.")
             return self.stream.feed(received)
         self.has_ended = True
         return self.stream.finish()

@@ -92,9 +92,10 @@ def test_everything_that_could_make_another_answer_makes_another_key(caller: Cal
             (_CALL, [replace(OPENAI, model="gpt-4o")], Obligations(), "r1"),
             (replace(_CALL, operation=Operation.MESSAGES), [OPENAI], Obligations(), "r1"),
             (replace(_CALL, question_digest="cd" * 32), [OPENAI], Obligations(), "r1"),
+            (replace(_CALL, data_labels=("secret",)), [OPENAI], Obligations(), "r1"),
         ]
     }
-    assert len(keys) == 8
+    assert len(keys) == 9
 
 
 @given(_CALLERS, st.integers(1, 1000))

@@ -6,7 +6,14 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_core.pricing.charge import ModelPrice, Rates, Tier, usd_for, worst_usd_for
+from llm_core.pricing.charge import (
+    ModelPrice,
+    Rates,
+    Tier,
+    UnpriceableUsage,
+    usd_for,
+    worst_usd_for,
+)
 from llm_core.tokens.usage import TokenUsage, sum_of
 
 _rate = st.just(Decimal(0)) | st.decimals(min_value=0, max_value=1000, places=6)
@@ -51,6 +58,23 @@ def usages(draw: st.DrawFn) -> TokenUsage:
 @given(usage=usages(), price=prices())
 def test_a_charge_is_never_negative(usage: TokenUsage, price: ModelPrice) -> None:
     assert usd_for(usage, price) >= 0
+
+
+_absurd = st.none() | st.integers(-(10**40), 10**40)
+
+
+@given(
+    usage=st.builds(TokenUsage, **{one.name: _absurd for one in fields(TokenUsage)}),
+    price=prices(),
+)
+def test_whatever_is_reported_has_a_price_from_zero_up_or_none(
+    usage: TokenUsage, price: ModelPrice
+) -> None:
+    try:
+        usd = usd_for(usage, price)
+    except UnpriceableUsage:
+        return
+    assert 0 <= usd < 10**10
 
 
 @given(parts=st.lists(usages(), min_size=1, max_size=5), price=_flat_prices)

@@ -216,6 +216,11 @@ def _parts(block: _Object, where: str) -> list[_Object]:
         case "document":
             return _document(block, where)
         case _:
+            # A search result: its texts may be marked one by one.
+            for inner, at in _blocks(
+                required(block, "content", f"{where}.content"), f"{where}.content"
+            ):
+                _text(one_of_kinds(inner, ("text",), at), at)
             return [block]
 
 

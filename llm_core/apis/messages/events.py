@@ -11,6 +11,7 @@ Source:
     https://platform.claude.com/docs/en/build-with-claude/streaming (checked 2026-11-20)
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ from llm_core.sse import encode_event
 
 _Object = dict[str, Any]
 
+# An escaped character, what opens or closes, and a backslash that ends the piece.
+_TELLING = re.compile(r'\\.|["{}\[\]\\]', re.DOTALL)
+_DEEPER = {"{": 1, "[": 1, "}": -1, "]": -1}
 _SPOKEN = ("content", "refusal", "reasoning_content", "reasoning", "thinking_blocks")
 
 
@@ -143,7 +147,7 @@ class MessageEvents:
 class _Call:
     """One call, added up from its deltas."""
 
-    __slots__ = ("_arguments", "_id", "_signed", "is_begun", "name", "number")
+    __slots__ = ("_arguments", "_id", "_nesting", "_signed", "is_begun", "name", "number")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -152,6 +156,7 @@ class _Call:
         self._id = ""
         self._signed: object = None
         self._arguments: list[str] = []
+        self._nesting = _Nesting()
 
     def add(self, delta: Mapping[str, Any]) -> str:
         """Take a delta; give its piece of the arguments."""
@@ -162,6 +167,7 @@ class _Call:
         more: str = function.get("arguments") or ""
         if more:
             self._arguments.append(more)
+            self._nesting.read(more)
         return more
 
     @property
@@ -171,11 +177,41 @@ class _Call:
     @property
     def is_whole(self) -> bool:
         """Nothing can come after a whole JSON object."""
-        ends = self._arguments and self._arguments[-1].rstrip().endswith("}")
-        return bool(ends) and decode_object(self.arguments.encode()) is not None
+        return self._nesting.is_closed and decode_object(self.arguments.encode()) is not None
 
     def as_told(self) -> _Object:
         return {"id": self._id, "function": {"name": self.name}, SIGNED: self._signed}
+
+
+class _Nesting:
+    """How deep in JSON a text has come so far; each piece is looked at once."""
+
+    __slots__ = ("_depth", "_has_begun", "_is_escaped", "_is_in_text")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._has_begun = False
+        self._is_in_text = False
+        self._is_escaped = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether all that was opened is closed, which is where a JSON object ends."""
+        return self._has_begun and self._depth == 0
+
+    def read(self, piece: str) -> None:
+        if not piece:
+            return
+        unread = piece[1:] if self._is_escaped else piece
+        self._is_escaped = False
+        for mark in _TELLING.findall(unread):
+            if mark == "\\":
+                self._is_escaped = True
+            elif mark == '"':
+                self._is_in_text = not self._is_in_text
+            elif not self._is_in_text and mark in _DEEPER:
+                self._has_begun = True
+                self._depth += _DEEPER[mark]
 
 
 class _Blocks:
@@ -186,7 +222,8 @@ class _Blocks:
         self._index = -1
         # `thinking`, `text`, or a call's number; `None` when no block is open.
         self._open: str | int | None = None
-        self._thought = ""
+        # Of the open block.
+        self._thoughts: list[str] = []
 
     def taken(self) -> list[bytes]:
         """What was written since it was last asked."""
@@ -211,7 +248,7 @@ class _Blocks:
         if text:
             self._open_as("thinking", {"type": "thinking", "thinking": "", "signature": ""})
             self._add({"type": "thinking_delta", "thinking": text})
-            self._thought += text
+            self._thoughts.append(text)
 
     def think_whole(self, block: Mapping[str, Any]) -> None:
         """Write a signed block, or what of it was not written yet."""
@@ -222,7 +259,8 @@ class _Blocks:
         text: str = block["thinking"]
         rest = text
         if self._open == "thinking":
-            rest = text[len(self._thought) :] if text.startswith(self._thought) else ""
+            thought = "".join(self._thoughts)
+            rest = text[len(thought) :] if text.startswith(thought) else ""
         self.think(rest)
         self._open_as("thinking", {"type": "thinking", "thinking": "", "signature": ""})
         self._add({"type": "signature_delta", "signature": block["signature"]})
@@ -245,7 +283,7 @@ class _Blocks:
         self.close()
         self._open = what
         self._index += 1
-        self._thought = ""
+        self._thoughts = []
         self.put("content_block_start", {"index": self._index, "content_block": block})
 
     def _add(self, delta: Mapping[str, Any]) -> None:

@@ -24,35 +24,33 @@ def folded(events: Iterable[Mapping[str, Any]]) -> _Object:
     """
     message: _Object = {"type": "message", "role": "assistant", "content": []}
     blocks: dict[int, _Object] = {}
-    arguments: dict[int, str] = {}
+    pieces: dict[tuple[int, str], list[str]] = {}
     for event in events:
         match event:
             case {"type": "message_start", "message": dict(begun)}:
                 message |= begun
             case {"type": "content_block_start", "index": int(index), "content_block": dict(block)}:
                 blocks[index] = dict(block)
-            case {
-                "type": "content_block_delta",
-                "index": int(index),
-                "delta": {"type": "input_json_delta", "partial_json": str(piece)},
-            }:
-                arguments[index] = arguments.get(index, "") + piece
             case {"type": "content_block_delta", "index": int(index), "delta": dict(delta)}:
-                _add(blocks.get(index, {}), delta)
+                grown = _grown(delta)
+                if grown is None:
+                    _add(blocks.get(index, {}), delta)
+                else:
+                    pieces.setdefault((index, grown[0]), []).append(grown[1])
             case {"type": "message_delta"}:
                 _stop(message, event)
             case _:
                 pass
-    for index, text in arguments.items():
-        if text and index in blocks:
-            blocks[index]["input"] = decode_object(text.encode()) or {}
+    for (index, name), texts in pieces.items():
+        if index in blocks:
+            _fill(blocks[index], name, "".join(texts))
     message["content"] = [blocks[index] for index in sorted(blocks)]
     return message
 
 
 def events_of(message: Mapping[str, Any]) -> list[bytes]:
     """The events of a stream that folds to `message`: each block whole in one delta."""
-    usage = message.get("usage") or {}
+    usage = message["usage"] if isinstance(message.get("usage"), dict) else {}
     stopped = {name: message[name] for name in _STOPPED if name in message}
     begun = {
         **message,
@@ -61,7 +59,8 @@ def events_of(message: Mapping[str, Any]) -> list[bytes]:
         "usage": {**usage, "output_tokens": 0},
     }
     events: list[tuple[str, _Object]] = [("message_start", {"message": begun})]
-    for index, block in enumerate(message.get("content") or ()):
+    blocks = [block for block in message.get("content") or () if isinstance(block, dict)]
+    for index, block in enumerate(blocks):
         opened, deltas = _opened(block)
         events.append(("content_block_start", {"index": index, "content_block": opened}))
         events += [("content_block_delta", {"index": index, "delta": one}) for one in deltas]
@@ -74,16 +73,35 @@ def events_of(message: Mapping[str, Any]) -> list[bytes]:
     ]
 
 
-def _add(block: _Object, delta: Mapping[str, Any]) -> None:
+def _grown(delta: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The member that a delta makes longer, and by what."""
     match delta:
         case {"type": "text_delta", "text": str(text)}:
-            block["text"] = block.get("text", "") + text
+            return "text", text
         case {"type": "thinking_delta", "thinking": str(text)}:
-            block["thinking"] = block.get("thinking", "") + text
+            return "thinking", text
+        case {"type": "input_json_delta", "partial_json": str(text)}:
+            return "input", text
+        case _:
+            return None
+
+
+def _fill(block: _Object, name: str, text: str) -> None:
+    if name == "input":
+        # A call without arguments sends an empty text, or none.
+        block[name] = (decode_object(text.encode()) or {}) if text else block.get(name, {})
+    else:
+        begun = block.get(name)
+        block[name] = (begun if isinstance(begun, str) else "") + text
+
+
+def _add(block: _Object, delta: Mapping[str, Any]) -> None:
+    match delta:
         case {"type": "signature_delta", "signature": str(signature)}:
             block["signature"] = signature
         case {"type": "citations_delta", "citation": citation}:
-            block["citations"] = [*(block.get("citations") or ()), citation]
+            cited = block.get("citations")
+            block["citations"] = [*(cited if isinstance(cited, list) else ()), citation]
         case _:
             pass
 
@@ -96,7 +114,8 @@ def _stop(message: _Object, event: Mapping[str, Any]) -> None:
     if isinstance(usage, dict):
         # Counts are cumulative; one that is null leaves the earlier one.
         known = {name: count for name, count in usage.items() if count is not None}
-        message["usage"] = {**(message.get("usage") or {}), **known}
+        begun = message.get("usage")
+        message["usage"] = {**(begun if isinstance(begun, dict) else {}), **known}
 
 
 def _opened(block: Mapping[str, Any]) -> tuple[_Object, list[_Object]]:

@@ -5,21 +5,33 @@ Source:
     (checked 2026-11-20)
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def is_closed(schema: object) -> bool:
-    """Whether OpenAI holds its models to a schema: closed objects without optional members."""
-    if isinstance(schema, list):
-        return all(map(is_closed, schema))
-    if not isinstance(schema, dict):
-        return True
-    if schema.get("type") == "object" or "properties" in schema:
-        names = schema.get("properties")
-        wanted = schema.get("required")
-        if (
-            schema.get("additionalProperties") is not False
-            or not isinstance(names, dict)
-            or not isinstance(wanted, list)
-            or set(names) - {name for name in wanted if isinstance(name, str)}
-        ):
-            return False
-    return all(map(is_closed, schema.values()))
+    """Whether OpenAI holds its models to a schema: closed objects without optional members.
+
+    It may be nested however deeply.
+    """
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            if ("properties" in part or part.get("type") == "object") and _has_options(part):
+                return False
+            waiting += part.values()
+    return True
+
+
+def _has_options(described: Mapping[str, Any]) -> bool:
+    """Whether an object may hold more than is said, or less."""
+    names, wanted = described.get("properties"), described.get("required")
+    return (
+        described.get("additionalProperties") is not False
+        or not isinstance(names, dict)
+        or not isinstance(wanted, list)
+        or bool(set(names) - {name for name in wanted if isinstance(name, str)})
+    )

@@ -211,24 +211,28 @@ class Conversation:
         detail = part.get("detail")
         # The chat API's highest is `high`.
         known = {} if detail is None else {"detail": detail if detail in _DETAILS else "high"}
-        if part.get("file_id") is None:
-            return {"url": a_text(part.get("image_url"), f"{where}.image_url"), **known}
-        param = f"{where}.file_id"
-        self.native_only.append(NativeOnly(param, "cannot read it; send the image itself."))
-        return {"url": a_text(part["file_id"], param), **known}
+        _refuse_stored(part, where, "send the image itself.")
+        return {"url": a_text(part.get("image_url"), f"{where}.image_url"), **known}
 
     def _file(self, part: _Object, where: str) -> _Object:
+        _refuse_stored(part, where, "send 'file_data'.")
         file = {
             name: a_text(part[name], f"{where}.{name}")
-            for name in ("file_id", "file_data", "filename", "file_url")
+            for name in ("file_data", "filename", "file_url")
             if part.get(name) is not None
         }
-        if not file.keys() & {"file_id", "file_data", "file_url"}:
+        if not file.keys() & {"file_data", "file_url"}:
             raise MalformedRequest(f"'{where}.file_data' is missing.", param=f"{where}.file_data")
         if "file_url" in file:
             param = f"{where}.file_url"
             self.native_only.append(NativeOnly(param, "fetches no files; send 'file_data'."))
         return file
+
+
+def _refuse_stored(part: _Object, where: str, instead: str) -> None:
+    """Refuse a file that lies at the provider, in an account that all callers share."""
+    if part.get("file_id") is not None:
+        raise refusal(f"{where}.file_id", f"whose file that is cannot be told; {instead}")
 
 
 _TURN = ("parts", "refusals", "reasoning", "thinking_blocks", "tool_calls")

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from llm_core.apis.responses.building import objects
+
 _Object = dict[str, Any]
 _TEXTS = {
     "output_text": ("output_text", "text"),
@@ -14,13 +16,13 @@ _TEXTS = {
 def events_of(response: Mapping[str, Any]) -> Iterator[_Object]:
     """Give the events, without their numbers; items, parts and calls come in one piece each.
 
-    An item of a kind that is not known here is added and done, with nothing between.
+    An item or part of a kind that is not known here is added and done, with nothing between.
     """
     opening = {**response, "status": "in_progress", "output": [], "usage": None}
     opening["incomplete_details"] = None
     for name in ("response.created", "response.in_progress"):
         yield {"type": name, "response": opening}
-    for index, item in enumerate(response.get("output") or ()):
+    for index, item in enumerate(objects(response.get("output"))):
         place = {"item_id": item.get("id"), "output_index": index}
         yield {"type": "response.output_item.added", "output_index": index, "item": _empty(item)}
         yield from _summary(item, place)
@@ -44,23 +46,26 @@ def _empty(item: Mapping[str, Any]) -> _Object:
 
 
 def _summary(item: Mapping[str, Any], place: _Object) -> Iterator[_Object]:
-    for index, part in enumerate(item.get("summary") or ()):
+    for index, part in enumerate(objects(item.get("summary"))):
+        text = part.get("text")
+        if not isinstance(text, str):
+            continue
         at = {**place, "summary_index": index}
         name, part_name = "response.reasoning_summary_text", "response.reasoning_summary_part"
         yield {"type": f"{part_name}.added", **at, "part": {**part, "text": ""}}
-        yield {"type": f"{name}.delta", **at, "delta": part["text"]}
-        yield {"type": f"{name}.done", **at, "text": part["text"]}
+        yield {"type": f"{name}.delta", **at, "delta": text}
+        yield {"type": f"{name}.done", **at, "text": text}
         yield {"type": f"{part_name}.done", **at, "part": part}
 
 
 def _content(item: Mapping[str, Any], place: _Object) -> Iterator[_Object]:
-    for index, part in enumerate(item.get("content") or ()):
-        name, member = _TEXTS.get(part.get("type"), ("", ""))
-        if not name:
+    for index, part in enumerate(objects(item.get("content"))):
+        name, member = _TEXTS.get(str(part.get("type")), ("", ""))
+        text = part.get(member)
+        if not isinstance(text, str):
             continue
         at = {**place, "content_index": index}
-        text, more = part[member], {}
-        empty = {**part, member: ""}
+        empty, more = {**part, member: ""}, {}
         if name == "output_text":
             more["logprobs"] = part.get("logprobs") or []
             empty |= {"annotations": [], "logprobs": []}
@@ -78,7 +83,9 @@ def _call(item: Mapping[str, Any], place: _Object) -> Iterator[_Object]:
             name, member = "custom_tool_call_input", "input"
         case _:
             return
-    made = item[member]
+    made = item.get(member)
+    if not isinstance(made, str):
+        return
     yield {"type": f"response.{name}.delta", **place, "delta": made}
-    done = {"name": item["name"]} if member == "arguments" else {}
+    done = {"name": item.get("name")} if member == "arguments" else {}
     yield {"type": f"response.{name}.done", **place, member: made, **done}

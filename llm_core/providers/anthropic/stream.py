@@ -82,7 +82,7 @@ class AnthropicStream(EventReader[_Object]):
                 if event is None:
                     raise TypeError  # noqa: TRY301 - handled as one with all other nonsense
                 chunks += self._read_event(event)
-            except (TypeError, KeyError, AttributeError):
+            except (TypeError, KeyError, AttributeError, ValueError):
                 self._failure = ProviderUnavailable(
                     "Anthropic sent something that is no event of its API in its stream."
                 )
@@ -112,8 +112,10 @@ class AnthropicStream(EventReader[_Object]):
         return chunks
 
     def _start(self, message: Mapping[str, Any]) -> list[_Object]:
-        self._id = message["id"]
-        self._model = message["model"]
+        id_, model = message["id"], message["model"]
+        if not (isinstance(id_, str) and isinstance(model, str)):
+            raise TypeError
+        self._id, self._model = id_, model
         self._merge_usage(message.get("usage"))
         return [self._chunk({"role": "assistant", "content": "", "refusal": None})]
 
@@ -137,8 +139,9 @@ class AnthropicStream(EventReader[_Object]):
             case "text_delta":
                 return self._text("content", delta["text"])
             case "thinking_delta":
-                block.content["thinking"] += delta["thinking"]
-                return self._text("reasoning_content", delta["thinking"])
+                chunks = self._text("reasoning_content", delta["thinking"])
+                block.thoughts.append(delta["thinking"])
+                return chunks
             case "signature_delta":
                 block.content["signature"] = delta["signature"]
                 return []
@@ -155,7 +158,7 @@ class AnthropicStream(EventReader[_Object]):
                 call = tool_call_from_anthropic(block.content)
                 return self._arguments(block, call["function"]["arguments"])
             case "thinking" | "redacted_thinking":
-                kept = thinking_block_from_anthropic(block.content, self._model)
+                kept = thinking_block_from_anthropic(block.thought(), self._model)
                 return [self._chunk({"thinking_blocks": [kept]})]
             case _:
                 return []
@@ -181,10 +184,14 @@ class AnthropicStream(EventReader[_Object]):
         self._has_given_usage = True
         return [usage_chunk(id_=self._id, model=self._model, usage=self.usage)]
 
-    def _text(self, field: str, text: str) -> list[_Object]:
+    def _text(self, field: str, text: object) -> list[_Object]:
+        if not isinstance(text, str):
+            raise TypeError
         return [self._chunk({field: text})] if text else []
 
-    def _arguments(self, block: "_Block", text: str) -> list[_Object]:
+    def _arguments(self, block: "_Block", text: object) -> list[_Object]:
+        if not isinstance(text, str):
+            raise TypeError
         if not text:
             return []
         block.has_arguments = True
@@ -204,13 +211,20 @@ class _Block:
     """A content block that is open.
 
     Args:
-        content: As it would stand in the whole answer, filled as deltas come.
+        content: As it began; a signature is filled in.
         call_index: Which call of the answer this is, if it is one.
     """
 
-    __slots__ = ("call_index", "content", "has_arguments")
+    __slots__ = ("call_index", "content", "has_arguments", "thoughts")
 
     def __init__(self, *, content: _Object, call_index: int) -> None:
         self.content = content
         self.call_index = call_index
         self.has_arguments = False
+        self.thoughts: list[str] = []
+
+    def thought(self) -> _Object:
+        """A block of thinking as it would stand in the whole answer."""
+        if not self.thoughts:
+            return self.content
+        return {**self.content, "thinking": "".join([self.content["thinking"], *self.thoughts])}

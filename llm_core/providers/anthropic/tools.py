@@ -16,7 +16,7 @@ Source:
     (checked 2026-11-20)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from llm_core.chat.request import ChatRequest
@@ -93,6 +93,7 @@ def _tool(
 
 def _choice(choice: str | Mapping[str, Any] | None, tools: list[_Object]) -> _Object:
     """The choice; `tools` is cut down when only some of them are allowed."""
+    offered = {tool["name"] for tool in tools}
     match _mode(choice):
         case None | "auto":
             return {"type": "auto"}
@@ -101,9 +102,9 @@ def _choice(choice: str | Mapping[str, Any] | None, tools: list[_Object]) -> _Ob
         case "required":
             return {"type": "any"}
         case "function":
-            return {"type": "tool", "name": _named(choice, tools, "tool_choice.function.name")}
+            return {"type": "tool", "name": _named(choice, offered, "tool_choice.function.name")}
         case "allowed_tools" if isinstance(choice, Mapping):
-            return _allowed(choice.get("allowed_tools"), tools)
+            return _allowed(choice.get("allowed_tools"), tools, offered)
         case other:
             raise unsupported("tool_choice", f"there is no choice '{other}'.")
 
@@ -112,18 +113,18 @@ def _mode(choice: str | Mapping[str, Any] | None) -> object:
     return choice.get("type") if isinstance(choice, Mapping) else choice
 
 
-def _allowed(allowed: object, tools: list[_Object]) -> _Object:
+def _allowed(allowed: object, tools: list[_Object], offered: Container[str]) -> _Object:
     where = "tool_choice.allowed_tools"
     if not isinstance(allowed, dict) or not isinstance(allowed.get("tools"), list):
         raise MalformedRequest(f"'{where}.tools' must be a list.", param=f"{where}.tools")
-    names = {_named(tool, tools, f"{where}.tools") for tool in allowed["tools"]}
+    names = {_named(tool, offered, f"{where}.tools") for tool in allowed["tools"]}
     tools[:] = [tool for tool in tools if tool["name"] in names]
     return {"type": "any" if allowed.get("mode") == "required" else "auto"}
 
 
-def _named(choice: object, tools: Sequence[_Object], where: str) -> str:
+def _named(choice: object, offered: Container[str], where: str) -> str:
     function = choice.get("function") if isinstance(choice, Mapping) else None
     name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or name not in {tool["name"] for tool in tools}:
+    if not isinstance(name, str) or name not in offered:
         raise MalformedRequest(f"'{where}' must name one of 'tools'.", param=where)
     return name

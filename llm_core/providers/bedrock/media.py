@@ -57,13 +57,14 @@ def image_block(url: str, where: str) -> _Object:
     return {"image": {"format": format_, "source": {"bytes": url[data_uri.end() :]}}}
 
 
-def document_block(file: Mapping[str, Any], where: str, names: set[str]) -> _Object:
+def document_block(file: Mapping[str, Any], where: str, names: dict[str, int]) -> _Object:
     """Make a `document` block of a file that came inside the request.
 
     Args:
         file: OpenAI's `file`.
         where: For the refusal.
-        names: Those in use; no two documents of a request may have the same one. Takes the new one.
+        names: Those in use, and the last number behind each; no two documents of a request may have
+            the same one. Takes the new one.
 
     Raises:
         UnsupportedParameter: A file by reference, or of a kind that Bedrock cannot read.
@@ -77,17 +78,19 @@ def document_block(file: Mapping[str, Any], where: str, names: set[str]) -> _Obj
         known = ", ".join(_DOCUMENT_FORMATS.values())
         raise unsupported(where, f"files must be one of {known}.")
     name = _name(file.get("filename"), names)
-    names.add(name)
     source = {"bytes": data[data_uri.end() :]}
     return {"document": {"format": format_, "name": name, "source": source}}
 
 
-def _name(filename: object, names: set[str]) -> str:
+def _name(filename: object, names: dict[str, int]) -> str:
     stem = filename.rpartition(".")[0] or filename if isinstance(filename, str) else ""
     named = _NOT_IN_NAME.sub(" ", stem[:_MAX_NAME_CHARACTERS]).strip() or "document"
-    number = 1
     unique = named
+    # Goes on where the last of that name ended; from one, many of a name would be quadratic.
+    number = names.get(named, 1)
     while unique in names:
         number += 1
         unique = f"{named} {number}"
+    names[named] = number
+    names[unique] = 1
     return unique

@@ -124,7 +124,7 @@ class _Reader:
         self.dropped: dict[str, None] = {}
         self._model = model
         self._traits = traits
-        self._document_names: set[str] = set()
+        self._document_names: dict[str, int] = {}
 
     def read(self, message: Mapping[str, Any], where: str) -> None:
         match message["role"]:

@@ -160,8 +160,9 @@ class BedrockStream:
     def _think(self, block: "_Block", delta: Mapping[str, Any]) -> list[_Object]:
         block.signature += delta.get("signature", "")
         block.redacted += _bytes(delta.get("redactedContent", ""))
-        block.thoughts += delta.get("text", "")
-        return self._text("reasoning_content", delta.get("text", ""))
+        chunks = self._text("reasoning_content", delta.get("text", ""))
+        block.thoughts.append(delta.get("text", ""))
+        return chunks
 
     def _close_block(self, index: int) -> list[_Object]:
         block = self._blocks.pop(index, None)
@@ -172,7 +173,7 @@ class BedrockStream:
             return [] if block.has_arguments else self._arguments(block, "{}")
         kept = thinking_block_from_bedrock(
             {
-                "text": block.thoughts,
+                "text": "".join(block.thoughts),
                 "signature": block.signature,
                 "redactedContent": base64.b64encode(block.redacted).decode(),
             }
@@ -220,9 +221,9 @@ class _Block:
     def __init__(self, *, call_index: int | None = None) -> None:
         self.call_index = call_index
         self.has_arguments = False
-        self.thoughts = ""
+        self.thoughts: list[str] = []
         self.signature = ""
-        self.redacted = b""
+        self.redacted = bytearray()
 
 
 def _bytes(encoded: str) -> bytes:

@@ -21,7 +21,7 @@ Source:
     Shape from the SDK's types (botocore 1.44.5); the pages were seen in excerpts, 2026-11-20.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 from typing import Any
 
 from llm_core.chat.request import ChatRequest
@@ -64,7 +64,7 @@ def tools_to_bedrock(
     if not asked or choice == "none":
         return {"toolConfig": {"tools": [_NO_TOOL]}} if has_tool_blocks else {}
     specs = [_spec(tool, f"tools[{index}]", traits, dropped) for index, tool in enumerate(asked)]
-    chosen, names = _choice(choice, [spec["name"] for spec in specs])
+    chosen, names = _choice(choice, {spec["name"] for spec in specs})
     if chosen and traits.claude is not None and not traits.claude.takes_forced_tools:
         raise unsupported("tool_choice", "this model decides by itself whether to call a tool.")
     if request.fields.get("parallel_tool_calls") is False:
@@ -104,9 +104,7 @@ def _cache_point(
     return points
 
 
-def _choice(
-    choice: str | Mapping[str, Any] | None, names: Sequence[str]
-) -> tuple[_Object, Sequence[str]]:
+def _choice(choice: str | Mapping[str, Any] | None, names: Set[str]) -> tuple[_Object, Set[str]]:
     """`toolChoice`, empty for `auto`, and the names of the tools that are offered."""
     match _mode(choice):
         case None | "auto":
@@ -126,7 +124,7 @@ def _mode(choice: str | Mapping[str, Any] | None) -> object:
     return choice.get("type") if isinstance(choice, Mapping) else choice
 
 
-def _allowed(allowed: object, names: Sequence[str]) -> tuple[_Object, Sequence[str]]:
+def _allowed(allowed: object, names: Set[str]) -> tuple[_Object, Set[str]]:
     where = "tool_choice.allowed_tools"
     if (
         not isinstance(allowed, dict)
@@ -134,11 +132,11 @@ def _allowed(allowed: object, names: Sequence[str]) -> tuple[_Object, Sequence[s
         or not allowed["tools"]
     ):
         raise MalformedRequest(f"'{where}.tools' must be a list.", param=f"{where}.tools")
-    kept = [_named(tool, names, f"{where}.tools") for tool in allowed["tools"]]
+    kept = {_named(tool, names, f"{where}.tools") for tool in allowed["tools"]}
     return ({"any": {}} if allowed.get("mode") == "required" else {}), kept
 
 
-def _named(choice: object, names: Sequence[str], where: str) -> str:
+def _named(choice: object, names: Set[str], where: str) -> str:
     function = choice.get("function") if isinstance(choice, Mapping) else None
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or name not in names:

@@ -23,7 +23,7 @@ Source:
 from collections.abc import Mapping
 from typing import Any
 
-from llm_core.chat.response import choice, completion, tool_call
+from llm_core.chat.response import choice, completion, token_count, tool_call
 from llm_core.providers.cohere.errors import failure_of_generation
 from llm_core.providers.translator import Translated
 from llm_core.tokens.usage import TokenUsage
@@ -139,7 +139,7 @@ def _count(value: object) -> int | None:
     """A number of tokens; Cohere's schema has them as numbers with a fraction: `37.0`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if value >= 0 and value == value // 1 else None
+    return token_count(int(value)) if value == value // 1 else None
 
 
 def _objects(values: object) -> list[_Object]:

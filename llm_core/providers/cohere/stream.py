@@ -29,6 +29,9 @@ from llm_core.tokens.usage import TokenUsage
 _Object = dict[str, Any]
 
 
+_LONGEST_EMPTY = max(map(len, NO_ARGUMENTS)) + 1
+
+
 class CohereStream(EventReader[_Object]):
     """Reads a stream; see `StreamTranslator`.
 
@@ -79,7 +82,8 @@ class CohereStream(EventReader[_Object]):
         chunks: list[_Object] = []
         match event.get("type"):
             case "message-start":
-                self._id = event.get("id") or ""
+                given = event.get("id")
+                self._id = given if isinstance(given, str) else ""
                 chunks = [self._chunk({"role": "assistant", "content": "", "refusal": None})]
             case "content-start" | "content-delta":
                 chunks = self._content(_message(event)["content"])
@@ -123,7 +127,8 @@ class CohereStream(EventReader[_Object]):
     def _fill_call(self, index: int, added: str) -> list[_Object]:
         """Hand arguments on, once they cannot be the `null` that a call without any may have."""
         held = self._arguments[index]
-        self._arguments[index] = held + added
+        # Longer than the longest of those few it is none of them, whatever comes.
+        self._arguments[index] = (held + added)[:_LONGEST_EMPTY]
         is_held = any(empty.startswith(held) for empty in NO_ARGUMENTS)
         if any(empty.startswith(held + added) for empty in NO_ARGUMENTS):
             return []
@@ -151,7 +156,9 @@ class CohereStream(EventReader[_Object]):
             chunks.append(usage_chunk(id_=self._id, model="", usage=self._usage))
         return chunks
 
-    def _text(self, field: str, text: str) -> list[_Object]:
+    def _text(self, field: str, text: object) -> list[_Object]:
+        if not isinstance(text, str):
+            raise TypeError
         return [self._chunk({field: text})] if text else []
 
     def _chunk(self, delta: _Object, finish_reason: str | None = None) -> _Object:

@@ -6,7 +6,7 @@ Source:
     Shape from the SDK's types (cohere 7.3.1); the pages were seen in excerpts, 2026-11-20.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from llm_core.chat.request import ChatRequest
@@ -65,6 +65,7 @@ def _strictness(asked: Sequence[Mapping[str, Any]], dropped: list[str]) -> _Obje
 
 def _choice(choice: str | Mapping[str, Any] | None, tools: list[_Object]) -> str | None:
     """The choice; `tools` is cut down when only some of them are allowed."""
+    offered = {tool["function"]["name"] for tool in tools}
     match choice:
         case None | "auto":
             return None
@@ -73,11 +74,11 @@ def _choice(choice: str | Mapping[str, Any] | None, tools: list[_Object]) -> str
         case "required":
             return "REQUIRED"
         case {"type": "function"}:
-            _keep(tools, {_named(choice, tools, "tool_choice.function.name")})
+            _keep(tools, {_named(choice, offered, "tool_choice.function.name")})
             return "REQUIRED"
         case {"type": "allowed_tools", "allowed_tools": {"tools": list(allowed), **rest}}:
             where = "tool_choice.allowed_tools.tools"
-            _keep(tools, {_named(tool, tools, where) for tool in allowed})
+            _keep(tools, {_named(tool, offered, where) for tool in allowed})
             return "REQUIRED" if rest.get("mode") == "required" else None
         case _:
             raise unsupported("tool_choice", "there is no such choice.")
@@ -87,9 +88,9 @@ def _keep(tools: list[_Object], names: set[str]) -> None:
     tools[:] = [tool for tool in tools if tool["function"]["name"] in names]
 
 
-def _named(choice: object, tools: Sequence[_Object], where: str) -> str:
+def _named(choice: object, offered: Container[str], where: str) -> str:
     function = choice.get("function") if isinstance(choice, Mapping) else None
     name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or name not in {tool["function"]["name"] for tool in tools}:
+    if not isinstance(name, str) or name not in offered:
         raise MalformedRequest(f"'{where}' must name one of 'tools'.", param=where)
     return name

@@ -16,7 +16,7 @@ Source:
     Shape from the SDK's types (google-genai 3.4.0); the pages were seen in excerpts, 2026-11-20.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from typing import Any
 
 from llm_core.chat.request import ChatRequest
@@ -46,7 +46,7 @@ def tools_to_gemini(request: ChatRequest, vendor: Vendor) -> _Object:
     if request.fields.get("parallel_tool_calls") is False:
         raise vendor.unsupported("parallel_tool_calls", "it may always make several calls at once.")
     declared = [_declaration(tool, f"tools[{i}]", vendor) for i, tool in enumerate(asked)]
-    names = [function["name"] for function in declared]
+    names = {function["name"] for function in declared}
     is_strict = any(tool["function"].get("strict") for tool in asked)
     config = _calling_config(choice, names, vendor, is_strict=is_strict)
     tools: _Object = {"tools": [{"functionDeclarations": declared}]}
@@ -72,7 +72,11 @@ def _declaration(tool: Mapping[str, Any], where: str, vendor: Vendor) -> _Object
 
 
 def _calling_config(
-    choice: str | Mapping[str, Any] | None, names: Sequence[str], vendor: Vendor, *, is_strict: bool
+    choice: str | Mapping[str, Any] | None,
+    names: Container[str],
+    vendor: Vendor,
+    *,
+    is_strict: bool,
 ) -> _Object | None:
     match _mode(choice):
         case None | "auto":
@@ -94,7 +98,7 @@ def _mode(choice: str | Mapping[str, Any] | None) -> object:
     return choice.get("type") if isinstance(choice, Mapping) else choice
 
 
-def _allowed(allowed: object, names: Sequence[str]) -> _Object:
+def _allowed(allowed: object, names: Container[str]) -> _Object:
     where = "tool_choice.allowed_tools"
     if not isinstance(allowed, dict) or not isinstance(allowed.get("tools"), list):
         raise MalformedRequest(f"'{where}.tools' must be a list.", param=f"{where}.tools")
@@ -103,7 +107,7 @@ def _allowed(allowed: object, names: Sequence[str]) -> _Object:
     return {"mode": mode, "allowedFunctionNames": chosen}
 
 
-def _named(choice: object, names: Sequence[str], where: str) -> str:
+def _named(choice: object, names: Container[str], where: str) -> str:
     function = choice.get("function") if isinstance(choice, Mapping) else None
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or name not in names:

@@ -25,7 +25,7 @@ Source:
     Shape from the SDK's types (mistralai 3.7.0); the pages were seen in excerpts, 2026-11-20.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from typing import Any
 
 from llm_core.catalogue import Deployment
@@ -202,26 +202,27 @@ def _tool(tool: Mapping[str, Any], where: str) -> _Object:
 
 def _choice(choice: str | Mapping[str, Any], tools: list[_Object]) -> str | _Object:
     """The choice; `tools` is cut down when only some of them are allowed."""
+    offered = {tool["function"]["name"] for tool in tools}
     match choice:
         case "auto" | "none" | "any":
             return str(choice)
         case "required":
             return "any"
         case {"type": "function"}:
-            name = _named(choice, tools, "tool_choice.function.name")
+            name = _named(choice, offered, "tool_choice.function.name")
             return {"type": "function", "function": {"name": name}}
         case {"type": "allowed_tools", "allowed_tools": {"tools": list(allowed), **rest}}:
             where = "tool_choice.allowed_tools.tools"
-            names = {_named(tool, tools, where) for tool in allowed}
+            names = {_named(tool, offered, where) for tool in allowed}
             tools[:] = [tool for tool in tools if tool["function"]["name"] in names]
             return "any" if rest.get("mode") == "required" else "auto"
         case _:
             raise unsupported("tool_choice", "there is no such choice.")
 
 
-def _named(choice: object, tools: Sequence[_Object], where: str) -> str:
+def _named(choice: object, offered: Container[str], where: str) -> str:
     function = choice.get("function") if isinstance(choice, Mapping) else None
     name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str) or name not in {tool["function"]["name"] for tool in tools}:
+    if not isinstance(name, str) or name not in offered:
         raise MalformedRequest(f"'{where}' must name one of 'tools'.", param=where)
     return name

@@ -85,7 +85,7 @@ class _Choice:
 
     def __init__(self) -> None:
         self._has_begun = False
-        self._thinking = ""
+        self._thinking: list[str] = []
         self._signature: str | None = None
         self._calls: list[str] = []
 
@@ -101,14 +101,16 @@ class _Choice:
             delta["content"] = said.text
         if said.thinking:
             delta["reasoning_content"] = said.thinking
-        self._thinking += said.thinking
+        self._thinking += [said.thinking] if said.thinking else []
         self._signature = said.signature or self._signature
         calls = [self._call(call) for call in given.get("tool_calls") or ()]
         if calls:
             delta["tool_calls"] = calls
         if self._thinking and (said.text or calls or has_ended):
-            delta["thinking_blocks"] = [thinking_block(self._thinking, self._signature, model)]
-            self._thinking, self._signature = "", None
+            delta["thinking_blocks"] = [
+                thinking_block("".join(self._thinking), self._signature, model)
+            ]
+            self._thinking, self._signature = [], None
         return delta
 
     def _call(self, given: Mapping[str, Any]) -> _Object:

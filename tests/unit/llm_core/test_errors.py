@@ -102,7 +102,9 @@ def test_what_will_never_fit_is_not_to_be_retried() -> None:
     assert UnpricedModel("x").headers == {"x-should-retry": "false"}
 
 
-@pytest.mark.parametrize(("seconds", "header"), [(0, "0"), (0.5, "1"), (20, "20")])
+@pytest.mark.parametrize(
+    ("seconds", "header"), [(0, "0"), (0.5, "1"), (20, "20"), (1e308, "86400")]
+)
 def test_a_providers_wish_is_passed_on(seconds: float, header: str) -> None:
     assert ProviderError("x", retry_after_s=seconds).headers == {"retry-after": header}
     assert ProviderError("x").headers == {}

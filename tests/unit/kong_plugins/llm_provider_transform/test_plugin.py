@@ -205,6 +205,8 @@ async def test_an_answer_without_usage_is_counted() -> None:
         (307, 502, ErrorClass.PROVIDER),
         (400, 400, ErrorClass.CALLER),
         (401, 502, ErrorClass.PROVIDER),
+        (403, 502, ErrorClass.GATEWAY),
+        (404, 502, ErrorClass.GATEWAY),
         (429, 429, ErrorClass.RATE_LIMITED),
         (500, 500, ErrorClass.PROVIDER),
         (529, 503, ErrorClass.PROVIDER),

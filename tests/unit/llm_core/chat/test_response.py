@@ -39,7 +39,7 @@ def test_what_is_no_token_count_was_not_reported():
     strange = {
         "prompt_tokens": "12",
         "completion_tokens": -1,
-        "prompt_tokens_details": None,
+        "prompt_tokens_details": {"cached_tokens": 10**18},
         "completion_tokens_details": {"reasoning_tokens": True},
     }
     assert usage_from_openai(strange) == TokenUsage()

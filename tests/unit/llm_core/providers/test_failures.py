@@ -83,6 +83,24 @@ def test_a_bare_key_as_azure_has_them_is_not_shown(key: str):
     )
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "AIzaSyA-0123456789_abcdefghijklmnopqrstu",
+        "ya29.a0AfH6SMBx-0123",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ABSKQmVkcm9ja0FQSUtleS1hYmM=",
+        "gsk_abcdefghijklmnop",
+        "xai-abcdefghijklmnop",
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIn0.c2ln",
+    ],
+)
+def test_a_key_as_other_vendors_have_them_is_not_shown(key: str):
+    sentence = f"The key {key} does not fit xai/grok-4."
+    failure = translator_for(ProviderKind.OPENAI).failure(400, {}, body(message=sentence))
+    assert failure.public_message == "OpenAI: The key [redacted] does not fit xai/grok-4."
+
+
 def test_a_long_sentence_is_cut():
     failure = translator_for(ProviderKind.OPENAI).failure(400, {}, body(message="long " * 10_000))
     assert len(failure.public_message) < 520

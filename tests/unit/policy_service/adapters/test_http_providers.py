@@ -5,13 +5,11 @@ import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
 from llm_core.errors import ProviderTimeout, ProviderUnavailable
 from llm_core.providers.translator import ProviderRequest
 from policy_service.adapters import http_pool
-from policy_service.adapters import http_providers as module
 from policy_service.adapters.http_providers import HttpProviders
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

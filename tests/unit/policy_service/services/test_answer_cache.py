@@ -363,6 +363,17 @@ async def test_a_stream_whose_client_left_is_not_kept() -> None:
     assert (await service.decide(STREAM)).transport is Transport.RELAY
 
 
+async def test_what_is_for_the_user_is_not_kept_for_a_consumer_that_stands_for_none() -> None:
+    """Two such consumers of one team look alike."""
+    service = Service()
+    service.policy.obligations = replace(KEPT, cache_scope=CacheScope.USER)
+    nobody = replace(SEARCH, user=None, key_id=None)
+    await service.asked(BODY, caller=nobody)
+    second = await service.decide(BODY, caller=nobody)
+    assert second.transport is Transport.DIRECT
+    assert second.headers["x-gatehouse-cache"] == "bypass"
+
+
 async def test_a_long_answer_is_not_kept() -> None:
     service = Service(most_bytes=200)
     await service.asked(BODY)

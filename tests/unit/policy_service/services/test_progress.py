@@ -25,6 +25,7 @@ from policy_service.services.progress import Progress, error_class_of, status_of
         (ProviderError("x", upstream_status=429), ErrorClass.RATE_LIMITED, 429),
         (ProviderError("x", upstream_status=400), ErrorClass.CALLER, 400),
         (ProviderError("x", upstream_status=500), ErrorClass.PROVIDER, 500),
+        (ProviderError("x", blames_deployment=False), ErrorClass.GATEWAY, 502),
         (MalformedRequest("x"), ErrorClass.CALLER, 400),
         (Undecided("x"), ErrorClass.GATEWAY, 503),
         (GatewayFault("x"), ErrorClass.GATEWAY, 500),

@@ -215,6 +215,11 @@ async def test_no_try_is_left_for_a_wait_when_the_route_allows_one() -> None:
         (busy(429), True, None),
         (busy(409), False, None),
         (busy(401), True, None),
+        # What one caller can bring about must not keep everybody else out.
+        (busy(400, "60"), False, None),
+        (busy(413, "60"), False, None),
+        (busy(403), False, None),
+        (busy(404), False, None),
     ],
 )
 async def test_health_is_told_how_a_try_failed(
@@ -225,6 +230,24 @@ async def test_health_is_told_how_a_try_failed(
     [observed] = search.health.observed
     assert observed.deployment_id == "azure-mini"
     assert (observed.is_failure, observed.retry_after_s) == (is_failure, wait_s)
+
+
+@pytest.mark.parametrize(("waited_before_s", "is_blamed"), [(0.0, True), (0.15, False)])
+async def test_who_was_asked_when_the_time_was_nearly_over_is_not_to_blame(
+    waited_before_s: float, is_blamed: bool
+) -> None:
+    """Else a call that waited for another's answer opens the breaker of whoever comes last."""
+    search = Search(azure=asyncio.Event())
+    reservation, ask = call((AZURE,), RouteOptions(), {})
+    search.progress.starts(0.2)
+    await asyncio.sleep(waited_before_s)
+
+    async def take(attempt: Attempt) -> bytes:
+        return await read_whole(attempt.answer, search.progress)
+
+    with pytest.raises(ProviderTimeout):
+        await search.reach.first_that_answers(reservation, ask, search.progress, take)
+    assert [seen.is_failure for seen in search.health.observed] == [True] * is_blamed
 
 
 @pytest.mark.parametrize(

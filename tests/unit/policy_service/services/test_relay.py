@@ -483,6 +483,19 @@ async def test_a_stream_that_breaks_off_says_so_and_is_charged_for_what_came(
     assert answer.is_closed
 
 
+async def test_a_stream_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has come is remembered until it is booked, so it must not grow for ever."""
+    monkeypatch.setattr("policy_service.services.streaming.MAX_ANSWER_BYTES", 2000)
+    endless = FakeAnswer(openai_events(*["word "] * 100, is_done=False))
+    made = service(openai=endless)
+    chunks = await collected((await streamed(made, OPENAI)).events)
+    assert "too long" in chunks[-1]["error"]["message"]
+    row = await made.row()
+    assert (row.error_class, row.source) == ("cut_off", "counted")
+    assert 0 < row.output_tokens < 100
+    assert endless.is_closed
+
+
 async def test_a_client_that_leaves_is_charged_for_what_came_once() -> None:
     never = asyncio.Event()
     answer = FakeAnswer([*openai_events("one ", "two", is_done=False), never])
