@@ -44,6 +44,8 @@ class GatewayError(Exception):
         super().__init__(public_message)
         self.public_message = public_message
         self.param = param
+        self.decision_id: str | None = None
+        """Of the decision behind the call, once there is one: whom to ask about it."""
 
     @property
     def http_status(self) -> int:
@@ -292,6 +294,13 @@ class Undecided(GatewayFault):
     def headers(self) -> dict[str, str]:
         """A restarted plugin server is back within a second."""
         return {"retry-after": "1"}
+
+
+def error_headers(error: GatewayError) -> dict[str, str]:
+    """The headers of an answer that is `error`."""
+    if error.decision_id is None:
+        return dict(error.headers)
+    return {**error.headers, "x-gatehouse-decision-id": error.decision_id}
 
 
 def error_body(error: GatewayError) -> dict[str, Any]:

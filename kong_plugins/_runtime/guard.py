@@ -21,6 +21,7 @@ from llm_core.errors import (
     PolicyUnavailable,
     RequestError,
     error_body,
+    error_headers,
 )
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def lost_event(*, was_log: bool) -> object:
 
 def exit_call(error: GatewayError) -> dict[str, Any]:
     """The PDK call that answers the client with `error`."""
-    headers = {"content-type": "application/json", **error.headers}
+    headers = {"content-type": "application/json", **error_headers(error)}
     body = json.dumps(error_body(error), ensure_ascii=True, default=str)
     return {"Method": "kong.response.exit", "Args": [error.http_status, body, headers]}
 

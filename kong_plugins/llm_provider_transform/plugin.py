@@ -87,6 +87,7 @@ class Plugin:
         except ProviderUnavailable as unread:
             failure, report = await _failure(kong, sent.exchange, raw, unread, handed)
             await shared_context.write_usage(kong, report)
+            failure.decision_id = handed.decision.decision_id
             raise failure from unread
         overhead_ms = sent.took_ms + 1000 * (time.monotonic() - answered_s)
         report = replace(answer.report, overhead_ms=round(overhead_ms, 3))
@@ -107,6 +108,7 @@ class Plugin:
             return exchange_of(priced, handed.decision, handed.call, body)
         except GatewayError as error:
             await shared_context.write_usage(kong, _not_sent(priced, error))
+            error.decision_id = handed.decision.decision_id
             raise
 
     def _sent_for(self, handed: HandedDecision, priced: PricedDeployment) -> _Sent:

@@ -58,7 +58,9 @@ class _PassedThrough(ChatExchange):
 
     def stream(self, *, is_kept: bool = False) -> ClientStream:
         return PassThroughStream(
-            self.translator.stream(self.chat), shows_usage=self.chat.wants_usage_in_stream
+            self.translator.stream(self.chat),
+            shows_usage=self.chat.wants_usage_in_stream,
+            is_kept=is_kept,
         )
 
 

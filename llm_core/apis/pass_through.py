@@ -25,6 +25,7 @@ from llm_core.tokens.usage import TokenUsage
 _TELLING = re.compile(rb'"usage"\s*:\s*\{|"error"\s*:|"finish_reason"\s*:\s*"|"object"\s*:\s*"e')
 
 
+_MOST_UNREAD_BYTES = 64 * 1024
 _checked = msgspec.json.Decoder(msgspec.Raw).decode
 """Checks that a text is JSON and builds nothing."""
 
@@ -46,13 +47,17 @@ class PassThroughStream:
     Args:
         reading: Reads the events that must be known.
         shows_usage: The client asked for the chunk with usage.
+        is_kept: Remember the answer for `folded`.
     """
 
     reading: StreamTranslator
     shows_usage: bool
+    is_kept: bool = False
     has_begun: bool = False
     _decoder: SseDecoder = field(default_factory=SseDecoder)
     _passed: list[bytes] = field(default_factory=list)
+    _passed_bytes: int = 0
+    _texts: list[str] = field(default_factory=list)
     _has_ended: bool = False
     _usage_chunk: dict[str, Any] | None = None
     _failure: ProviderError | None = None
@@ -104,11 +109,11 @@ class PassThroughStream:
 
     def texts(self) -> Sequence[str]:
         """What the model has said so far; only now is what was passed on parsed."""
-        return [text for chunk in self._chunks() for text in texts_of(chunk)]
+        return [*self._texts, *(text for chunk in self._chunks() for text in texts_of(chunk))]
 
     def folded(self) -> dict[str, Any] | None:
         """The body that the same answer would have had; see `ClientStream.folded`."""
-        if not self._has_ended:
+        if not (self.is_kept and self._has_ended):
             return None
         usage = [] if self._usage_chunk is None else [self._usage_chunk]
         return fold([*self._chunks(), *usage])
@@ -124,9 +129,18 @@ class PassThroughStream:
                     self._failure = failure
                     break
             if is_passed:
-                self._passed.append(event.data)
+                self._remember(event.data)
                 events.append(encode_event(event.data))
         return events
+
+    def _remember(self, data: bytes) -> None:
+        """Keep what may have to be counted; of a long answer its words, which are a tenth of it."""
+        self._passed.append(data)
+        self._passed_bytes += len(data)
+        if self._passed_bytes > _MOST_UNREAD_BYTES and not self.is_kept:
+            self._texts = ["".join(self.texts())]
+            self._passed.clear()
+            self._passed_bytes = 0
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -104,13 +104,18 @@ def _refuse_stored_files(message: Mapping[str, Any], where: str, provider: str) 
 
 
 def refuse_keeping(fields: Mapping[str, Any], provider: str) -> None:
-    """Refuse to let a provider keep the conversation: `store: true`.
+    """Refuse to let a provider keep the conversation: `store: true`, or a cache for a day.
+
+    The values are those of the vendor's SDK (openai 3.52).
 
     Raises:
         UnsupportedParameter: It is asked for.
     """
     if fields.get("store") not in (None, False):
         raise _refusal(provider, "store", "the gateway lets no provider keep prompts.", "store")
+    if fields.get("prompt_cache_retention") not in (None, "in_memory"):
+        name = "prompt_cache_retention"
+        raise _refusal(provider, name, "the gateway lets no provider keep prompts.", name)
 
 
 def refuse_other_tiers(fields: Mapping[str, Any], provider: str) -> None:

@@ -6,7 +6,14 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 
-from llm_core.errors import GatewayError, GatewayFault, InvalidKey, MalformedRequest, error_body
+from llm_core.errors import (
+    GatewayError,
+    GatewayFault,
+    InvalidKey,
+    MalformedRequest,
+    error_body,
+    error_headers,
+)
 from policy_service.resources import Resources
 
 T = TypeVar("T")
@@ -87,4 +94,4 @@ def answer_failures(app: FastAPI) -> None:
 def failure_answer(error: GatewayError) -> Response:
     """One failure as an answer."""
     body: dict[str, Any] = error_body(error)
-    return json_answer(body, error.http_status, dict(error.headers))
+    return json_answer(body, error.http_status, error_headers(error))

@@ -113,6 +113,8 @@ class Owed:
             return
         self.bookings.land(self.reservation)
         error = _told(fault)
+        if error is not None:
+            error.decision_id = self.reservation.decision_id
         usage = None
         if self.progress.owing_id is not None:
             self.progress.deployment_id = self.progress.owing_id

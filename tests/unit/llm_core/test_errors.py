@@ -21,6 +21,7 @@ from llm_core.errors import (
     UnpricedModel,
     UnsupportedParameter,
     error_body,
+    error_headers,
 )
 
 
@@ -124,3 +125,10 @@ def test_the_picture_of_the_tree_shows_every_error_with_its_status() -> None:
         )
         if not kind.__subclasses__():
             assert str(kind.status) in line
+
+
+def test_a_failure_behind_a_decision_names_it() -> None:
+    error = RateLimited("x", retry_after_s=2)
+    assert error_headers(error) == {"retry-after": "2"}
+    error.decision_id = "dec_1"
+    assert error_headers(error) == {"retry-after": "2", "x-gatehouse-decision-id": "dec_1"}

@@ -121,6 +121,23 @@ def test_a_kept_stream_folds_to_the_whole_answer(deployment: Any) -> None:
     assert folded["usage"]["total_tokens"] == 15
 
 
+def test_of_a_long_stream_only_the_words_are_kept_for_counting() -> None:
+    stream = exchange(stream=True).stream()
+    assert isinstance(stream, PassThroughStream)
+    words = [f"word {number} " for number in range(2000)]
+    for piece in openai_events(*words):
+        stream.feed(piece)
+    assert sum(map(len, stream._passed)) < 70_000
+    assert "".join(stream.texts()) == "".join(words)
+
+
+def test_a_provider_is_not_let_keep_a_prompt_for_a_day() -> None:
+    with pytest.raises(UnsupportedParameter) as no:
+        exchange(prompt_cache_retention="24h")
+    assert no.value.param == "prompt_cache_retention"
+    exchange(prompt_cache_retention="in_memory")
+
+
 def test_an_answer_without_a_name_is_given_one_and_a_model_and_a_time() -> None:
     nameless = {"id": "", "created": 0, "model": ""}
     whole = exchange(AZURE).answer(openai_answer("so", **nameless)).body
