@@ -21,7 +21,7 @@ import uvloop
 from llm_core.policy.limits import Amounts, Limit
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports import LimitsStore, Reserved
+from policy_service.ports.limits import LimitsStore, Reserved
 from tests.fixtures.redis_server import start_redis
 from tests.fixtures.reservations import requests_limit, reservation, tokens_limit, usd_limit
 

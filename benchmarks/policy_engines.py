@@ -12,7 +12,7 @@ from statistics import quantiles
 from policy_service.adapters.opa_policy import OpaPolicy
 from policy_service.adapters.policy_bundle import load_bundle
 from policy_service.adapters.regopy_policy import RegopyPolicy
-from policy_service.ports import PolicyEngine
+from policy_service.ports.policy import PolicyEngine
 from tests.fixtures.opa_server import start_opa
 from tests.fixtures.policy_inputs import CHEAP, COSTLY, budget, chat_input
 

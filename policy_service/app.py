@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from policy_service.api import admin, health, internal, providers, relay
 from policy_service.api.description import DescribedService
 from policy_service.api.wire import answer_failures
-from policy_service.ports import Clock
+from policy_service.ports.clock import Clock
 from policy_service.settings import Settings
 from policy_service.wiring import open_resources, utc_now
 

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 from llm_core.catalogue import Catalogue
-from policy_service.ports import Callers, Health, Ledger, LimitsStore, PolicyEngine, Reports
+from policy_service.ports.ledger import Callers, Ledger
+from policy_service.ports.limits import LimitsStore
+from policy_service.ports.policy import PolicyEngine
+from policy_service.ports.providers import Health
+from policy_service.ports.reports import Reports
 from policy_service.services.decide import Decider
 from policy_service.services.relay import Relay
 from policy_service.services.settle import Settler

@@ -31,7 +31,11 @@ from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.bundled import bundled
-from policy_service.ports import Clock, Health, LimitsStore, PolicyEngine, ResponseCache
+from policy_service.ports.cache import ResponseCache
+from policy_service.ports.clock import Clock
+from policy_service.ports.limits import LimitsStore
+from policy_service.ports.policy import PolicyEngine
+from policy_service.ports.providers import Health
 from policy_service.resources import Resources
 from policy_service.services.answer_cache import AnswerCache
 from policy_service.services.decide import Decider

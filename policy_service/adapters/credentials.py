@@ -8,7 +8,7 @@ from llm_core.catalogue import Auth, Deployment
 from llm_core.errors import ProviderUnavailable
 from policy_service.adapters.aws_signing import AwsSigner
 from policy_service.adapters.google_service_account import GoogleServiceAccounts
-from policy_service.ports import Clock
+from policy_service.ports.clock import Clock
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import httpx
 from llm_core.errors import ProviderError, ProviderTimeout, ProviderUnavailable
 from llm_core.providers.translator import ProviderRequest
 from policy_service.adapters.http_pool import ConnectionPool
-from policy_service.ports import ProviderAnswer
+from policy_service.ports.providers import ProviderAnswer
 
 CONNECT_TIMEOUT_S = 5.0
 _FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)

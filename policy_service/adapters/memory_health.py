@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from llm_core.routing.breaker import BreakerRules
 from llm_core.routing.facts import BreakerState, DeploymentFacts, Observation
 from llm_core.routing.standing import UNCALLED, Standing, facts_of, noted
-from policy_service.ports import Clock
+from policy_service.ports.clock import Clock
 
 TRIAL_S = 10.0
 

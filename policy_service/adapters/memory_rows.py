@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from policy_service.ports import QueuedRow
+from policy_service.ports.limits import QueuedRow
 
 
 class MemoryRows:

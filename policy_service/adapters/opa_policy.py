@@ -26,7 +26,7 @@ from opa_client import errors as opa_errors
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.policy_answer import policy_result
 from policy_service.adapters.policy_bundle import ENTRYPOINT, PolicyBundle
-from policy_service.ports import PolicyResult
+from policy_service.ports.policy import PolicyResult
 
 T = TypeVar("T")
 

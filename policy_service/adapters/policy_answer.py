@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import CacheScope, Obligations, Reason
-from policy_service.ports import PolicyResult
+from policy_service.ports.policy import PolicyResult
 
 T = TypeVar("T")
 _LONGEST_KEPT_S = 31 * 86_400

@@ -25,7 +25,7 @@ from policy_service.adapters.policy_answer import policy_result
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
 from policy_service.adapters.regopy_process import RegopyProcess
 from policy_service.adapters.regopy_text import from_rego, rego_term
-from policy_service.ports import PolicyResult
+from policy_service.ports.policy import PolicyResult
 
 
 class RegopyPolicy:

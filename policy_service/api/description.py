@@ -11,7 +11,9 @@ import msgspec
 from fastapi import FastAPI
 
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
-from policy_service.ports import BudgetRow, SettleOutcome, SpendRow, UsageRow
+from policy_service.ports.ledger import UsageRow
+from policy_service.ports.limits import SettleOutcome
+from policy_service.ports.reports import BudgetRow, SpendRow
 from policy_service.services.health import ProvidersHealth
 from policy_service.services.identify import IdentifyAnswer, IdentifyRequest
 

@@ -30,7 +30,7 @@ from llm_core.policy.keepable import may_be_kept
 from llm_core.policy.limits import Amounts
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
 from llm_core.tokens.usage import TokenUsage
-from policy_service.ports import ResponseCache
+from policy_service.ports.cache import ResponseCache
 from policy_service.services.semantic_cache import SemanticCache
 from policy_service.services.settle import Settler
 

@@ -34,16 +34,11 @@ from llm_core.routing.candidates import capable
 from llm_core.routing.facts import BreakerState, DeploymentFacts
 from llm_core.routing.strategies import in_order, with_trial
 from policy_service.ids import new_id
-from policy_service.ports import (
-    Clock,
-    Health,
-    LimitsStore,
-    PolicyEngine,
-    PolicyResult,
-    Prices,
-    Refused,
-    Reserved,
-)
+from policy_service.ports.clock import Clock
+from policy_service.ports.ledger import Prices
+from policy_service.ports.limits import LimitsStore, Refused, Reserved
+from policy_service.ports.policy import PolicyEngine, PolicyResult
+from policy_service.ports.providers import Health
 from policy_service.services.answer_cache import AnswerCache, Hit, Lookup, answered_before
 from policy_service.services.refusals import from_limits, from_reasons, refusal
 from policy_service.services.reserving import Reserving

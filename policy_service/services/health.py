@@ -8,7 +8,7 @@ from datetime import datetime
 
 from llm_core.catalogue import Catalogue, Deployment
 from llm_core.routing.facts import BreakerState, DeploymentFacts
-from policy_service.ports import Health, Probe
+from policy_service.ports.providers import Health, Probe
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from llm_core.policy.caller import Caller
-from policy_service.ports import Callers
+from policy_service.ports.ledger import Callers
 
 _LONGEST_KEY = 512
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from llm_core.errors import PolicyUnavailable
-from policy_service.ports import Ledger, LimitsStore, QueuedRow, UsageRow
+from policy_service.ports.ledger import Ledger, UsageRow
+from policy_service.ports.limits import LimitsStore, QueuedRow
 from policy_service.services.settle import Settler
 
 _log = logging.getLogger(__name__)

@@ -27,7 +27,8 @@ from llm_core.errors import (
 )
 from llm_core.policy.decision import PricedDeployment, Reservation
 from llm_core.routing.facts import Observation
-from policy_service.ports import Clock, Credentials, Health, ProviderAnswer, Providers
+from policy_service.ports.clock import Clock
+from policy_service.ports.providers import Credentials, Health, ProviderAnswer, Providers
 from policy_service.services.progress import Progress
 
 _log = logging.getLogger(__name__)

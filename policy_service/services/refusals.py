@@ -14,7 +14,7 @@ from llm_core.errors import (
 )
 from llm_core.policy.decision import Decision, Denial, Reason
 from llm_core.policy.limits import Measure
-from policy_service.ports import Refused
+from policy_service.ports.limits import Refused
 
 _BUDGET_CODES = frozenset({"budget_exhausted"})
 _UNPRICED = "unpriced_model"

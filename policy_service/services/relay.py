@@ -33,7 +33,8 @@ from llm_core.policy.limits import LimitState
 from llm_core.policy.route import OnClientGone
 from llm_core.sse import encode_event
 from llm_core.tokens.counted import filled_in
-from policy_service.ports import Clock, LimitsStore
+from policy_service.ports.clock import Clock
+from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import AnswerCache, Hit, Kept
 from policy_service.services.booking import Bookings, Owed
 from policy_service.services.progress import Progress, error_class_of, status_of

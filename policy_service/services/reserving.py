@@ -7,7 +7,8 @@ from decimal import Decimal
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import Reservation
 from llm_core.policy.limits import Amounts
-from policy_service.ports import Ledger, LimitsStore, Refused, Reserved, Unprimed
+from policy_service.ports.ledger import Ledger
+from policy_service.ports.limits import LimitsStore, Refused, Reserved, Unprimed
 
 _PRIME_TRIES = 3
 _NO_LIMIT = Decimal(4_000_000_000)

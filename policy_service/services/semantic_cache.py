@@ -16,7 +16,7 @@ from llm_core.errors import GatewayError, PolicyUnavailable
 from llm_core.policy.cache_key import cache_key
 from llm_core.policy.decision import Reservation
 from llm_core.policy.last_turn import last_turn
-from policy_service.ports import Neighbours
+from policy_service.ports.cache import Neighbours
 
 _log = logging.getLogger(__name__)
 _LONGEST_S = 5.0

@@ -22,7 +22,10 @@ from llm_core.policy.limits import Amounts
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
 from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
-from policy_service.ports import Clock, Health, LimitsStore, SettleOutcome, UsageRow
+from policy_service.ports.clock import Clock
+from policy_service.ports.ledger import UsageRow
+from policy_service.ports.limits import LimitsStore, SettleOutcome
+from policy_service.ports.providers import Health
 from policy_service.services.reserving import Reserving
 
 _log = logging.getLogger(__name__)

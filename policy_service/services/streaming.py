@@ -24,7 +24,8 @@ from llm_core.policy.decision import ErrorClass, Reservation
 from llm_core.policy.route import OnClientGone
 from llm_core.tokens.counted import filled_in
 from llm_core.tokens.usage import TokenUsage
-from policy_service.ports import Clock, LimitsStore
+from policy_service.ports.clock import Clock
+from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import Kept
 from policy_service.services.booking import Bookings
 from policy_service.services.progress import Progress, error_class_of

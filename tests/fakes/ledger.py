@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from llm_core.errors import PolicyUnavailable
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 
 
 class FakeLedger:

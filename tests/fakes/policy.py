@@ -5,7 +5,7 @@ from typing import Any
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import Obligations, Reason
-from policy_service.ports import PolicyResult
+from policy_service.ports.policy import PolicyResult
 
 
 class FakePolicy:

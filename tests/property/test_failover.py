@@ -21,7 +21,7 @@ from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.route import OnClientGone, RouteOptions
 from llm_core.providers.translator import ProviderRequest
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 from policy_service.services.decide import Decider
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay, StreamedAnswer

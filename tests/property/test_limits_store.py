@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.pico_usd import MAX_USD, joined, limit_usd, split, taken_usd
 from policy_service.adapters.windows import SKEW_BUCKETS, WINDOW_MS, Window
-from policy_service.ports import LimitsStore
+from policy_service.ports.limits import LimitsStore
 from tests.fixtures.limits_machine import LimitsMachine
 
 START_MS = 1_795_176_000_000

@@ -21,7 +21,8 @@ from llm_core.policy.decision import (
 from llm_core.policy.limits import Limit, Measure
 from llm_core.tokens.usage import TokenUsage
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import Refused, UsageRow
+from policy_service.ports.ledger import UsageRow
+from policy_service.ports.limits import Refused
 from policy_service.services.reserving import Reserving
 from policy_service.services.settle import Settler
 from tests.fakes.clock import NOON, FakeClock

@@ -27,7 +27,7 @@ from policy_service.adapters.memory_health import TRIAL_S, MemoryHealth
 from policy_service.adapters.redis_health.wire import Keys, read, written
 from policy_service.adapters.redis_limits.faults import translated
 from policy_service.adapters.windows import epoch_ms
-from policy_service.ports import Clock
+from policy_service.ports.clock import Clock
 
 _log = logging.getLogger(__name__)
 

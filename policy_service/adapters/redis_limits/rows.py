@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 from policy_service.adapters.redis_limits.faults import translated
 from policy_service.adapters.redis_limits.scripts import Scripts
-from policy_service.ports import QueuedRow
+from policy_service.ports.limits import QueuedRow
 
 GROUP = "ledger"
 

@@ -28,7 +28,7 @@ from policy_service.adapters.windows import (
     seconds_to_next_month,
     taken_count,
 )
-from policy_service.ports import QueuedRow, Refused, Reserved, SettleOutcome, Unprimed
+from policy_service.ports.limits import QueuedRow, Refused, Reserved, SettleOutcome, Unprimed
 
 _LOG = logging.getLogger(__name__)
 

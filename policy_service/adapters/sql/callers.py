@@ -20,7 +20,7 @@ from policy_service.adapters.sql.tables import (
     TeamUnit,
 )
 from policy_service.keys import digest_of
-from policy_service.ports import Clock
+from policy_service.ports.clock import Clock
 
 ANY_MODEL = "*"
 _MEASURES = tuple(measure.value for measure in Measure)

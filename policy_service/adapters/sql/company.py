@@ -34,7 +34,7 @@ from llm_core.policy.limits import Limit, Measure
 from policy_service.adapters.sql.callers import utc_now
 from policy_service.adapters.sql.organisation import Holder, Organisation
 from policy_service.adapters.yaml_file import read_yaml
-from policy_service.ports import Clock
+from policy_service.ports.clock import Clock
 
 _Id = Annotated[str, Field(min_length=1, max_length=120)]
 _Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6, allow_inf_nan=False)]

@@ -21,7 +21,7 @@ from policy_service.adapters.sql.months import month_of
 from policy_service.adapters.sql.rollups import SUMS, Change, hourly_changes
 from policy_service.adapters.sql.schema import is_current
 from policy_service.adapters.sql.tables import Base, Usage, UsageHourly
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 
 _USAGE = Base.metadata.tables["usage"]
 _HOURLY = Base.metadata.tables["usage_hourly"]

@@ -20,7 +20,7 @@ from policy_service.adapters.sql.engine import insert_into, reading, writing
 from policy_service.adapters.sql.tables import AMOUNT, Base, LimitRow, ProjectUnit
 from policy_service.ids import new_id
 from policy_service.keys import digest_of, new_key, prefix_of
-from policy_service.ports import Clock
+from policy_service.ports.clock import Clock
 
 _UNITS = {
     "organisation": Base.metadata.tables["organisations"],

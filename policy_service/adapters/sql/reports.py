@@ -10,7 +10,8 @@ from policy_service.adapters.sql.engine import reading
 from policy_service.adapters.sql.ledger import ledger_columns, row_of
 from policy_service.adapters.sql.months import month_named
 from policy_service.adapters.sql.tables import LimitRow, TeamUnit, Usage, UsageHourly
-from policy_service.ports import BudgetRow, SpendRow, UsageRow
+from policy_service.ports.ledger import UsageRow
+from policy_service.ports.reports import BudgetRow, SpendRow
 
 MOST_RECENT = 1000
 

@@ -12,7 +12,7 @@ import msgspec
 from llm_core.policy.decision import CacheUse
 from llm_core.tokens.usage import UsageSource
 from policy_service.adapters.sql.months import hour_of
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 
 SUMS = (
     "requests",

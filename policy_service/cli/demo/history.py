@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from llm_core.pricing.charge import usd_for
 from llm_core.tokens.usage import TokenUsage
-from policy_service.ports import Prices, UsageRow
+from policy_service.ports.ledger import Prices, UsageRow
 
 DAYS = 31
 _SEED = 20_261_120

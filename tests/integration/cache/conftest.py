@@ -7,7 +7,7 @@ import redis
 
 from policy_service.adapters.memory_cache import MemoryCache
 from policy_service.adapters.redis_cache import RedisCache
-from policy_service.ports import ResponseCache
+from policy_service.ports.cache import ResponseCache
 from tests.fixtures.redis_server import RedisServer, start_redis
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from policy_service.ports import ResponseCache
+from policy_service.ports.cache import ResponseCache
 
 LONG_S = 60
 

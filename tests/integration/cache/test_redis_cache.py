@@ -8,7 +8,7 @@ import redis
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.redis_cache import RedisCache
-from policy_service.ports import ResponseCache
+from policy_service.ports.cache import ResponseCache
 from tests.fixtures.redis_server import RedisServer, start_redis
 
 pytestmark = pytest.mark.integration

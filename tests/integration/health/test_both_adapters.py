@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from llm_core.routing.facts import UNKNOWN, BreakerState, Observation
-from policy_service.ports import Health
+from policy_service.ports.providers import Health
 from tests.fakes.clock import NOON
 from tests.fixtures.health_pair import HealthPair
 

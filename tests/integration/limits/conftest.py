@@ -7,7 +7,7 @@ import redis
 
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports import LimitsStore
+from policy_service.ports.limits import LimitsStore
 from tests.fixtures.redis_server import RedisServer, start_redis
 
 # Far longer than a step takes on a slow machine, and short enough to wait for in a test.

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports import Reserved
+from policy_service.ports.limits import Reserved
 from tests.fixtures.reservations import (
     NOW,
     amounts,

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from policy_service.ports import LimitsStore, Reserved, SettleOutcome
+from policy_service.ports.limits import LimitsStore, Reserved, SettleOutcome
 from tests.fixtures.reservations import (
     NOW,
     after,

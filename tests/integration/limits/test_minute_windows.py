@@ -4,7 +4,7 @@ from itertools import count
 import pytest
 
 from llm_core.policy.limits import Limit
-from policy_service.ports import LimitsStore, Refused, Reserved
+from policy_service.ports.limits import LimitsStore, Refused, Reserved
 from tests.fixtures.reservations import (
     after,
     amounts,

@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports import LimitsStore, Reserved, SettleOutcome, Unprimed
+from policy_service.ports.limits import LimitsStore, Reserved, SettleOutcome, Unprimed
 from tests.fixtures.redis_server import start_redis
 from tests.fixtures.reservations import (
     NOW,

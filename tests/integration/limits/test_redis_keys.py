@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports import Reserved
+from policy_service.ports.limits import Reserved
 from tests.fixtures.reservations import (
     NOW,
     after,

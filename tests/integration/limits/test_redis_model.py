@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports import LimitsStore
+from policy_service.ports.limits import LimitsStore
 from tests.fixtures.limits_machine import LimitsMachine
 from tests.fixtures.redis_server import RedisServer
 

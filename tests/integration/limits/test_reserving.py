@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from llm_core.policy.limits import Amounts, Limit, LimitState
-from policy_service.ports import LimitsStore, Refused, Reserved, Unprimed
+from policy_service.ports.limits import LimitsStore, Refused, Reserved, Unprimed
 from tests.fixtures.reservations import (
     NOW,
     after,

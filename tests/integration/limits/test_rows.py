@@ -1,6 +1,6 @@
 import asyncio
 
-from policy_service.ports import LimitsStore, QueuedRow
+from policy_service.ports.limits import LimitsStore, QueuedRow
 from tests.fixtures.reservations import NOW, amounts, reservation
 
 # Longer than any redelivery in these tests; nothing waits this long unless it fails.

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 from policy_service.adapters.opa_policy import OpaPolicy
 from policy_service.adapters.policy_bundle import PolicyBundle, load_bundle
 from policy_service.adapters.regopy_policy import RegopyPolicy
-from policy_service.ports import PolicyEngine
+from policy_service.ports.policy import PolicyEngine
 from tests.fixtures.opa_server import OpaServer, start_opa
 
 REGO = Path(__file__).parents[3] / "rego"

@@ -8,7 +8,7 @@ import pytest
 
 from llm_core.policy.decision import Obligations
 from policy_service.adapters.policy_bundle import PolicyBundle
-from policy_service.ports import PolicyEngine, PolicyResult
+from policy_service.ports.policy import PolicyEngine, PolicyResult
 from tests.fixtures.policy_inputs import (
     CALLER,
     CHEAP,

@@ -13,7 +13,7 @@ import pytest
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
 from policy_service.adapters.regopy_policy import RegopyPolicy
-from policy_service.ports import PolicyResult
+from policy_service.ports.policy import PolicyResult
 from tests.fixtures.policy_inputs import UNPRICED, budget, chat_input
 
 EVALUATIONS = 20_000

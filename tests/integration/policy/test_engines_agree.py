@@ -12,7 +12,7 @@ from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.opa_policy import OpaPolicy
 from policy_service.adapters.policy_bundle import PolicyBundle
 from policy_service.adapters.regopy_policy import RegopyPolicy
-from policy_service.ports import PolicyEngine, PolicyResult
+from policy_service.ports.policy import PolicyEngine, PolicyResult
 from tests.fixtures.opa_server import OpaServer
 from tests.fixtures.policy_inputs import damaged_documents, documents
 

@@ -18,7 +18,8 @@ from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.route import OnClientGone, RouteOptions
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports import LimitsStore, UsageRow
+from policy_service.ports.ledger import UsageRow
+from policy_service.ports.limits import LimitsStore
 from tests.fakes.samples import CALLER, chat_body
 from tests.fixtures.redis_server import RedisServer, start_redis
 from tests.fixtures.relaying import RelayService, anthropic_at, openai_at, relay_service

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from llm_core.catalogue import Deployment
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 from sandbox.wishes import FaultKind
 from tests.fakes.samples import chat_body
 from tests.fixtures.relaying import RelayService, anthropic_at, openai_at, relay_service

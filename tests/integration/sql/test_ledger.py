@@ -15,7 +15,7 @@ from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.rollups import Change, hourly_changes
 from policy_service.adapters.sql.tables import Base
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 from tests.integration.sql import ledger_writer
 from tests.integration.sql.usage_rows import NOW, usage_row
 

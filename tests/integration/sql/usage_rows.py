@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 
 NOW = datetime(2026, 11, 20, 12, 34, 56, 789012, tzinfo=UTC)
 

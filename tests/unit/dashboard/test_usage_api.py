@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.settings import Settings
 from dashboard.usage_api import BudgetRow, HttpUsageApi, SpendRow, UsageUnavailable
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 
 SETTINGS = Settings("http://policy:8080", "secret-token", timeout_s=3)
 Handler = Callable[[httpx.Request], httpx.Response]

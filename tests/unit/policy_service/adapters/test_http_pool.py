@@ -22,7 +22,7 @@ from llm_core.errors import ProviderTimeout
 from llm_core.providers.translator import ProviderRequest
 from policy_service.adapters.http_pool import ConnectionPool
 from policy_service.adapters.http_providers import HttpProviders
-from policy_service.ports import ProviderAnswer
+from policy_service.ports.providers import ProviderAnswer
 
 PATIENCE_S = 20.0
 

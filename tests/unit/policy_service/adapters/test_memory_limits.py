@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import Reserved, SettleOutcome, Unprimed
+from policy_service.ports.limits import Reserved, SettleOutcome, Unprimed
 from tests.fixtures.reservations import (
     NOW,
     after,

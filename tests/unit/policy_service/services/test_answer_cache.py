@@ -23,7 +23,7 @@ from llm_core.policy.route import RouteOptions
 from llm_core.pricing.charge import ModelPrice, Rates
 from policy_service.adapters.memory_cache import MemoryCache
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 from policy_service.services.answer_cache import AnswerCache
 from policy_service.services.decide import Decider
 from policy_service.services.reach import Reach

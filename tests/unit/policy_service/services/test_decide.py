@@ -24,7 +24,7 @@ from llm_core.policy.limits import Limit, Measure
 from llm_core.pricing.charge import ModelPrice, Rates
 from llm_core.routing.facts import BreakerState, DeploymentFacts
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import Unprimed
+from policy_service.ports.limits import Unprimed
 from policy_service.services.decide import Decider
 from policy_service.services.reserving import Reserving
 from policy_service.services.tickets import Tickets

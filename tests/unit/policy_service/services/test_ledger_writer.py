@@ -10,7 +10,7 @@ from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import ErrorClass, Transport, UsageReport
 from llm_core.policy.limits import Amounts
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 from policy_service.services import ledger_writer
 from policy_service.services.ledger_writer import LedgerWriter, Sweeper
 from policy_service.services.reserving import Reserving

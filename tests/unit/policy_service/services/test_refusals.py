@@ -12,7 +12,7 @@ from llm_core.errors import (
 )
 from llm_core.policy.decision import Reason
 from llm_core.policy.limits import Limit, Measure
-from policy_service.ports import Refused
+from policy_service.ports.limits import Refused
 from policy_service.services.refusals import from_limits, from_reasons, refusal
 
 BUDGET = Reason("budget_exhausted", "The money is spent.", "llm.budgets", "Ask for more.")

@@ -29,7 +29,7 @@ from llm_core.policy.allowance import worst_case
 from llm_core.policy.decision import Obligations, PricedDeployment, Reservation
 from llm_core.policy.limits import Limit, LimitState
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay, StreamedAnswer, WholeAnswer
 from policy_service.services.reserving import Reserving

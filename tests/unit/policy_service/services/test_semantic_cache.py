@@ -20,7 +20,7 @@ from llm_core.policy.route import RouteOptions
 from llm_core.tokens.usage import TokenUsage
 from policy_service.adapters.memory_cache import MemoryCache
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 from policy_service.services.answer_cache import AnswerCache, Hit, Kept
 from policy_service.services.decide import Decider
 from policy_service.services.embedding import Embedder

@@ -22,7 +22,8 @@ from llm_core.policy.limits import Amounts, Limit, Measure
 from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.ports import Reserved, SettleOutcome, UsageRow
+from policy_service.ports.ledger import UsageRow
+from policy_service.ports.limits import Reserved, SettleOutcome
 from policy_service.services.reserving import Reserving
 from policy_service.services.settle import Settler
 from tests.fakes.clock import NOON, FakeClock

@@ -9,7 +9,7 @@ from llm_core.tokens.usage import TokenUsage
 from policy_service.adapters.price_list import PriceList, price_files
 from policy_service.bundled import bundled
 from policy_service.cli.demo.history import DAYS, month_of_usage, spent_up
-from policy_service.ports import UsageRow
+from policy_service.ports.ledger import UsageRow
 
 NOW = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 PRICES = PriceList(price_files(bundled("prices")))
