@@ -280,6 +280,8 @@ def report(ways: Sequence[Way]) -> None:
             f"| {p99 - base_p99:+.2f} | {p50 / base_p50:.1f} |"
         )
     print("\np50: median of the rounds' medians. p99: of all requests together.")
+    if not ways[0].per_second:
+        return
     print(f"\nWhole answers, {N_CLIENTS} clients at once, median of {len(ways[0].per_second)}:\n")
     print("| way | requests/s | share of the baseline |")
     print("|---|---|---|")

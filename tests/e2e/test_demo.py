@@ -73,12 +73,14 @@ def test_the_printed_curl_lines_do_what_they_say(folder: Path) -> None:
         ).stdout
         for line in lines
     ]
-    allowed, streamed, denied, exhausted = answers
+    allowed, streamed, denied, exhausted, message, embeddings = answers
     assert json.loads(allowed)["object"] == "chat.completion"
     assert streamed.startswith("data: {")
     assert streamed.rstrip().endswith("data: [DONE]")
     assert json.loads(denied)["error"]["code"] == "policy_denied"
     assert json.loads(exhausted)["error"]["code"] == "insufficient_quota"
+    assert json.loads(message)["type"] == "message"
+    assert json.loads(embeddings)["data"][0]["object"] == "embedding"
 
 
 @pytest.mark.e2e
