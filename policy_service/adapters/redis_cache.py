@@ -8,12 +8,11 @@ import asyncio
 import time
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.redis_limits.faults import FOREIGN_ERRORS
+from policy_service.adapters.redis_pool import redis_client
 
 _FIRST_LOOK_S = 0.02
 _LONGEST_PAUSE_S = 0.25
@@ -48,7 +47,12 @@ class RedisCache:
     ) -> None:
         self._is_ours = isinstance(redis, str)
         if isinstance(redis, str):
-            redis = cache_client(redis, command_timeout_s, max_connections)
+            redis = redis_client(
+                redis,
+                connect_timeout_s=command_timeout_s,
+                command_timeout_s=command_timeout_s,
+                max_connections=max_connections,
+            )
         self._redis = redis
         self._release = self._redis.register_script(_RELEASE)
         self._prefix = prefix
@@ -121,20 +125,6 @@ class RedisCache:
 
     def _claim(self, key: str) -> str:
         return f"{self._prefix}:cache:{{{key}}}:claim"
-
-
-def cache_client(url: str, command_timeout_s: float, max_connections: int) -> Redis:
-    """A client that gives a slow or absent Redis up soon, and tries nothing twice."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=max_connections,
-        timeout=command_timeout_s,
-        socket_connect_timeout=command_timeout_s,
-        socket_timeout=command_timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=False,
-    )
-    return Redis.from_pool(pool)
 
 
 def _away() -> PolicyUnavailable:

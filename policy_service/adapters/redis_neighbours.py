@@ -11,8 +11,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from llm_core.errors import PolicyUnavailable
-from policy_service.adapters.redis_cache import cache_client
 from policy_service.adapters.redis_limits.faults import FOREIGN_ERRORS
+from policy_service.adapters.redis_pool import redis_client
 
 _COMMANDS = ("VADD", "VSIM", "VREM", "VCARD", "VRANDMEMBER")
 _LOOKED_AT = 3
@@ -40,7 +40,14 @@ class RedisNeighbours:
     ) -> None:
         self._is_ours = isinstance(redis, str)
         self._redis = (
-            cache_client(redis, command_timeout_s, 64) if isinstance(redis, str) else redis
+            redis_client(
+                redis,
+                connect_timeout_s=command_timeout_s,
+                command_timeout_s=command_timeout_s,
+                max_connections=64,
+            )
+            if isinstance(redis, str)
+            else redis
         )
         self._prefix = prefix
         self._most_names = most_names

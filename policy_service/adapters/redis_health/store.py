@@ -15,9 +15,7 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.routing.breaker import BreakerRules
@@ -26,6 +24,7 @@ from llm_core.routing.standing import Standing, noted
 from policy_service.adapters.memory_health import TRIAL_S, MemoryHealth
 from policy_service.adapters.redis_health.wire import Keys, read, written
 from policy_service.adapters.redis_limits.faults import translated
+from policy_service.adapters.redis_pool import redis_client
 from policy_service.adapters.windows import epoch_ms
 from policy_service.ports.clock import Clock
 
@@ -71,7 +70,16 @@ class RedisHealth:
         prefix: str = "gatehouse",
     ) -> None:
         self._is_ours = isinstance(redis, str)
-        self._redis = _client(redis) if isinstance(redis, str) else redis
+        self._redis = (
+            redis_client(
+                redis,
+                connect_timeout_s=_COMMAND_TIMEOUT_S,
+                command_timeout_s=_COMMAND_TIMEOUT_S,
+                max_connections=8,
+            )
+            if isinstance(redis, str)
+            else redis
+        )
         if self._redis.connection_pool.connection_kwargs.get("decode_responses"):
             raise ValueError("health needs a Redis client that answers in bytes")
         self._swap = self._redis.register_script(_text("swap"))
@@ -229,18 +237,6 @@ class RedisHealth:
 
 def _queue(seen: Iterable[_Seen] = ()) -> deque[_Seen]:
     return deque(seen, maxlen=_MOST_WAITING)
-
-
-def _client(url: str) -> Redis:
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=8,
-        timeout=_COMMAND_TIMEOUT_S,
-        socket_connect_timeout=_COMMAND_TIMEOUT_S,
-        socket_timeout=_COMMAND_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
 
 
 def _text(name: str) -> str:

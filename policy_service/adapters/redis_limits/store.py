@@ -8,9 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
 from llm_core.errors import PolicyUnavailable
@@ -21,6 +19,7 @@ from policy_service.adapters.redis_limits.faults import translated
 from policy_service.adapters.redis_limits.keys import Keys
 from policy_service.adapters.redis_limits.rows import RowsQueue
 from policy_service.adapters.redis_limits.scripts import scripts_for
+from policy_service.adapters.redis_pool import redis_client
 from policy_service.adapters.windows import (
     binding,
     epoch_ms,
@@ -74,7 +73,12 @@ class RedisLimitsStore:
     ) -> None:
         self._is_ours = isinstance(redis, str)
         if isinstance(redis, str):
-            redis = _client(redis, connect_timeout_s, command_timeout_s, max_connections)
+            redis = redis_client(
+                redis,
+                connect_timeout_s=connect_timeout_s,
+                command_timeout_s=command_timeout_s,
+                max_connections=max_connections,
+            )
         if redis.connection_pool.connection_kwargs.get("decode_responses"):
             raise ValueError("the limits store needs a Redis client that answers in bytes")
         self._redis = redis
@@ -248,21 +252,6 @@ class RedisLimitsStore:
     ) -> object:
         with translated():
             return await script(keys=keys, args=args)
-
-
-def _client(
-    url: str, connect_timeout_s: float, command_timeout_s: float, max_connections: int
-) -> Redis:
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=max_connections,
-        timeout=command_timeout_s,
-        socket_connect_timeout=connect_timeout_s,
-        socket_timeout=command_timeout_s,
-        # A step whose answer was lost may have been done: who asked decides what then.
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
 
 
 def _three_words(limit: Limit) -> str:

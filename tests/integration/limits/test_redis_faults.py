@@ -208,3 +208,15 @@ async def test_a_client_that_decodes_answers_is_refused() -> None:
 def test_a_prefix_that_would_move_the_hash_tag_is_refused(prefix: str) -> None:
     with pytest.raises(ValueError, match="cannot begin keys"):
         RedisLimitsStore("redis://127.0.0.1:1/0", prefix=prefix)
+
+
+async def test_connections_that_a_restart_closed_fail_nobody() -> None:
+    with start_redis() as server:
+        store = RedisLimitsStore(server.url)
+        try:
+            await asyncio.gather(*(store.states([LIMIT], NOW) for _ in range(8)))
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
+            await asyncio.gather(*(store.states([LIMIT], NOW) for _ in range(8)))
+        finally:
+            await store.close()
