@@ -28,6 +28,8 @@ _FIRST_ERROR = 300
 """A redirect is no answer: Kong does not follow it."""
 _MOST_REMEMBERED = 2_000
 """Calls under way at once. Those that Kong could not send are forgotten only so."""
+_MOST_REMEMBERED_BYTES = 64 * 1024 * 1024
+"""Of their requests. A provider that is down must not fill this process with long prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,12 @@ class _Sent:
     Args:
         exchange: Reads the answer.
         took_ms: From the meter's beginning to the end of our access phase.
+        held_bytes: About what remembering it takes.
     """
 
     exchange: Exchange
     took_ms: float
+    held_bytes: int = 0
 
 
 class Plugin:
@@ -51,6 +55,7 @@ class Plugin:
         # What the access phase knows for the answer's headers; kept here because handing it on
         # through Kong would cost a PDK call.
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._sent_bytes = 0
 
     async def access(self, kong: Kong) -> None:
         """Send the call to the provider, or let it go on to the relay."""
@@ -115,8 +120,8 @@ class Plugin:
         """What the access phase knew.
 
         Raises:
-            Undecided: This process was started after it, and the request was too long to be handed
-                on.
+            Undecided: It is forgotten, or this process was started after it, and the request was
+                too long to be handed on.
         """
         sent = self._sent.pop(handed.decision.decision_id, None)
         if sent is None:
@@ -124,15 +129,21 @@ class Plugin:
                 raise Undecided("The gateway lost the request on its way: try again.")
             exchange = exchange_of(priced, handed.decision, handed.call, handed.body)
             sent = _Sent(exchange, 0.0)
+        self._sent_bytes -= sent.held_bytes
         return sent
 
     def _remember(self, handed: HandedDecision, exchange: Exchange) -> None:
         now_s = time.monotonic()
         began_s = now_s if handed.started_monotonic_s is None else handed.started_monotonic_s
-        sent = _Sent(exchange, 1000 * (now_s - began_s))
+        # What was read of it, and what was made of it.
+        held_bytes = handed.call.body_bytes + len(exchange.request.body)
+        sent = _Sent(exchange, 1000 * (now_s - began_s), held_bytes)
         self._sent[handed.decision.decision_id] = sent
-        if len(self._sent) > _MOST_REMEMBERED:
-            self._sent.popitem(last=False)
+        self._sent_bytes += held_bytes
+        while len(self._sent) > 1 and (
+            len(self._sent) > _MOST_REMEMBERED or self._sent_bytes > _MOST_REMEMBERED_BYTES
+        ):
+            self._sent_bytes -= self._sent.popitem(last=False)[1].held_bytes
 
 
 async def _aim(kong: Kong, target: Target) -> None:

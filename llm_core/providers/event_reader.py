@@ -4,6 +4,7 @@ When an error comes behind good events in the same bytes, those are given first 
 raised by the next `feed` or by `finish`: how bytes were cut must not decide what a client sees.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
@@ -14,7 +15,7 @@ from llm_core.sse import SseDecoder, SseEvent
 T = TypeVar("T")
 
 
-class EventReader(Generic[T]):
+class EventReader(ABC, Generic[T]):
     """Decodes a stream and gives what its events make; a subclass says what that is."""
 
     def __init__(self) -> None:
@@ -49,9 +50,9 @@ class EventReader(Generic[T]):
         """Whether a last event without its blank line is one all the same, and was not cut off."""
         return bool(decode_object(last.data))
 
+    @abstractmethod
     def _read(self, events: Sequence[SseEvent]) -> list[T]:
         """Give what the events make, up to the first that is an error: that is set as failure."""
-        raise NotImplementedError
 
     def _or_raise(self, given: list[T]) -> list[T]:
         if not given:

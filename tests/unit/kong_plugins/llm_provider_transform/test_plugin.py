@@ -277,6 +277,24 @@ async def test_calls_that_never_come_back_are_not_kept_for_ever(
     assert list(plugin._sent) == ["dec_2", "dec_3", "dec_4"]
 
 
+async def test_long_prompts_of_a_provider_that_is_down_do_not_fill_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_MOST_REMEMBERED_BYTES", 50_000)
+    plugin = transform()
+    long = chat_body(messages=[{"role": "user", "content": "x" * 10_000}])
+    for number in range(5):
+        kong = await decided(decision(OPENAI, decision_id=f"dec_{number}"), long)
+        await kong.run(plugin.access)
+    # Each takes some 20,000: as it came, and as it is sent.
+    assert list(plugin._sent) == ["dec_3", "dec_4"]
+    for number in (3, 4):
+        answer = {"service.response.get_raw_body": openai_answer()}
+        kong = await decided(decision(OPENAI, decision_id=f"dec_{number}"), long, **answer)
+        await kong.run(plugin.response)
+    assert plugin._sent_bytes == 0
+
+
 async def test_no_credential_is_in_an_answer_or_in_what_is_handed_on() -> None:
     plugin = transform()
     kong = await decided(decision(OPENAI), **{"service.response.get_raw_body": openai_answer()})
