@@ -6,14 +6,17 @@ from decimal import Decimal
 from itertools import islice
 
 from llm_core.policy.decision import CacheUse, PricedDeployment
-from llm_core.policy.limits import LimitState, Measure
+from llm_core.policy.limits import LimitState, Measure, Period, Quantity
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
 from llm_core.tokens.usage import TokenUsage
 
 _OPENAI_NAMES = {
-    Measure.REQUESTS_PER_MINUTE: "requests",
-    Measure.TOKENS_PER_MINUTE: "tokens",
+    Quantity.REQUESTS: "requests",
+    Quantity.TOKENS: "tokens",
+    Quantity.INPUT_TOKENS: "tokens",
+    Quantity.OUTPUT_TOKENS: "tokens",
 }
+_BUDGET = "budget"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 _MOST_DROPPED = 20
 
@@ -21,24 +24,35 @@ _MOST_DROPPED = 20
 def limit_headers(states: Iterable[LimitState]) -> dict[str, str]:
     """OpenAI's `x-ratelimit-*` and our remaining budget, each from its tightest limit.
 
+    Tokens are the tightest of all limits of tokens a minute, in, out and together; the budget is
+    the tightest of money, over whatever period. Other limits have no header.
+
     Source:
         https://platform.openai.com/docs/guides/rate-limits (checked 2026-11-20)
     """
-    headers: dict[str, str] = {}
-    tightest: dict[Measure, LimitState] = {}
+    tightest: dict[str, LimitState] = {}
     for state in states:
-        before = tightest.get(state.limit.measure)
+        name = _shown_as(state.limit.measure)
+        if name is None:
+            continue
+        before = tightest.get(name)
         if before is None or state.remaining < before.remaining:
-            tightest[state.limit.measure] = state
-    for measure, state in tightest.items():
-        if measure.is_money:
+            tightest[name] = state
+    headers: dict[str, str] = {}
+    for name, state in tightest.items():
+        if name == _BUDGET:
             headers["x-gatehouse-budget-remaining-usd"] = plain(state.remaining)
             continue
-        name = _OPENAI_NAMES[measure]
         headers[f"x-ratelimit-limit-{name}"] = plain(state.limit.amount)
         headers[f"x-ratelimit-remaining-{name}"] = plain(state.remaining)
         headers[f"x-ratelimit-reset-{name}"] = f"{max(state.reset_s, 0):.3f}s"
     return headers
+
+
+def _shown_as(measure: Measure) -> str | None:
+    if measure.is_money:
+        return _BUDGET
+    return _OPENAI_NAMES[measure.quantity] if measure.period is Period.MINUTE else None
 
 
 def plain(amount: Decimal) -> str:

@@ -10,6 +10,7 @@ GatewayError
 ├── AccessError              the caller may not
 │   ├── InvalidKey           401
 │   ├── PolicyDenied         403  carries the policy's reason codes
+│   ├── PermissionDenied     403  the roles of who administers do not permit it
 │   ├── RateLimited          429  carries retry_after_s
 │   └── BudgetExhausted      429  `insufficient_quota`; the SDK must not retry
 ├── ProviderError            the model provider failed; status and type are passed on
@@ -26,6 +27,9 @@ from typing import Any, ClassVar
 
 _LONGEST_WAIT_S = 86_400
 """A provider's wish beyond a day is a mistake, and not passed on as it is."""
+
+_LONGEST_HEEDED_S = 61
+"""The longest wait at a limit a minute, rounded up."""
 
 
 class GatewayError(Exception):
@@ -150,8 +154,14 @@ class PolicyDenied(AccessError):
         return {"reasons": [dict(reason) for reason in self.reasons]}
 
 
+class PermissionDenied(AccessError):
+    """Whoever administers holds no role that permits this there."""
+
+    code = "permission_denied"
+
+
 class RateLimited(AccessError):
-    """A limit per minute is used up for now.
+    """A limit of requests, tokens or calls under way is used up for now.
 
     Args:
         retry_after_s: Seconds until the same request would fit; `None` when it never will,
@@ -168,10 +178,18 @@ class RateLimited(AccessError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Tell the SDK how long to wait; whole seconds, rounded up, as RFC 9110 asks."""
+        """Tell the SDK how long to wait; whole seconds, rounded up, as RFC 9110 asks.
+
+        SDKs heed a wait of up to a minute, or two. A longer one many of them would shorten to a
+        second, so there they are told not to come back by themselves.
+        https://github.com/openai/openai-python/blob/main/src/openai/_base_client.py
+        (checked 2026-11-21)
+        """
         if self.retry_after_s is None:
             return {"x-should-retry": "false"}
-        return {"retry-after": str(max(1, -int(-self.retry_after_s // 1)))}
+        whole_s = max(1, -int(-self.retry_after_s // 1))
+        wait = {"retry-after": str(whole_s)}
+        return wait if whole_s <= _LONGEST_HEEDED_S else {**wait, "x-should-retry": "false"}
 
 
 class BudgetExhausted(AccessError):

@@ -12,3 +12,11 @@ class Operation(StrEnum):
     RESPONSES = "responses"
     MESSAGES = "messages"
     MODELS = "models"
+    ME = "me"
+    """Who am I, what may I use, what is left? Answered by the gateway itself."""
+    ME_USAGE = "me.usage"
+    """What did I use? Likewise."""
+
+
+OWN_OPERATIONS = frozenset({Operation.MODELS, Operation.ME, Operation.ME_USAGE})
+"""Those that the gateway answers by itself: no body, no provider, nothing reserved or charged."""

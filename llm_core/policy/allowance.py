@@ -15,6 +15,14 @@ from llm_core.pricing.charge import worst_usd_for
 # https://platform.claude.com/docs/en/build-with-claude/token-counting (checked 2026-11-20)
 _CLAUDES_PERCENT_OF_ESTIMATE = 140
 
+# How far above what is reserved a prompt may turn out, in percent of it, where that decides at
+# which price all of it is charged. OpenAI counts with the tokeniser that the estimate is made with:
+# what is left is how messages, tools and hidden instructions are framed. Others count with their
+# own, and nobody says by how much more.
+_OPENAIS_MARGIN_PERCENT = 3
+_OTHERS_MARGIN_PERCENT = 25
+_COUNT_AS_ESTIMATED = frozenset({ProviderKind.OPENAI, ProviderKind.AZURE_OPENAI})
+
 
 def max_output_tokens(asked: int | None, deployment: Deployment, obligations: Obligations) -> int:
     """The most that one choice may be long: the smallest of what was asked, clamped, and possible.
@@ -33,11 +41,28 @@ def max_output_tokens(asked: int | None, deployment: Deployment, obligations: Ob
 def reserved_prompt_tokens(call: Call, deployment: Deployment) -> int:
     """The input tokens to reserve for a call to one deployment.
 
-    The estimate with a margin for the provider's tokeniser, rounded up. It chooses the price tier
-    as well: a call that may come to lie above a tier's start is reserved at that tier.
+    The estimate with a margin for the provider's tokeniser where that is known, rounded up.
     """
     percent = _CLAUDES_PERCENT_OF_ESTIMATE if _is_claude(deployment) else 100
-    return -(-call.prompt_tokens * percent // 100)
+    return _percent_of(call.prompt_tokens, percent)
+
+
+def most_prompt_tokens(call: Call, deployment: Deployment) -> int:
+    """What the input may turn out to be; it chooses the price's long-context tier.
+
+    A call that was estimated just below a tier's start and is counted above it costs, say, twice as
+    much for every token. So within a margin it is reserved at that tier.
+    """
+    reserved = reserved_prompt_tokens(call, deployment)
+    if _is_claude(deployment):
+        return reserved
+    is_exact = deployment.provider in _COUNT_AS_ESTIMATED
+    margin = _OPENAIS_MARGIN_PERCENT if is_exact else _OTHERS_MARGIN_PERCENT
+    return _percent_of(reserved, 100 + margin)
+
+
+def _percent_of(tokens: int, percent: int) -> int:
+    return -(-tokens * percent // 100)
 
 
 def _is_claude(deployment: Deployment) -> bool:
@@ -53,16 +78,17 @@ def worst_case(
     call: Call, deployments: Sequence[PricedDeployment], obligations: Obligations
 ) -> Amounts:
     """What the call can take at most, over all deployments it may reach."""
-    tokens = call.prompt_tokens
+    inputs, outputs = call.prompt_tokens, 0
     usd = Decimal(0)
     for priced in deployments:
         deployment = priced.deployment
         prompt = reserved_prompt_tokens(call, deployment)
         longest = max_output_tokens(call.max_output_tokens, deployment, obligations)
         output = call.choices * longest
-        tokens = max(tokens, prompt + output)
-        usd = max(usd, worst_usd_for(prompt, output, priced.price))
-    return Amounts(requests=1, tokens=tokens, usd=usd)
+        inputs, outputs = max(inputs, prompt), max(outputs, output)
+        most = most_prompt_tokens(call, deployment)
+        usd = max(usd, worst_usd_for(prompt, output, priced.price, most_input_tokens=most))
+    return Amounts(requests=1, input_tokens=inputs, output_tokens=outputs, usd=usd)
 
 
 def capped(request: ChatRequest, deployment: Deployment, obligations: Obligations) -> ChatRequest:

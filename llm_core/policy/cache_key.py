@@ -12,7 +12,7 @@ import msgspec
 
 from llm_core.catalogue import Deployment
 from llm_core.digest import canonical, sha256_hex
-from llm_core.operation import Operation
+from llm_core.operation import OWN_OPERATIONS, Operation
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import CacheScope, Obligations
@@ -24,7 +24,7 @@ TRAVEL_FIELDS = frozenset({"stream", "stream_options"})
 # OpenAI keeps the state of these at its side: the same words have another meaning each time.
 # https://platform.openai.com/docs/api-reference/responses/create (checked 2026-11-20)
 _STATEFUL_FIELDS = ("previous_response_id", "conversation", "background", "prompt")
-_KEPT_OPERATIONS = frozenset(Operation) - {Operation.MODELS}
+_KEPT_OPERATIONS = frozenset(Operation) - OWN_OPERATIONS
 _OWN_OBLIGATIONS = frozenset({"cache_seconds", "cache_scope"})
 _SCOPES = {
     CacheScope.ORGANISATION: 1,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from llm_core.operation import Operation
+from llm_core.policy.limits import Priority
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Call:
         fills_cache: Whether the answer may be kept there (`Cache-Control: no-store`).
         question_digest: SHA-256, hex, of what is asked, however the answer is to travel; empty for
             what no kept answer can answer.
+        priority: What the request says of itself; a batch key makes it batch whatever it says.
     """
 
     operation: Operation
@@ -42,3 +44,4 @@ class Call:
     reads_cache: bool = True
     fills_cache: bool = True
     question_digest: str = ""
+    priority: Priority = Priority.INTERACTIVE

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from llm_core.policy.limits import Limit
+from llm_core.operation import Operation
+from llm_core.policy.limits import Limit, Priority
 
 
 class ProofOfIdentity(StrEnum):
@@ -22,7 +23,12 @@ class Caller:
 
     Args:
         allowed_models: Aliases this caller may ask for; `*` stands for every one.
-        limits: Every limit that binds the caller, from the organisation down to the key.
+        limits: Every limit that binds the caller, from the organisation down to the key, for
+            whatever model.
+        operations: All that the key is good for; empty for everything.
+        networks: Where the key may be used from, as CIDR (`10.0.0.0/8`); empty for everywhere.
+        cost_centre: Who pays, in the words of accounting: the nearest one above the caller.
+        priority: How urgent its calls are at best; a request can say that it is less.
     """
 
     organisation: str
@@ -38,3 +44,7 @@ class Caller:
     clearance: str | None = None
     allowed_models: tuple[str, ...] = ()
     limits: tuple[Limit, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    networks: tuple[str, ...] = ()
+    cost_centre: str | None = None
+    priority: Priority = Priority.INTERACTIVE

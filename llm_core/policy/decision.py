@@ -11,6 +11,7 @@ from llm_core.catalogue import Deployment
 from llm_core.operation import Operation
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
+from llm_core.policy.limits import Limit
 from llm_core.policy.route import AS_USUAL, RouteOptions
 from llm_core.pricing.charge import ModelPrice
 from llm_core.tokens.usage import TokenUsage, UsageSource
@@ -144,6 +145,9 @@ class Reservation:
         cache: What the response cache had to do with it, when it was decided.
         cache_key: Under which the answer is to be kept, and other calls wait for it; `None` where
             it must not be.
+        is_degraded: Admitted by one process alone, while the shared limits could not be asked.
+        unmet: Limits of the caller that are about other models, for the gateway's own calls on its
+            behalf; empty where the route has none made.
     """
 
     decision_id: str
@@ -161,6 +165,8 @@ class Reservation:
     route: RouteOptions = AS_USUAL
     cache: CacheUse = CacheUse.BYPASS
     cache_key: str | None = None
+    is_degraded: bool = False
+    unmet: tuple[Limit, ...] = ()
 
 
 class ErrorClass(StrEnum):

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from llm_core.catalogue import Deployment
-from llm_core.policy.allowance import reserved_prompt_tokens
+from llm_core.policy.allowance import most_prompt_tokens
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.limits import LimitState
@@ -60,7 +60,7 @@ def build_input(
         caller: Who asks; the limits are left out, `budgets` has them with their state.
         call: What is asked; never the prompt.
         candidates: In order of preference; the answer keeps the order.
-        budgets: Where the caller's limits stand before this call.
+        budgets: Where the limits of a day, a month, 24 hours and 30 days stand that the call meets.
         at: When, in any time zone.
         models: For the operation `models`: every alias there is. Else empty.
 
@@ -95,6 +95,8 @@ def _caller(caller: Caller) -> dict[str, Any]:
         "groups": list(caller.groups),
         "clearance": caller.clearance,
         "allowed_models": list(caller.allowed_models),
+        "cost_centre": caller.cost_centre,
+        "priority": caller.priority.value,
     }
 
 
@@ -113,14 +115,15 @@ def _call(call: Call) -> dict[str, Any]:
         "body_bytes": call.body_bytes,
         "data_labels": list(call.data_labels),
         "use_case": call.use_case,
+        "priority": call.priority.value,
     }
 
 
 def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
     deployment, price = candidate.deployment, candidate.price
     # A long-context tier prices every token, so the rates are those that this call is reserved at.
-    tokens = reserved_prompt_tokens(call, deployment)
-    rates = price.rates_for(tokens) if price is not None else None
+    most = most_prompt_tokens(call, deployment)
+    rates = price.rates_for(most) if price is not None else None
     return {
         "id": deployment.id,
         "provider": deployment.provider_name,
@@ -138,6 +141,7 @@ def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
 def _budget(state: LimitState) -> dict[str, Any]:
     return {
         "node": state.limit.node,
+        "scope": state.limit.scope,
         "measure": state.limit.measure.value,
         "amount": json_number(state.limit.amount),
         "used": json_number(state.used),

@@ -13,6 +13,15 @@ class OnClientGone(StrEnum):
     """Read to the end, to be told the true usage."""
 
 
+class WhenLimitsDown(StrEnum):
+    """What becomes of calls while the store of limits cannot be asked."""
+
+    CLOSED = "closed"
+    """They are refused with 503."""
+    DEGRADED = "degraded"
+    """Each process of the service admits a share of what is left of every limit."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouteOptions:
     """One route's settings.
@@ -25,6 +34,8 @@ class RouteOptions:
         has_cache: Whether answers may come from the response cache, where policy permits.
         similarity: How near a question must be to a kept one to get its answer, 0 to 1; `None`
             for only the very same.
+        when_limits_down: See `WhenLimitsDown`.
+        degraded_share: What one process may admit of a limit then, 0 to 1.
     """
 
     on_client_gone: OnClientGone = OnClientGone.CANCEL
@@ -33,6 +44,8 @@ class RouteOptions:
     most_tries: int = 4
     has_cache: bool = True
     similarity: float | None = None
+    when_limits_down: WhenLimitsDown = WhenLimitsDown.CLOSED
+    degraded_share: float = 0.1
 
 
 AS_USUAL = RouteOptions()

@@ -105,11 +105,26 @@ def usd_for(usage: TokenUsage, price: ModelPrice) -> Decimal:
     return rounded(per_million / MILLION)
 
 
-def worst_usd_for(input_tokens: int, output_tokens: int, price: ModelPrice) -> Decimal:
-    """The most a call can cost: dearest tier it can reach, dearest kind of input and output."""
-    reachable = [price.rates]
-    reachable += [tier.rates for tier in price.tiers if input_tokens > tier.above_input_tokens]
-    return max(rounded(_worst(input_tokens, output_tokens, rates)) for rates in reachable)
+def worst_usd_for(
+    input_tokens: int, output_tokens: int, price: ModelPrice, *, most_input_tokens: int = 0
+) -> Decimal:
+    """The most a call can cost: dearest tier it can reach, dearest kind of input and output.
+
+    Args:
+        input_tokens: As estimated.
+        output_tokens: At most.
+        price: In force.
+        most_input_tokens: What the input may turn out to be, where that can start a tier: a call
+            that comes to lie above a tier's start by then is priced there, with so many tokens.
+    """
+    most = max(input_tokens, most_input_tokens)
+    worst = [_worst(input_tokens, output_tokens, price.rates)]
+    worst += [
+        _worst(most, output_tokens, tier.rates)
+        for tier in price.tiers
+        if most > tier.above_input_tokens
+    ]
+    return max(rounded(usd) for usd in worst)
 
 
 def rounded(usd: Decimal) -> Decimal:

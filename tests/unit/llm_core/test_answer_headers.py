@@ -14,7 +14,9 @@ from llm_core.policy.limits import Limit, LimitState, Measure
 from llm_core.tokens.usage import TokenUsage
 from tests.fakes.samples import AZURE, OPENAI, PRICE
 
-REQUESTS, TOKENS, MONEY = Measure
+REQUESTS = Measure.REQUESTS_PER_MINUTE
+TOKENS = Measure.TOKENS_PER_MINUTE
+MONEY = Measure.USD_PER_MONTH
 
 
 def state(
@@ -44,6 +46,34 @@ def test_the_tightest_limit_of_a_measure_is_shown() -> None:
 def test_money_is_the_least_that_is_left_anywhere() -> None:
     states = [state(MONEY, "100", "1"), state(MONEY, "50", "49.999999999999")]
     assert limit_headers(states) == {"x-gatehouse-budget-remaining-usd": "0.000000000001"}
+
+
+def test_tokens_are_the_tightest_of_all_limits_of_tokens_a_minute() -> None:
+    states = [
+        state(TOKENS, "1000", "100"),
+        state(Measure.INPUT_TOKENS_PER_MINUTE, "500", "200"),
+        state(Measure.OUTPUT_TOKENS_PER_MINUTE, "400", "350", reset_s=7),
+    ]
+    assert limit_headers(states) == {
+        "x-ratelimit-limit-tokens": "400",
+        "x-ratelimit-remaining-tokens": "50",
+        "x-ratelimit-reset-tokens": "7.000s",
+    }
+
+
+def test_money_is_money_over_whatever_time() -> None:
+    measures = [measure for measure in Measure if measure.is_money]
+    for tightest in measures:
+        states = [state(one, "10", "9" if one is tightest else "1") for one in measures]
+        assert limit_headers(states) == {"x-gatehouse-budget-remaining-usd": "1"}
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [Measure.CONCURRENT_REQUESTS, Measure.TOKENS_PER_DAY, Measure.TOKENS_PER_24_HOURS],
+)
+def test_what_openai_has_no_header_for_has_none(measure: Measure) -> None:
+    assert limit_headers([state(measure, "10", "1")]) == {}
 
 
 def test_an_overdrawn_limit_has_nothing_left_and_no_negative_time() -> None:

@@ -97,6 +97,14 @@ def test_a_rate_limits_wait_is_rounded_up_to_whole_seconds(seconds: float, heade
     assert RateLimited("x", retry_after_s=seconds).headers == {"retry-after": header}
 
 
+def test_nobody_is_to_wait_for_hours_and_try_again_by_itself() -> None:
+    assert RateLimited("x", retry_after_s=61).headers == {"retry-after": "61"}
+    assert RateLimited("x", retry_after_s=61.5).headers == {
+        "retry-after": "62",
+        "x-should-retry": "false",
+    }
+
+
 def test_what_will_never_fit_is_not_to_be_retried() -> None:
     assert RateLimited("x", retry_after_s=None).headers == {"x-should-retry": "false"}
     assert BudgetExhausted("x").headers == {"x-should-retry": "false"}

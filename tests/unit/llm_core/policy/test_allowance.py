@@ -9,6 +9,7 @@ from llm_core.chat.request import ChatRequest
 from llm_core.policy.allowance import (
     capped,
     max_output_tokens,
+    most_prompt_tokens,
     reserved_prompt_tokens,
     worst_case,
 )
@@ -82,6 +83,53 @@ def test_the_margin_can_reach_a_dearer_tier() -> None:
     assert by_claude.usd == Decimal("0.0143")
     by_openai = worst_case(call, [PricedDeployment(OPENAI, steep)], Obligations())
     assert by_openai.usd == Decimal("0.0012")
+
+
+STEEP = ModelPrice("v4", PRICE.rates, tiers=(Tier(200_000, DEAR.rates),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "first_at_the_tier"),
+    [
+        # 3 percent more than 194,175 are 200,001.
+        (ProviderKind.OPENAI, 194_175),
+        (ProviderKind.AZURE_OPENAI, 194_175),
+        # Nobody says how others count: 25 percent.
+        (ProviderKind.GEMINI, 160_001),
+        (ProviderKind.OPENAI_COMPATIBLE, 160_001),
+        # Claude's 40 percent are in what is reserved already.
+        (ProviderKind.ANTHROPIC, 142_858),
+    ],
+)
+def test_a_call_that_may_come_to_lie_above_a_tiers_start_is_reserved_there(
+    kind: ProviderKind, first_at_the_tier: int
+) -> None:
+    priced = [PricedDeployment(replace(OPENAI, provider=kind), STEEP)]
+
+    def reserved_usd(estimated: int) -> Decimal:
+        return worst_case(chat_call(chat_body(), estimated), priced, Obligations()).usd
+
+    below, above = reserved_usd(first_at_the_tier - 1), reserved_usd(first_at_the_tier)
+    # Ten dollars a million instead of one, for every token.
+    assert above > 9 * below
+    # Whatever it is counted as within the margin is covered, the tier's own first token too.
+    assert above >= 200_001 * DEAR.rates.input / 1_000_000
+    assert most_prompt_tokens(chat_call(chat_body(), first_at_the_tier), priced[0].deployment) > (
+        200_000
+    )
+
+
+def test_the_tiers_margin_takes_no_more_tokens_than_are_estimated() -> None:
+    call = chat_call(chat_body(), 199_000)
+    worst = worst_case(call, [PricedDeployment(OPENAI, STEEP)], Obligations())
+    assert (worst.input_tokens, worst.output_tokens) == (199_000, 100)
+
+
+def test_what_is_written_to_the_providers_cache_is_reserved_at_its_price() -> None:
+    rates = Rates(Decimal(3), Decimal(15), Decimal("0.3"), cache_write=Decimal("3.75"))
+    call = chat_call(chat_body(max_tokens=10), 1000)
+    worst = worst_case(call, [PricedDeployment(OPENAI, ModelPrice("w", rates))], Obligations())
+    assert worst.usd == Decimal("0.0039")
 
 
 def test_without_a_deployment_only_the_prompt_is_left() -> None:

@@ -28,6 +28,8 @@ def test_the_document_is_the_whole_question() -> None:
             "groups": [],
             "clearance": None,
             "allowed_models": ["chat", "o1-pro"],
+            "cost_centre": None,
+            "priority": "interactive",
         },
         "call": {
             "operation": "chat.completions",
@@ -43,6 +45,7 @@ def test_the_document_is_the_whole_question() -> None:
             "body_bytes": 400,
             "data_labels": [],
             "use_case": None,
+            "priority": "interactive",
         },
         "candidates": [
             {
@@ -61,6 +64,7 @@ def test_the_document_is_the_whole_question() -> None:
         "budgets": [
             {
                 "node": "team:emea-sales",
+                "scope": "",
                 "measure": "usd_per_month",
                 "amount": 100,
                 "used": 12.5,

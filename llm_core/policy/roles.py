@@ -1,0 +1,102 @@
+"""Who may administer what: roles, what each may do, and on which part of the organisation.
+
+A grant gives a role on one node and on everything below it. `ROLES` is the one table; the admin
+API, the command line and the dashboard ask `may`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+PLATFORM = "platform:*"
+"""The node above all organisations."""
+
+
+class Role(StrEnum):
+    """What somebody is to a part of the organisation."""
+
+    PLATFORM_ADMIN = "platform_admin"
+    ORG_ADMIN = "org_admin"
+    DEPT_MANAGER = "dept_manager"
+    TEAM_OWNER = "team_owner"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+    MEMBER = "member"
+
+
+class Permission(StrEnum):
+    """What can be done."""
+
+    USAGE_READ = "usage.read"
+    ORGANISATION_READ = "organisation.read"
+    ORGANISATION_WRITE = "organisation.write"
+    """Units, users, applications, models, groups, consumers."""
+    LIMITS_WRITE = "limits.write"
+    LIMITS_RAISE = "limits.raise"
+    """For a while only."""
+    KEYS_READ = "keys.read"
+    KEYS_WRITE = "keys.write"
+    """Issue, rotate, revoke."""
+    ROLES_GRANT = "roles.grant"
+    ADMIN_TOKENS_WRITE = "admin_tokens.write"
+    APPROVALS_DECIDE = "approvals.decide"
+    AUDIT_READ = "audit.read"
+
+
+_READS = frozenset({Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ})
+_OWNS = _READS | {Permission.KEYS_WRITE, Permission.LIMITS_RAISE}
+
+ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        Role.PLATFORM_ADMIN: frozenset(Permission),
+        Role.ORG_ADMIN: frozenset(Permission),
+        Role.DEPT_MANAGER: _OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
+        Role.TEAM_OWNER: _OWNS,
+        Role.APPROVER: _READS | {Permission.APPROVALS_DECIDE},
+        Role.AUDITOR: _READS | {Permission.AUDIT_READ},
+        Role.MEMBER: frozenset({Permission.USAGE_READ}),
+    }
+)
+"""What each role may do where it was granted, and below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role on a node, `<kind>:<id>` or `PLATFORM`, and on everything below it."""
+
+    role: Role
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who administers.
+
+    Args:
+        name: For the audit trail, such as `user:alice` or `admin_token:ci`.
+        proof: How that is known: `oidc`, `admin_token`, `root_token`, `command_line`.
+        grants: Roles, and where.
+    """
+
+    name: str
+    proof: str
+    grants: tuple[Grant, ...] = ()
+
+
+def may(grants: Iterable[Grant], permission: Permission, path: Iterable[str]) -> bool:
+    """Whether these grants permit something on a node.
+
+    Args:
+        grants: Whatever the actor holds.
+        permission: What is to be done.
+        path: The node and every node above it, in any order: `team:search`, `department:research`,
+            `organisation:acme`. The platform need not be named.
+    """
+    nodes = {*path, PLATFORM}
+    return any(grant.node in nodes and permission in ROLES[grant.role] for grant in grants)
+
+
+def granted_on(grants: Iterable[Grant], permission: Permission) -> frozenset[str]:
+    """The nodes on which, and below which, these grants permit something."""
+    return frozenset(grant.node for grant in grants if permission in ROLES[grant.role])
