@@ -1,13 +1,14 @@
-"""Who calls, what was used, and what it costs."""
+"""What was used, and what it costs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from llm_core.policy.caller import Caller
+from llm_core.policy.limits import Limit
 from llm_core.pricing.charge import ModelPrice
+from policy_service.ports.limits import Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +61,9 @@ class UsageRow:
     response_digest: str | None = None
     cache: str = "bypass"
     saved_usd: Decimal = Decimal(0)
-
-
-class Callers(Protocol):
-    """Finds who stands behind a credential; `PolicyUnavailable` when the database is gone."""
-
-    async def by_key(self, api_key: str) -> Caller | None:
-        """The caller of a key that is known, not revoked and not expired; else `None`."""
-        ...
-
-    async def by_consumer(self, *, username: str | None, custom_id: str | None) -> Caller | None:
-        """The caller that a Kong consumer is bound to; `custom_id` wins over `username`."""
-        ...
+    cost_centre: str | None = None
+    use_case: str | None = None
+    priority: str = "interactive"
 
 
 class Ledger(Protocol):
@@ -81,12 +73,29 @@ class Ledger(Protocol):
         """Insert, with the roll-ups, in one transaction.
 
         A decision id that is there already is left alone, unless the stored row is an estimate and
-        the new one is not: then it is replaced and the roll-ups are corrected.
+        the new one is not, or it only tells of a lease that ended unreported and the new one is a
+        report: then it is replaced and the roll-ups are corrected.
         """
         ...
 
-    async def month_usd(self, node: str, now: datetime) -> Decimal:
-        """USD charged this calendar month (UTC) to a node, `<kind>:<id>` as in `Limit.node`."""
+    async def spent(
+        self, limit: Limit, now: datetime, without: Collection[str] = ()
+    ) -> tuple[Spent, ...]:
+        """What was used of a limit in its period, in its own unit.
+
+        Args:
+            limit: Its period `is_from_ledger`; node, scope and time zone choose the rows.
+            now: Chooses the period.
+            without: Decision ids that do not count.
+
+        Returns:
+            One sum for a calendar period; one for each bucket with something in it for a sliding
+            one (`policy_service.periods.SLIDING`).
+        """
+        ...
+
+    async def written(self, decision_ids: Collection[str]) -> frozenset[str]:
+        """Those of these decisions whose rows are in the ledger."""
         ...
 
     async def ready(self) -> bool:

@@ -39,16 +39,24 @@ class BudgetRow:
 
 
 class Reports(Protocol):
-    """What managers read. Months are calendar months, UTC, written `2026-11`."""
+    """What managers read. Months are calendar months, UTC, written `2026-11`.
 
-    async def spend(self, month: str) -> Sequence[SpendRow]:
+    `nodes` are those that the reader may see, each with all that stands below it; `None` for all.
+    What somebody used counts where they stood at that time.
+    """
+
+    async def spend(self, month: str, *, nodes: frozenset[str] | None = None) -> Sequence[SpendRow]:
         """By department, team and asked model; from the roll-ups only."""
         ...
 
-    async def recent(self, limit: int) -> Sequence[UsageRow]:
+    async def recent(
+        self, limit: int, *, nodes: frozenset[str] | None = None
+    ) -> Sequence[UsageRow]:
         """The newest rows of the ledger."""
         ...
 
-    async def budgets(self, month: str) -> Sequence[BudgetRow]:
-        """Every team; spending from the roll-ups only."""
+    async def budgets(
+        self, month: str, *, nodes: frozenset[str] | None = None
+    ) -> Sequence[BudgetRow]:
+        """Every team; the month is the one of its organisation's clocks."""
         ...

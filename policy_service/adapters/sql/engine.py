@@ -71,6 +71,23 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
+async def reading_one_moment(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """As `reading`, and every query of it sees the database as it was at the first one.
+
+    SQLite's transactions are always so; PostgreSQL's queries else see what was committed between
+    them (https://www.postgresql.org/docs/15/transaction-iso.html, checked 2026-11-21).
+
+    Raises:
+        PolicyUnavailable: The database failed.
+    """
+    with database_errors():
+        async with engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                await connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+
+@asynccontextmanager
 async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """One transaction that writes: committed at the end, undone by any exception.
 

@@ -2,38 +2,42 @@
 
 A batch is one transaction. Its steps lock in one order (ledger rows by decision id, then roll-ups
 by bucket), so any number of processes can write, the same rows too, without a deadlock.
+
+The key of a row is its decision and its moment, because PostgreSQL keeps a partition for each month
+and wants the moment in the key. That is as good as the decision alone: a row's moment is that of
+the decision, which is made once, and whoever reports on it later carries it along unchanged.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.errors import PolicyUnavailable
+from llm_core.policy.decision import ErrorClass
+from llm_core.policy.limits import Limit
 from llm_core.pricing.charge import rounded
 from llm_core.tokens.usage import UsageSource
-from policy_service.adapters.sql.engine import insert_into, reading, writing
-from policy_service.adapters.sql.months import month_of
+from policy_service.adapters.sql.engine import (
+    insert_into,
+    reading,
+    reading_one_moment,
+    writing,
+)
 from policy_service.adapters.sql.rollups import SUMS, Change, hourly_changes
 from policy_service.adapters.sql.schema import is_current
-from policy_service.adapters.sql.tables import Base, Usage, UsageHourly
+from policy_service.adapters.sql.spending import chunks, spent_of
+from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
+from policy_service.ports.limits import Spent
 
 _USAGE = Base.metadata.tables["usage"]
 _HOURLY = Base.metadata.tables["usage_hourly"]
+_KEY = ("decision_id", "at")
 _FIELDS = tuple(field.name for field in fields(UsageRow))
-_HOURLY_NODES = {
-    "organisation": UsageHourly.organisation,
-    "department": UsageHourly.department,
-    "team": UsageHourly.team,
-    "project": UsageHourly.project,
-}
-_ROW_NODES = {"user": Usage.user, "key": Usage.key_id}
-_IDS_A_QUERY = 1000  # both databases bind some 32,000 values a statement
 
 
 class SqlLedger:
@@ -54,40 +58,42 @@ class SqlLedger:
             return
         async with writing(self._engine) as connection:
             new = await _insert(connection, wanted)
-            better = [row for row in wanted if row.decision_id not in new and not _is_estimate(row)]
+            better = [row for row in wanted if row.decision_id not in new and _trust(row) > 0]
             estimates = await _estimates_among(connection, better)
-            corrected = [row for row in better if row.decision_id in estimates]
+            corrected = [row for row in better if _replaces(row, estimates.get(row.decision_id))]
             await _overwrite(connection, corrected)
             changes = [Change(row, 1) for row in wanted if row.decision_id in new]
             for row in corrected:
                 changes += [Change(estimates[row.decision_id], -1), Change(row, 1)]
             await _add_to_rollups(connection, changes)
 
-    async def month_usd(self, node: str, now: datetime) -> Decimal:
-        """USD charged to a node in the calendar month (UTC) that `now` lies in.
-
-        Args:
-            node: `organisation:`, `department:`, `team:`, `project:`, `user:` or `key:` and an id.
-            now: UTC-aware.
+    async def spent(
+        self, limit: Limit, now: datetime, without: Collection[str] = ()
+    ) -> tuple[Spent, ...]:
+        """What was used of a limit in its period; see the port.
 
         Raises:
-            ValueError: `node` is of no such kind.
+            ValueError: The limit's period is not kept in the ledger, its node is of no known kind,
+                or there is no such time zone.
             PolicyUnavailable: The database failed.
         """
-        kind, _, node_id = node.partition(":")
-        first, end = month_of(now)
-        if kind in _HOURLY_NODES:
-            total = select(func.sum(UsageHourly.usd)).where(
-                _HOURLY_NODES[kind] == node_id, UsageHourly.hour >= first, UsageHourly.hour < end
-            )
-        elif kind in _ROW_NODES:
-            total = select(func.sum(Usage.usd)).where(
-                _ROW_NODES[kind] == node_id, Usage.at >= first, Usage.at < end
-            )
-        else:
-            raise ValueError(f"there is no ledger for the node {node[:100]!r}")
+        # A row that is written between two of the queries would else be taken out by one without
+        # having been counted by the other.
+        async with reading_one_moment(self._engine) as connection:
+            return await spent_of(connection, limit, now, without)
+
+    async def written(self, decision_ids: Collection[str]) -> frozenset[str]:
+        """Those of these decisions whose rows are in the ledger.
+
+        Raises:
+            PolicyUnavailable: The database failed.
+        """
+        found: set[str] = set()
         async with reading(self._engine) as connection:
-            return (await connection.execute(total)).scalar_one() or Decimal(0)
+            for ids in chunks(decision_ids):
+                query = select(_USAGE.c.decision_id).where(_USAGE.c.decision_id.in_(ids))
+                found.update((await connection.execute(query)).scalars())
+        return frozenset(found)
 
     async def ready(self) -> bool:
         """Whether the database answers and its schema is up to date."""
@@ -112,7 +118,7 @@ def _one_each(rows: Iterable[UsageRow]) -> list[UsageRow]:
     chosen: dict[str, UsageRow] = {}
     for row in rows:
         known = chosen.get(row.decision_id)
-        if known is None or (_is_estimate(known) and not _is_estimate(row)):
+        if known is None or _replaces(row, known):
             chosen[row.decision_id] = _storable(row)
     return [chosen[decision_id] for decision_id in sorted(chosen)]
 
@@ -134,14 +140,23 @@ def _values_of(row: UsageRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in _FIELDS}
 
 
-def _is_estimate(row: UsageRow) -> bool:
-    return row.source == UsageSource.ESTIMATED
+def _trust(row: UsageRow) -> int:
+    """Two for a true figure, one for an estimate that was reported, none for a lease's end."""
+    if row.source != UsageSource.ESTIMATED:
+        return 2
+    return int(row.error_class != ErrorClass.UNREPORTED)
+
+
+def _replaces(row: UsageRow, known: UsageRow | None) -> bool:
+    return known is not None and _trust(row) > _trust(known)
 
 
 async def _insert(connection: AsyncConnection, rows: Sequence[UsageRow]) -> set[str]:
     """Insert what is not there yet, and say which that was."""
     statement = (
-        insert_into(connection, _USAGE).on_conflict_do_nothing().returning(_USAGE.c.decision_id)
+        insert_into(connection, _USAGE)
+        .on_conflict_do_nothing(index_elements=_KEY)
+        .returning(_USAGE.c.decision_id)
     )
     result = await connection.execute(statement, [_values_of(row) for row in rows])
     return set(result.scalars())
@@ -151,13 +166,17 @@ async def _estimates_among(
     connection: AsyncConnection, rows: Sequence[UsageRow]
 ) -> dict[str, UsageRow]:
     """The stored rows with these decision ids that are estimates; locked until the end."""
-    ids = [row.decision_id for row in rows]
     found: dict[str, UsageRow] = {}
-    for start in range(0, len(ids), _IDS_A_QUERY):
+    if not rows:
+        return found
+    moments = [row.at for row in rows]
+    for ids in chunks(row.decision_id for row in rows):
         stored = await connection.execute(
             select(*ledger_columns())
             .where(
-                _USAGE.c.decision_id.in_(ids[start : start + _IDS_A_QUERY]),
+                _USAGE.c.decision_id.in_(ids),
+                # So that only these months' partitions are looked into.
+                _USAGE.c.at.between(min(moments), max(moments)),
                 _USAGE.c.source == UsageSource.ESTIMATED.value,
             )
             .order_by(_USAGE.c.decision_id)
@@ -170,9 +189,13 @@ async def _estimates_among(
 async def _overwrite(connection: AsyncConnection, rows: Sequence[UsageRow]) -> None:
     if not rows:
         return
-    statement = update(_USAGE).where(_USAGE.c.decision_id == bindparam("which"))
+    statement = (
+        update(_USAGE)
+        .where(_USAGE.c.decision_id == bindparam("which"), _USAGE.c.at == bindparam("when"))
+        .values({name: bindparam(name) for name in _FIELDS if name not in _KEY})
+    )
     await connection.execute(
-        statement, [{**_values_of(row), "which": row.decision_id} for row in rows]
+        statement, [{**_values_of(row), "which": row.decision_id, "when": row.at} for row in rows]
     )
 
 

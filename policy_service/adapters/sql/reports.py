@@ -3,17 +3,42 @@
 from decimal import Decimal
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.policy.limits import Measure
-from policy_service.adapters.sql.engine import reading
+from policy_service.adapters.sql.engine import reading, reading_one_moment
 from policy_service.adapters.sql.ledger import ledger_columns, row_of
-from policy_service.adapters.sql.months import month_named
-from policy_service.adapters.sql.tables import LimitRow, TeamUnit, Usage, UsageHourly
+from policy_service.adapters.sql.months import full_hours, month_named
+from policy_service.adapters.sql.tables import (
+    DepartmentUnit,
+    LimitRow,
+    OrganisationUnit,
+    TeamUnit,
+    Usage,
+    UsageHourly,
+)
+from policy_service.adapters.sql.within import within
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.reports import BudgetRow, SpendRow
 
 MOST_RECENT = 1000
+_ROLLED_UP_TEAMS = {
+    "organisation": UsageHourly.organisation,
+    "department": UsageHourly.department,
+    "team": UsageHourly.team,
+}
+_ROLLED_UP = {**_ROLLED_UP_TEAMS, "project": UsageHourly.project}
+_TEAMS = {
+    "organisation": DepartmentUnit.organisation_id,
+    "department": TeamUnit.department_id,
+    "team": TeamUnit.id,
+}
+_WRITTEN_TEAMS = {
+    "organisation": Usage.organisation,
+    "department": Usage.department,
+    "team": Usage.team,
+}
+_WRITTEN = {**_WRITTEN_TEAMS, "project": Usage.project}
 
 
 class UsageReports:
@@ -23,11 +48,14 @@ class UsageReports:
         """Use `engine`, which the caller opens and disposes of."""
         self._engine = engine
 
-    async def spend(self, month: str) -> tuple[SpendRow, ...]:
+    async def spend(
+        self, month: str, *, nodes: frozenset[str] | None = None
+    ) -> tuple[SpendRow, ...]:
         """Sums by department, team and asked model, in that order.
 
         Args:
             month: Such as `2026-11`, UTC.
+            nodes: Only what was used at or below these; `None` for all.
 
         Raises:
             ValueError: `month` is not written so.
@@ -45,6 +73,7 @@ class UsageReports:
                 func.sum(UsageHourly.saved_usd),
             )
             .where(UsageHourly.hour >= first, UsageHourly.hour < end)
+            .where(within(nodes, _ROLLED_UP))
             .group_by(*groups)
             .order_by(*groups)
         )
@@ -65,26 +94,31 @@ class UsageReports:
             for row in found
         )
 
-    async def budgets(self, month: str) -> tuple[BudgetRow, ...]:
+    async def budgets(
+        self, month: str, *, nodes: frozenset[str] | None = None
+    ) -> tuple[BudgetRow, ...]:
         """Every team of the organisation, and every other that has spent, by department and team.
 
-        The budget is the one in force now, whatever the month.
+        The month is the one of the organisation's clocks, as for the budget itself. The budget is
+        the one in force now, whatever the month. `nodes` restricts it to teams at or
+        below these; whoever may see a project only sees no team's budget.
 
         Raises:
             ValueError: `month` is not written as `2026-11`.
         """
-        first, end = month_named(month)
-        spent = (
-            select(UsageHourly.department, UsageHourly.team, func.sum(UsageHourly.usd))
-            .where(UsageHourly.hour >= first, UsageHourly.hour < end)
-            .group_by(UsageHourly.department, UsageHourly.team)
+        month_named(month)
+        teams = (
+            select(TeamUnit.department_id, TeamUnit.id)
+            .join(DepartmentUnit, DepartmentUnit.id == TeamUnit.department_id)
+            .where(within(nodes, _TEAMS))
         )
-        teams = select(TeamUnit.department_id, TeamUnit.id)
         limits = select(LimitRow.node, LimitRow.amount).where(
-            LimitRow.measure == Measure.USD_PER_MONTH.value, LimitRow.node.startswith("team:")
+            LimitRow.measure == Measure.USD_PER_MONTH.value,
+            LimitRow.node.startswith("team:"),
+            LimitRow.scope == "",
         )
-        async with reading(self._engine) as connection:
-            used = {(row[0], row[1]): row[2] for row in await connection.execute(spent)}
+        async with reading_one_moment(self._engine) as connection:
+            used = await _used(connection, month, nodes)
             known = {(row[0], row[1]) for row in await connection.execute(teams)}
             budgets = {row[0]: row[1] for row in await connection.execute(limits)}
         return tuple(
@@ -98,12 +132,44 @@ class UsageReports:
             for department, team in sorted(known | used.keys())
         )
 
-    async def recent(self, limit: int) -> tuple[UsageRow, ...]:
-        """The newest ledger rows, newest first; between 1 and `MOST_RECENT` of them."""
+    async def recent(
+        self, limit: int, *, nodes: frozenset[str] | None = None
+    ) -> tuple[UsageRow, ...]:
+        """The newest ledger rows at or below `nodes`, newest first; 1 to `MOST_RECENT` of them."""
         statement = (
             select(*ledger_columns())
+            .where(within(nodes, _WRITTEN))
             .order_by(Usage.at.desc(), Usage.decision_id.desc())
             .limit(max(1, min(limit, MOST_RECENT)))
         )
         async with reading(self._engine) as connection:
             return tuple(row_of(row) for row in (await connection.execute(statement)).mappings())
+
+
+async def _used(
+    connection: AsyncConnection, month: str, nodes: frozenset[str] | None
+) -> dict[tuple[str, str], Decimal]:
+    """USD by department and team, in the month that each organisation's clocks show."""
+    units = await connection.execute(select(OrganisationUnit.id, OrganisationUnit.time_zone))
+    zones: dict[str, str] = {row[0]: row[1] for row in units if row[1] != "UTC"}
+    used: dict[tuple[str, str], Decimal] = {}
+    for zone in sorted({"UTC", *zones.values()}):
+        first, end = month_named(month, zone)
+        from_hour, to_hour = full_hours(first, end)
+        theirs = [organisation for organisation, its in zones.items() if its == zone]
+        for table, time, start, stop in (
+            (UsageHourly, UsageHourly.hour, from_hour, to_hour),
+            (Usage, Usage.at, first, from_hour),
+            (Usage, Usage.at, to_hour, end),
+        ):
+            organisation = table.organisation
+            found = await connection.execute(
+                select(table.department, table.team, func.sum(table.usd))
+                .where(organisation.in_(theirs) if theirs else organisation.not_in(zones))
+                .where(time >= start, time < stop)
+                .where(within(nodes, _WRITTEN_TEAMS if table is Usage else _ROLLED_UP_TEAMS))
+                .group_by(table.department, table.team)
+            )
+            for department, team, usd in found:
+                used[department, team] = used.get((department, team), Decimal(0)) + usd
+    return used

@@ -1,9 +1,8 @@
 """What ledger rows add to the hourly sums; pure, so that a correction is the same sum taken out."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +13,25 @@ from llm_core.tokens.usage import UsageSource
 from policy_service.adapters.sql.months import hour_of
 from policy_service.ports.ledger import UsageRow
 
+GROUP = (
+    "hour",
+    "organisation",
+    "department",
+    "team",
+    "project",
+    "user",
+    "application",
+    "cost_centre",
+    "asked_model",
+    "model",
+    "provider",
+    "region",
+    "operation",
+    "use_case",
+    "http_status",
+    "error_class",
+    "is_estimated",
+)
 SUMS = (
     "requests",
     "input_tokens",
@@ -50,31 +68,37 @@ def hourly_changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
     groups: dict[str, dict[str, Any]] = {}
     for change in changes:
         group = _group_of(change.row)
-        bucket = _digest(group)
+        bucket = bucket_of(group)
         sums = groups.setdefault(bucket, {"bucket": bucket, **group, **dict.fromkeys(SUMS, 0)})
         for name, amount in _amounts_of(change.row).items():
             sums[name] += change.sign * amount
     return [groups[bucket] for bucket in sorted(groups)]
 
 
-def _group_of(row: UsageRow) -> dict[str, str | bool | datetime | None]:
+def _group_of(row: UsageRow) -> dict[str, Any]:
     return {
         "hour": hour_of(row.at),
         "organisation": row.organisation,
         "department": row.department,
         "team": row.team,
         "project": row.project,
+        "user": row.user,
+        "application": row.application,
+        "cost_centre": row.cost_centre,
         "asked_model": row.asked_model,
         "model": row.served_model or row.routed_model,
         "provider": row.provider,
         "region": row.region,
         "operation": row.operation,
+        "use_case": row.use_case,
+        "http_status": row.http_status,
         "error_class": row.error_class,
         "is_estimated": row.source == UsageSource.ESTIMATED,
     }
 
 
-def _digest(group: dict[str, str | bool | datetime | None]) -> str:
+def bucket_of(group: Mapping[str, Any]) -> str:
+    """The key of a group: a digest of its values, given in the order of `GROUP`."""
     canonical = msgspec.json.encode(list(group.values()))
     return hashlib.blake2b(canonical, digest_size=16).hexdigest()
 

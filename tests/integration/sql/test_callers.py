@@ -11,8 +11,11 @@ from llm_core.policy.caller import Caller, ProofOfIdentity
 from llm_core.policy.limits import Limit, Measure
 from policy_service.adapters.sql.callers import SqlCallers
 from policy_service.adapters.sql.engine import reading
+from policy_service.adapters.sql.keys import ApiKeys
 from policy_service.adapters.sql.organisation import Holder, Organisation, OrganisationError
 from policy_service.adapters.sql.tables import Base
+from policy_service.keys import new_key
+from policy_service.ports.callers import Identified, Unknown
 from tests.integration.sql.usage_rows import NOW
 
 
@@ -28,11 +31,27 @@ async def organisation(engine: AsyncEngine) -> Organisation:
 
 
 @pytest.fixture
+def keys(engine: AsyncEngine) -> ApiKeys:
+    return ApiKeys(engine, clock=lambda: NOW)
+
+
+@pytest.fixture
 def callers(engine: AsyncEngine) -> SqlCallers:
     return SqlCallers(engine, clock=lambda: NOW)
 
 
-async def test_a_key_leads_to_its_caller(organisation: Organisation, callers: SqlCallers):
+def known(found: Identified | Unknown) -> Caller:
+    assert isinstance(found, Identified)
+    return found.caller
+
+
+async def caller_of(callers: SqlCallers, text: str) -> Caller:
+    return known(await callers.by_key(text))
+
+
+async def test_a_key_leads_to_its_caller(
+    organisation: Organisation, keys: ApiKeys, callers: SqlCallers
+):
     holder = Holder(
         team="search",
         project="ranking",
@@ -43,8 +62,8 @@ async def test_a_key_leads_to_its_caller(organisation: Organisation, callers: Sq
         clearance="internal",
         allowed_models=("small",),
     )
-    issued = await organisation.issue_key("laptop", holder)
-    assert await callers.by_key(issued.text) == Caller(
+    issued = await keys.issue_key("laptop", holder)
+    assert await caller_of(callers, issued.text) == Caller(
         organisation="acme",
         department="research",
         team="search",
@@ -60,56 +79,75 @@ async def test_a_key_leads_to_its_caller(organisation: Organisation, callers: Sq
     )
 
 
-@pytest.mark.parametrize("key", ["", "gk-", "gk-" + "0" * 43, "x" * 100_000, "\x00", "\udc00", "'"])
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("", Unknown.UNKNOWN),
+        ("gk-" + "0" * 43, Unknown.UNKNOWN),
+        (new_key(), Unknown.UNKNOWN),
+        ("x" * 100_000, Unknown.UNKNOWN),
+        ("\x00", Unknown.UNKNOWN),
+        ("\udc00", Unknown.UNKNOWN),
+        ("'", Unknown.UNKNOWN),
+        ("gk-", Unknown.MISTYPED),
+        ("gk-" + "0" * 49, Unknown.MISTYPED),
+        ("gk-\udc00", Unknown.MISTYPED),
+    ],
+)
 async def test_what_is_no_key_leads_to_nobody(
-    organisation: Organisation, callers: SqlCallers, key: str
+    organisation: Organisation, keys: ApiKeys, callers: SqlCallers, key: str, why: Unknown
 ):
-    await organisation.issue_key("laptop", Holder("search"))
-    assert await callers.by_key(key) is None
+    await keys.issue_key("laptop", Holder("search"))
+    assert await callers.by_key(key) is why
 
 
-async def test_a_revoked_key_leads_to_nobody(organisation: Organisation, callers: SqlCallers):
-    issued = await organisation.issue_key("laptop", Holder("search"))
-    other = await organisation.issue_key("other", Holder("search"))
-    assert await organisation.revoke_key(issued.record.id)
-    assert await callers.by_key(issued.text) is None
-    assert await callers.by_key(other.text) is not None
-    assert not await organisation.revoke_key(issued.record.id)
-    assert [key.revoked_at for key in await organisation.list_keys()] == [NOW, None]
+async def test_a_revoked_key_leads_to_nobody(
+    organisation: Organisation, keys: ApiKeys, callers: SqlCallers
+):
+    issued = await keys.issue_key("laptop", Holder("search"))
+    other = await keys.issue_key("other", Holder("search"))
+    assert await keys.revoke_key(issued.record.id)
+    assert await callers.by_key(issued.text) is Unknown.REVOKED
+    assert isinstance(await callers.by_key(other.text), Identified)
+    assert not await keys.revoke_key(issued.record.id)
+    assert [key.revoked_at for key in await keys.list_keys()] == [NOW, None]
 
 
-async def test_a_key_expires_at_its_moment(engine: AsyncEngine, organisation: Organisation):
-    issued = await organisation.issue_key("laptop", Holder("search"), expires_at=NOW)
+async def test_a_key_expires_at_its_moment(
+    engine: AsyncEngine, organisation: Organisation, keys: ApiKeys
+):
+    issued = await keys.issue_key("laptop", Holder("search"), expires_at=NOW)
     just_before = SqlCallers(engine, clock=lambda: NOW - timedelta(microseconds=1))
-    assert await just_before.by_key(issued.text) is not None
-    assert await SqlCallers(engine, clock=lambda: NOW).by_key(issued.text) is None
+    found = await just_before.by_key(issued.text)
+    assert isinstance(found, Identified)
+    assert found.valid_until == NOW
+    assert await SqlCallers(engine, clock=lambda: NOW).by_key(issued.text) is Unknown.EXPIRED
 
 
 async def test_the_text_of_a_key_is_nowhere_in_the_database(
-    engine: AsyncEngine, organisation: Organisation
+    engine: AsyncEngine, organisation: Organisation, keys: ApiKeys
 ):
-    issued = await organisation.issue_key("laptop", Holder("search"))
+    issued = await keys.issue_key("laptop", Holder("search"))
     async with reading(engine) as connection:
         rows = (await connection.execute(select(Base.metadata.tables["api_keys"]))).all()
     assert issued.text not in repr(rows)
     assert issued.text[11:] not in repr(rows)
     assert issued.text not in repr(issued)
-    assert await organisation.list_keys(team="search") == (issued.record,)
-    assert await organisation.list_keys(team="other") == ()
+    assert await keys.list_keys(team="search") == (issued.record,)
+    assert await keys.list_keys(team="other") == ()
 
 
 async def test_what_every_level_allows_is_what_is_allowed(
-    organisation: Organisation, callers: SqlCallers
+    organisation: Organisation, keys: ApiKeys, callers: SqlCallers
 ):
     await organisation.put_organisation("acme", allowed_models=["small", "large", "huge"])
     await organisation.put_team("search", department="research", allowed_models=["huge", "large"])
-    issued = await organisation.issue_key(
+    issued = await keys.issue_key(
         "laptop", Holder("search", project="ranking", allowed_models=("large", "small", "other"))
     )
 
     async def allowed() -> Sequence[str] | None:
-        caller = await callers.by_key(issued.text)
-        return caller.allowed_models if caller else None
+        return (await caller_of(callers, issued.text)).allowed_models
 
     assert await allowed() == ("large",)
     await organisation.put_project("ranking", team="search", allowed_models=[])
@@ -117,19 +155,18 @@ async def test_what_every_level_allows_is_what_is_allowed(
 
 
 async def test_where_no_level_has_a_word_nothing_is_allowed(
-    organisation: Organisation, callers: SqlCallers
+    organisation: Organisation, keys: ApiKeys, callers: SqlCallers
 ):
     await organisation.put_organisation("acme", allowed_models=None)
-    issued = await organisation.issue_key("laptop", Holder("search"))
-    caller = await callers.by_key(issued.text)
-    assert caller is not None
+    issued = await keys.issue_key("laptop", Holder("search"))
+    caller = await caller_of(callers, issued.text)
     assert caller.allowed_models == ()
 
 
 async def test_limits_come_from_the_organisation_down_to_the_key(
-    organisation: Organisation, callers: SqlCallers
+    organisation: Organisation, keys: ApiKeys, callers: SqlCallers
 ):
-    issued = await organisation.issue_key(
+    issued = await keys.issue_key(
         "laptop",
         Holder("search", project="ranking", user="alice"),
         limits={Measure.USD_PER_MONTH: Decimal("0.000001")},
@@ -140,8 +177,7 @@ async def test_limits_come_from_the_organisation_down_to_the_key(
         await organisation.put_limit(Limit(node, Measure.USD_PER_MONTH, Decimal("10.5")))
     await organisation.put_limit(Limit("user:alice", Measure.REQUESTS_PER_MINUTE, Decimal(7)))
     await organisation.put_limit(Limit("user:bob", Measure.REQUESTS_PER_MINUTE, Decimal(1)))
-    caller = await callers.by_key(issued.text)
-    assert caller is not None
+    caller = await caller_of(callers, issued.text)
     assert [limit.key for limit in caller.limits] == [
         "organisation:acme:usd_per_month",
         "department:research:usd_per_month",
@@ -202,13 +238,15 @@ async def test_a_limit_that_makes_no_sense_is_refused(
     assert await organisation.limits() == ()
 
 
-async def test_a_key_cannot_name_a_project_of_another_team(organisation: Organisation):
+async def test_a_key_cannot_name_a_project_of_another_team(
+    organisation: Organisation, keys: ApiKeys
+):
     await organisation.put_team("ads", department="research")
     with pytest.raises(OrganisationError, match="has no project"):
-        await organisation.issue_key("laptop", Holder("ads", project="ranking"))
+        await keys.issue_key("laptop", Holder("ads", project="ranking"))
     with pytest.raises(OrganisationError, match="does not exist"):
-        await organisation.issue_key("laptop", Holder("nobody"))
-    assert await organisation.list_keys() == ()
+        await keys.issue_key("laptop", Holder("nobody"))
+    assert await keys.list_keys() == ()
 
 
 @pytest.mark.parametrize("unit", ["", " a", "a:b", "a\n", "x" * 121])
@@ -229,18 +267,16 @@ async def test_a_kong_consumer_leads_to_its_caller_and_its_custom_id_wins(
 ):
     await organisation.bind_consumer(Holder("search", user="by-name"), username="web")
     await organisation.bind_consumer(Holder("search", project="ranking"), custom_id="42")
-    by_name = await callers.by_consumer(username="web", custom_id=None)
-    by_custom_id = await callers.by_consumer(username="web", custom_id="42")
-    assert by_name is not None
-    assert by_custom_id is not None
+    by_name = known(await callers.by_consumer(username="web", custom_id=None))
+    by_custom_id = known(await callers.by_consumer(username="web", custom_id="42"))
     assert (by_name.user, by_name.project, by_name.key_id) == ("by-name", None, None)
     assert (by_custom_id.user, by_custom_id.project) == (None, "ranking")
     assert by_custom_id.proof is ProofOfIdentity.KONG_CONSUMER
     assert by_custom_id.allowed_models == ("*",)
-    assert await callers.by_consumer(username="web", custom_id="other") == by_name
-    assert await callers.by_consumer(username="42", custom_id="web") is None
-    assert await callers.by_consumer(username=None, custom_id=None) is None
-    assert await callers.by_consumer(username="", custom_id="") is None
+    assert known(await callers.by_consumer(username="web", custom_id="other")) == by_name
+    for username, custom_id in (("42", "web"), (None, None), ("", "")):
+        found = await callers.by_consumer(username=username, custom_id=custom_id)
+        assert found is Unknown.UNPLACED
 
 
 async def test_a_consumer_bound_again_stands_for_the_new_holder(
@@ -248,9 +284,8 @@ async def test_a_consumer_bound_again_stands_for_the_new_holder(
 ):
     await organisation.bind_consumer(Holder("search", user="old"), username="web", custom_id="1")
     await organisation.bind_consumer(Holder("search", user="new"), username="web", custom_id="2")
-    assert await callers.by_consumer(username=None, custom_id="1") is None
-    found = await callers.by_consumer(username="web", custom_id=None)
-    assert found is not None
+    assert await callers.by_consumer(username=None, custom_id="1") is Unknown.UNPLACED
+    found = known(await callers.by_consumer(username="web", custom_id=None))
     assert found.user == "new"
     with pytest.raises(OrganisationError, match="named"):
         await organisation.bind_consumer(Holder("search"))

@@ -1,23 +1,19 @@
 import asyncio
 import sys
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import pytest
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from policy_service.adapters.sql.engine import reading
+from llm_core.policy.limits import Limit, Measure
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.rollups import Change, hourly_changes
-from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
 from tests.integration.sql import ledger_writer
-from tests.integration.sql.usage_rows import NOW, usage_row
+from tests.integration.sql.usage_rows import NOW, stored_rollups, usage_row
 
 AWKWARD = [
     Decimal("0.1"),
@@ -27,11 +23,20 @@ AWKWARD = [
 ]
 
 
-async def stored_rollups(engine: AsyncEngine) -> list[dict[str, Any]]:
-    hourly = Base.metadata.tables["usage_hourly"]
-    async with reading(engine) as connection:
-        found = await connection.execute(select(hourly).order_by(hourly.c.bucket))
-        return [dict(row) for row in found.mappings()]
+NODES = (
+    "organisation:acme",
+    "department:research",
+    "team:search",
+    "project:ranking",
+    "user:alice",
+    "application:ranker",
+    "key:key_1",
+)
+
+
+async def spent(ledger: SqlLedger, node: str, now: datetime) -> Decimal:
+    (month,) = await ledger.spent(Limit(node, Measure.USD_PER_MONTH, Decimal(1)), now)
+    return month.amount
 
 
 async def assert_rollups_equal(engine: AsyncEngine, rows: Iterable[UsageRow]) -> None:
@@ -74,11 +79,11 @@ async def test_the_true_figure_replaces_an_estimate_and_corrects_the_rollups(eng
     other = usage_row("dec_2")
     await ledger.record([estimate, other])
     await assert_rollups_equal(engine, [estimate, other])
-    true = usage_row(usd=Decimal("0.25"), at=NOW + timedelta(hours=2))
+    true = usage_row(usd=Decimal("0.25"), http_status=499)
     await ledger.record([true])
     assert set(await UsageReports(engine).recent(10)) == {true, other}
     await assert_rollups_equal(engine, [true, other])
-    assert await ledger.month_usd("team:search", NOW) == Decimal("0.25") + other.usd
+    assert await spent(ledger, "team:search", NOW) == Decimal("0.25") + other.usd
 
 
 async def test_an_estimate_and_its_true_figure_in_one_batch_are_one_row(engine: AsyncEngine):
@@ -93,10 +98,8 @@ async def test_awkward_decimals_add_up_exactly(engine: AsyncEngine):
     for number, usd in enumerate(AWKWARD * 10):
         await ledger.record([usage_row(f"dec_{number}", usd=usd)])
     exact = sum(AWKWARD, Decimal(0)) * 10
-    for node in ("organisation:acme", "department:research", "team:search", "project:ranking"):
-        assert await ledger.month_usd(node, NOW) == exact
-    assert await ledger.month_usd("user:alice", NOW) == exact
-    assert await ledger.month_usd("key:key_1", NOW) == exact
+    for node in NODES:
+        assert await spent(ledger, node, NOW) == exact
 
 
 async def test_a_batch_larger_than_one_statement_takes_is_recorded_whole(engine: AsyncEngine):
@@ -106,32 +109,6 @@ async def test_a_batch_larger_than_one_statement_takes_is_recorded_whole(engine:
     true = [usage_row(row.decision_id, usd=Decimal("0.5")) for row in rows]
     await ledger.record(true)
     await assert_rollups_equal(engine, true)
-
-
-async def test_a_month_ends_at_midnight_utc(engine: AsyncEngine):
-    ledger = SqlLedger(engine)
-    first = datetime(2026, 12, 1, tzinfo=UTC)
-    await ledger.record(
-        [
-            usage_row("before", at=first - timedelta(microseconds=1), usd=Decimal(1)),
-            usage_row("first", at=first, usd=Decimal(2)),
-            usage_row("last", at=datetime(2026, 12, 31, 23, 59, 59, 999999, UTC), usd=Decimal(4)),
-            usage_row("after", at=datetime(2027, 1, 1, tzinfo=UTC), usd=Decimal(8)),
-        ]
-    )
-    kolkata = timezone(timedelta(hours=5, minutes=30))
-    # In India it is December already, in UTC it is not.
-    early = datetime(2026, 12, 1, 3, 0, tzinfo=kolkata)
-    for node in ("team:search", "user:alice"):
-        assert await ledger.month_usd(node, early) == 1
-        assert await ledger.month_usd(node, first) == 2 + 4
-        assert await ledger.month_usd(node, datetime(2027, 1, 31, tzinfo=UTC)) == 8
-        assert await ledger.month_usd(node, datetime(2027, 2, 1, tzinfo=UTC)) == 0
-
-
-async def test_a_node_of_an_unknown_kind_is_an_error_and_not_zero(engine: AsyncEngine):
-    with pytest.raises(ValueError, match="model:gpt"):
-        await SqlLedger(engine).month_usd("model:gpt", NOW)
 
 
 async def test_text_that_a_database_refuses_does_not_keep_a_row_out(engine: AsyncEngine):
@@ -186,3 +163,27 @@ async def test_processes_that_record_the_same_rows_count_each_once(
 
 async def test_a_ledger_is_ready_with_the_schema_it_was_written_for(engine: AsyncEngine):
     assert await SqlLedger(engine).ready()
+
+
+async def test_of_many_decisions_the_written_ones_are_known(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    rows = [usage_row(f"dec_{number}") for number in range(0, 3000, 2)]
+    await ledger.record(rows)
+    written = await ledger.written([f"dec_{number}" for number in range(3000)])
+    assert written == {row.decision_id for row in rows}
+    assert await ledger.written([]) == frozenset()
+
+
+async def test_who_pays_and_what_for_keeps_roll_ups_apart(engine: AsyncEngine):
+    rows = [
+        usage_row("dec_1", cost_centre="cc-1", use_case="chat", priority="batch"),
+        usage_row("dec_2", cost_centre="cc-2", use_case="chat"),
+        usage_row("dec_3", cost_centre="cc-1", use_case="search"),
+        usage_row("dec_4", cost_centre="cc-1", use_case="chat", http_status=429),
+        usage_row("dec_5", cost_centre="cc-1", use_case="chat", user=None),
+        usage_row("dec_6", cost_centre="cc-1", use_case="chat", application=None),
+    ]
+    await SqlLedger(engine).record(rows)
+    assert set(await UsageReports(engine).recent(10)) == set(rows)
+    assert len(await stored_rollups(engine)) == 6
+    await assert_rollups_equal(engine, rows)

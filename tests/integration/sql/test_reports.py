@@ -85,3 +85,43 @@ async def test_the_newest_rows_come_first(engine: AsyncEngine):
 async def test_a_month_that_is_written_otherwise_is_refused(engine: AsyncEngine, month: str):
     with pytest.raises(ValueError, match="no month"):
         await UsageReports(engine).spend(month)
+
+
+async def test_a_budgets_month_is_the_one_of_the_organisations_clocks(engine: AsyncEngine):
+    organisation = Organisation(engine)
+    for name, zone in (("acme", "UTC"), ("bharat", "Asia/Kolkata")):
+        await organisation.put_organisation(name, time_zone=zone)
+        await organisation.put_department(f"{name}-research", organisation=name)
+        await organisation.put_team(f"{name}-search", department=f"{name}-research")
+    edges = [datetime(2026, month, day, 18, tzinfo=UTC) for month, day in ((10, 31), (11, 30))]
+    moments = [
+        edge + timedelta(minutes=minutes) for edge in edges for minutes in (29, 30, 59, 60, 360)
+    ]
+    rows = [
+        usage_row(
+            f"{name}_{number}",
+            at=at,
+            organisation=name,
+            department=f"{name}-research",
+            team=f"{name}-search",
+            usd=Decimal(2**number),
+        )
+        for name in ("acme", "bharat", "closed")
+        for number, at in enumerate(moments)
+    ]
+    await SqlLedger(engine).record(rows)
+    used = {row.team: row.used_usd for row in await UsageReports(engine).budgets("2026-11")}
+    in_utc = sum(2**number for number, at in enumerate(moments) if at.month == 11)
+    in_india = sum(2**number for number in range(1, 6))
+    assert used == {"acme-search": in_utc, "bharat-search": in_india, "closed-search": in_utc}
+
+
+async def test_a_limit_on_some_models_is_no_budget_of_the_team(engine: AsyncEngine):
+    organisation = Organisation(engine)
+    await organisation.put_organisation("acme")
+    await organisation.put_department("research", organisation="acme")
+    await organisation.put_team("search", department="research")
+    some = Limit("team:search", Measure.USD_PER_MONTH, Decimal(5), "model:large", ("large",))
+    await organisation.put_limit(some)
+    (row,) = await UsageReports(engine).budgets("2026-11")
+    assert row.budget_usd is None

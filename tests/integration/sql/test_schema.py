@@ -1,27 +1,33 @@
 import asyncio
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.sql.engine import open_engine, reading, writing
 from policy_service.adapters.sql.ledger import SqlLedger
+from policy_service.adapters.sql.partitions import include_name, is_partition
 from policy_service.adapters.sql.reports import UsageReports
+from policy_service.adapters.sql.rollups import Change, hourly_changes
 from policy_service.adapters.sql.schema import downgrade, is_current, migrate, upgrade
 from policy_service.adapters.sql.tables import Base
-from tests.integration.sql.usage_rows import usage_row
+from policy_service.ports.ledger import UsageRow
+from tests.integration.sql.usage_rows import stored_rollups, usage_row
+
+SINCE_0004 = ("cost_centre", "use_case", "priority")
 
 
 async def table_names(engine: AsyncEngine) -> set[str]:
     async with reading(engine) as connection:
         names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
-    return set(names) - {"alembic_version"}
+    return {name for name in names if not is_partition(name)} - {"alembic_version"}
 
 
 async def test_the_schema_goes_up_down_and_up_again(database_url: str):
@@ -40,7 +46,9 @@ async def test_the_schema_goes_up_down_and_up_again(database_url: str):
 
 async def test_the_migrations_make_exactly_the_tables_that_the_code_maps(engine: AsyncEngine):
     def differences(connection: Connection) -> list[Any]:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "include_name": include_name}
+        )
         return list(compare_metadata(context, Base.metadata))
 
     async with reading(engine) as connection:
@@ -62,12 +70,64 @@ async def test_rows_from_before_the_cache_had_none(database_url: str):
     old = {
         name: value
         for name, value in asdict(usage_row()).items()
-        if name not in ("cache", "saved_usd")
+        if name not in ("cache", "saved_usd", *SINCE_0004)
     }
     async with writing(engine) as connection:
         await connection.execute(Base.metadata.tables["usage"].insert().values(**old))
     await upgrade(engine)
     assert await UsageReports(engine).recent(10) == (usage_row(),)
+    await engine.dispose()
+
+
+def rows_of_a_year() -> list[UsageRow]:
+    """Two a month, alike in what the roll-ups kept before they kept more."""
+    return [
+        usage_row(
+            f"dec_{month}_{number}",
+            at=datetime(2026, month, 28, 23, 59, 59, 999999, UTC),
+            user=user,
+            http_status=status,
+            served_model=served,
+            total_ms=0.0005 * month,
+        )
+        for month in range(1, 13)
+        for number, (user, status, served) in enumerate([("alice", 200, ""), (None, 502, None)])
+    ]
+
+
+async def test_rows_from_before_the_ledger_went_by_month_are_kept_and_summed(database_url: str):
+    engine = open_engine(database_url)
+    await upgrade(engine, "0003")
+    rows = rows_of_a_year()
+    old = [
+        {name: value for name, value in asdict(row).items() if name not in SINCE_0004}
+        for row in rows
+    ]
+    async with writing(engine) as connection:
+        await connection.execute(Base.metadata.tables["usage"].insert(), old)
+    await upgrade(engine)
+    assert set(await UsageReports(engine).recent(100)) == set(rows)
+    assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
+    await engine.dispose()
+
+
+async def test_going_back_keeps_the_rows_and_their_sums(database_url: str):
+    engine = open_engine(database_url)
+    await upgrade(engine)
+    rows = rows_of_a_year()
+    paid = [replace(row, cost_centre="cc-1", use_case="chat", priority="batch") for row in rows]
+    await SqlLedger(engine).record(paid)
+    await downgrade(engine, "0003")
+    async with reading(engine) as connection:
+        found = await connection.execute(
+            text("SELECT count(*), sum(requests), sum(input_tokens) FROM usage_hourly")
+        )
+        # One a month for both models: the empty name is none, so they were one group.
+        assert tuple(found.one()) == (12, 24, 24_000)
+        assert (await connection.execute(text("SELECT count(*) FROM usage"))).scalar_one() == 24
+    await upgrade(engine)
+    assert set(await UsageReports(engine).recent(100)) == set(rows)
+    assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
     await engine.dispose()
 
 

@@ -1,9 +1,15 @@
-"""Ledger rows for tests."""
+"""Ledger rows for tests, and what became of them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from policy_service.adapters.sql.engine import reading
+from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
 
 NOW = datetime(2026, 11, 20, 12, 34, 56, 789012, tzinfo=UTC)
@@ -50,3 +56,13 @@ _ROW = UsageRow(
 def usage_row(decision_id: str = "dec_1", **changes: object) -> UsageRow:
     """A row that differs from the usual one in `changes`."""
     return replace(_ROW, decision_id=decision_id, **changes)  # type: ignore[arg-type]
+
+
+async def stored_rollups(engine: AsyncEngine) -> list[dict[str, Any]]:
+    """The rows of `usage_hourly`, in the order of `rollups.hourly_changes`."""
+    hourly = Base.metadata.tables["usage_hourly"]
+    async with reading(engine) as connection:
+        found = await connection.execute(
+            select(*(column.label(column.key) for column in hourly.c)).order_by(hourly.c.bucket)
+        )
+        return [dict(row) for row in found.mappings()]

@@ -1,0 +1,91 @@
+"""Roll-ups made anew from the rows of the ledger."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    delete,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from llm_core.policy.decision import CacheUse
+from llm_core.tokens.usage import UsageSource
+from policy_service.adapters.sql.dialects import FullHour, Microseconds
+from policy_service.adapters.sql.rollups import GROUP, SUMS, bucket_of
+from policy_service.adapters.sql.tables import Base
+from policy_service.ports.upkeep import Remade
+
+_USAGE = Base.metadata.tables["usage"]
+_HOURLY = Base.metadata.tables["usage_hourly"]
+_GROUPS_A_STATEMENT = 1000
+
+
+async def remake(
+    connection: AsyncConnection, first: datetime, end: datetime, *, may_shrink: bool
+) -> Remade:
+    """Make the roll-ups of some full hours anew, within the connection's transaction.
+
+    Whoever writes the ledger waits at the roll-ups until it ends. What they have written of rows by
+    then is not seen here, and they add it afterwards.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("LOCK TABLE usage_hourly IN SHARE ROW EXCLUSIVE MODE"))
+    in_hours = (_HOURLY.c.hour >= first, _HOURLY.c.hour < end)
+    in_rows = (_USAGE.c.at >= first, _USAGE.c.at < end)
+    counted = select(func.coalesce(func.sum(_HOURLY.c.requests), 0)).where(*in_hours)
+    before = int((await connection.execute(counted)).scalar_one())
+    kept = select(func.count()).select_from(_USAGE).where(*in_rows)
+    rows = int((await connection.execute(kept)).scalar_one())
+    if rows < before and not may_shrink:
+        return Remade(rows, before, is_changed=False)
+    found = (await connection.execute(_grouped().where(*in_rows))).mappings().all()
+    await connection.execute(delete(_HOURLY).where(*in_hours))
+    for start in range(0, len(found), _GROUPS_A_STATEMENT):
+        groups = [dict(one) for one in found[start : start + _GROUPS_A_STATEMENT]]
+        for group in groups:
+            group["bucket"] = bucket_of({name: group[name] for name in GROUP})
+        await connection.execute(_HOURLY.insert(), groups)
+    return Remade(rows, before, is_changed=True)
+
+
+def _grouped() -> Select[Any]:
+    """The rows' sums by group: what `rollups.hourly_changes` does, by the database."""
+    group = {name: _group_column(name).label(name) for name in GROUP}
+    sums = {name: func.sum(_amount(name)).label(name) for name in SUMS}
+    return select(*group.values(), *sums.values()).group_by(*group.values())
+
+
+def _group_column(name: str) -> ColumnElement[Any]:
+    """Without bound values: PostgreSQL would not see that it groups by what it selects."""
+    match name:
+        case "hour":
+            return FullHour(_USAGE.c.at)
+        case "model":
+            served = func.nullif(_USAGE.c.served_model, literal_column("''"))
+            return func.coalesce(served, _USAGE.c.routed_model)
+        case "is_estimated":
+            return _USAGE.c.source == literal_column(f"'{UsageSource.ESTIMATED.value}'")
+        case _:
+            return _USAGE.c[name]
+
+
+def _amount(name: str) -> ColumnElement[Any]:
+    if name == "requests":
+        return literal(1)
+    if name == "cache_hits":
+        return case((_USAGE.c.cache == CacheUse.HIT.value, 1), else_=0)
+    if name.endswith("_us"):
+        return func.coalesce(Microseconds(_USAGE.c[name.replace("_us", "_ms")]), 0)
+    if name.endswith("_count"):
+        return case((_USAGE.c[name.replace("_count", "_ms")].is_not(None), 1), else_=0)
+    if name in ("usd", "saved_usd", "fallbacks"):
+        return _USAGE.c[name]
+    return func.coalesce(_USAGE.c[name], 0)

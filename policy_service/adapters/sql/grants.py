@@ -1,0 +1,90 @@
+"""What the people and the software that an identity provider speaks of may administer."""
+
+from sqlalchemy import case, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from llm_core.policy.claims import Claims
+from llm_core.policy.roles import Actor, Grant, Role
+from policy_service.adapters.sql.audit import record
+from policy_service.adapters.sql.callers import utc_now
+from policy_service.adapters.sql.engine import reading, writing
+from policy_service.adapters.sql.tables import Application, RoleGrant, User
+from policy_service.ports.administrators import Holder
+from policy_service.ports.clock import Clock
+
+_ROLES = tuple(role.value for role in Role)
+_LONGEST_NAME = 200
+
+
+class SqlGrants:
+    """Implements `ports.Grants` on PostgreSQL and SQLite."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock = utc_now) -> None:
+        """Use `engine`, which the caller opens and disposes of; `clock` dates sign-ins."""
+        self._engine = engine
+        self._clock = clock
+
+    async def of_claims(self, claims: Claims) -> Holder:
+        """Who the claims speak of, with the grants of the person and of every group named.
+
+        Somebody whom the database does not know has what their groups have.
+        """
+        async with reading(self._engine) as connection:
+            name, is_active = await _who(connection, claims)
+            if not is_active:
+                return Holder(name, is_active=False)
+            subjects = [name, *(f"group:{group}" for group in claims.groups)]
+            found = await connection.execute(
+                select(RoleGrant.role, RoleGrant.node)
+                # A role that only a newer version knows gives nothing here.
+                .where(RoleGrant.subject.in_(subjects), RoleGrant.role.in_(_ROLES))
+                .order_by(RoleGrant.node, RoleGrant.role)
+            )
+            grants = tuple(dict.fromkeys(Grant(Role(role), node) for role, node in found))
+        return Holder(name, grants)
+
+    async def note_sign_in(self, actor: Actor) -> None:
+        """Write into the audit trail that they came, and what they held then."""
+        held = [f"{grant.role.value} {grant.node}" for grant in actor.grants]
+        async with writing(self._engine) as connection:
+            await record(
+                connection,
+                actor,
+                "sign_in",
+                actor.name,
+                None,
+                {"grants": held},
+                at=self._clock(),
+            )
+
+
+async def _who(connection: AsyncConnection, claims: Claims) -> tuple[str, bool]:
+    """`user:<id>`, `application:<id>`, or what else the issuer calls them; and if they are active.
+
+    Found as `SqlCallers.by_claims` finds a caller, so that one token speaks of one person. A
+    subject that is stored with its issuer goes first: two issuers may give the same to two people.
+    """
+    matches = [
+        User.subject == f"{claims.issuer}#{claims.subject}",
+        User.subject == claims.subject,
+    ]
+    if claims.user is not None:
+        matches.append(User.id == claims.user)
+    if claims.email is not None:
+        matches.append(User.email == claims.email)
+    nearest = case(*((match, rank) for rank, match in enumerate(matches)))
+    users = select(User.id, User.is_active).where(or_(*matches)).order_by(nearest).limit(1)
+    user = (await connection.execute(users)).first()
+    is_active = user is None or user.is_active
+    if claims.application is None:
+        application = None
+    else:
+        known = select(Application.id, Application.is_active)
+        statement = known.where(Application.id == claims.application)
+        application = (await connection.execute(statement)).first()
+        is_active = is_active and (application is None or application.is_active)
+    if user is not None:
+        return f"user:{user.id}", is_active
+    if application is not None:
+        return f"application:{application.id}", is_active
+    return f"subject:{claims.issuer}#{claims.subject}"[:_LONGEST_NAME], True
