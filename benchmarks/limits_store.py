@@ -4,7 +4,8 @@ Starts a Redis of its own unless one is named; takes a few seconds:
 
     python benchmarks/limits_store.py [--redis-url redis://127.0.0.1:6379/9] [--seconds 2]
 
-A call is bound by twelve limits: requests, tokens and USD for organisation, department, team, key.
+Two kinds of caller: one whom twelve limits bind, requests and tokens a minute and USD a month for
+organisation, department, team and key; and one whom seven of mixed kinds bind.
 """
 
 import argparse
@@ -18,12 +19,19 @@ from statistics import quantiles
 
 import uvloop
 
-from llm_core.policy.limits import Amounts, Limit
+from llm_core.policy.limits import Amounts, Limit, Measure
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.ports.limits import LimitsStore, Reserved
 from tests.fixtures.redis_server import start_redis
-from tests.fixtures.reservations import requests_limit, reservation, tokens_limit, usd_limit
+from tests.fixtures.reservations import (
+    limit_of,
+    prime,
+    requests_limit,
+    reservation,
+    tokens_limit,
+    usd_limit,
+)
 
 NODES = ("organisation:acme", "department:r-and-d", "team:search", "key:k_1")
 LIMITS: tuple[Limit, ...] = tuple(
@@ -35,13 +43,23 @@ LIMITS: tuple[Limit, ...] = tuple(
         usd_limit("1000000", node),
     )
 )
-WORST = Amounts(requests=1, tokens=1500, usd=Decimal("0.012345678901"))
-ACTUAL = Amounts(requests=1, tokens=700, usd=Decimal("0.004567890123"))
+MIXED = (
+    limit_of(Measure.USD_PER_MONTH, 10**6, "organisation:acme"),
+    limit_of(Measure.USD_PER_30_DAYS, 10**6, "department:r-and-d"),
+    limit_of(Measure.TOKENS_PER_DAY, 10**12, "department:r-and-d"),
+    limit_of(Measure.USD_PER_24_HOURS, 10**6, "team:search"),
+    limit_of(Measure.TOKENS_PER_MINUTE, 10**12, "team:search"),
+    limit_of(Measure.REQUESTS_PER_MINUTE, 10**9, "key:k_1"),
+    limit_of(Measure.CONCURRENT_REQUESTS, 10**6, "key:k_1"),
+)
+KINDS = {"twelve": LIMITS, "mixed": MIXED}
+WORST = Amounts(1, input_tokens=500, output_tokens=1000, usd=Decimal("0.012345678901"))
+ACTUAL = Amounts(1, input_tokens=500, output_tokens=200, usd=Decimal("0.004567890123"))
 
 
-async def measure(name: str, store: LimitsStore, at_once: int, seconds: float) -> None:
+async def measure(name: str, kind: str, store: LimitsStore, at_once: int, seconds: float) -> None:
     """Let `at_once` callers reserve and settle one call after another, and print the times."""
-    numbers = count()
+    numbers, limits = count(), KINDS[kind]
     reserve_ms: list[float] = []
     settle_ms: list[float] = []
     begun = time.perf_counter()
@@ -49,7 +67,7 @@ async def measure(name: str, store: LimitsStore, at_once: int, seconds: float) -
     async def caller() -> None:
         while time.perf_counter() < begun + seconds:
             now = datetime.now(UTC)
-            asked = reservation(f"{name}-{at_once}-{next(numbers)}", LIMITS, at=now)
+            asked = reservation(f"{kind}-{at_once}-{next(numbers)}", limits, at=now)
             started = time.perf_counter()
             answer = await store.reserve(asked, WORST, now)
             reserved = time.perf_counter()
@@ -62,7 +80,7 @@ async def measure(name: str, store: LimitsStore, at_once: int, seconds: float) -
     await asyncio.gather(*(caller() for _ in range(at_once)))
     per_second = len(settle_ms) / (time.perf_counter() - begun)
     print(
-        f"{name:>6}  {at_once:>3} at once  {per_second:>7.0f} calls/s"
+        f"{name:>6}  {kind:>6}  {at_once:>3} at once  {per_second:>7.0f} calls/s"
         f"  reserve {_p50_p99(reserve_ms)}  settle {_p50_p99(settle_ms)}"
     )
 
@@ -74,11 +92,12 @@ async def measure_both(redis_url: str, seconds: float) -> None:
         "redis": RedisLimitsStore(redis_url, prefix=f"benchmark-{time.time_ns()}"),
     }
     for name, store in stores.items():
-        for limit in LIMITS:
-            if limit.measure.is_money:
-                await store.prime(limit, Decimal(0), datetime.now(UTC))
-        for at_once in (1, 32):
-            await measure(name, store, at_once, seconds)
+        for kind, limits in KINDS.items():
+            for limit in limits:
+                if limit.measure.period.is_from_ledger:
+                    await prime(store, limit, 0, datetime.now(UTC))
+            for at_once in (1, 32):
+                await measure(name, kind, store, at_once, seconds)
         await store.close()
 
 
@@ -91,7 +110,7 @@ def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--redis-url", help="a Redis to use; its keys are left behind")
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each of the four lines")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each of the eight lines")
     options = parser.parse_args()
     with ExitStack() as stack:
         url = options.redis_url or stack.enter_context(start_redis()).url

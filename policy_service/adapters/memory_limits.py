@@ -5,74 +5,53 @@ What it holds is lost with the process.
 """
 
 import heapq
-from collections import deque
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum, auto
 
 import msgspec
 
 from llm_core.policy.decision import Reservation
-from llm_core.policy.limits import Amounts, Limit, LimitState, Measure
-from policy_service.adapters.memory_rows import MemoryRows
-from policy_service.adapters.pico_usd import limit_usd, taken_usd
-from policy_service.adapters.windows import (
-    WINDOW_MS,
-    Window,
+from llm_core.policy.limits import Amounts, Limit, LimitState
+from policy_service.adapters.counters import (
+    Counter,
+    Kind,
     binding,
-    epoch_ms,
-    limit_count,
-    month_of,
-    seconds_to_next_month,
-    taken_count,
+    correctable,
+    counter_of,
+    nodes_of,
+    primable,
+    retry_after_s,
+    taken,
+    to_prime,
 )
-from policy_service.ports.limits import QueuedRow, Refused, Reserved, SettleOutcome, Unprimed
+from policy_service.adapters.memory_counters import Counting, UnderWay, counting
+from policy_service.adapters.memory_reservations import Held, Reservations, Stage
+from policy_service.adapters.memory_rows import MemoryRows
+from policy_service.adapters.windows import MINUTE, epoch_ms
+from policy_service.ports.limits import (
+    Comparison,
+    QueuedRow,
+    Refused,
+    Reserved,
+    SettleOutcome,
+    Spent,
+    Unprimed,
+    Unwritten,
+)
 
-_DAY_MS = 86_400_000
-_MONTH_KEPT_MS = 70 * _DAY_MS
-
-
-class _Stage(Enum):
-    OPEN = auto()
-    EXPIRED = auto()
-    SETTLED = auto()
-
-
-@dataclass(slots=True)
-class _Held:
-    """A reservation, what it took and where, and the end of its lease.
-
-    Args:
-        body: JSON, because a day's reservations as objects would keep the garbage collector busy.
-    """
-
-    decision_id: str
-    body: bytes
-    expires_at: datetime
-    tokens: int
-    usd: Decimal
-    stage: _Stage = _Stage.OPEN
-    is_redeemed: bool = False
-    token_buckets: list[tuple[str, int]] = field(default_factory=list)
-    months: list[tuple[str, str]] = field(default_factory=list)
-    ended_ms: int = 0
-
-    @property
-    def expires_ms(self) -> int:
-        return epoch_ms(self.expires_at)
-
-    @property
-    def reservation(self) -> Reservation:
-        given = msgspec.json.decode(self.body, type=Reservation)
-        return replace(given, expires_at=self.expires_at)
+HOUR_S = 3_600
+DAY_S = 86_400
 
 
 @dataclass(slots=True)
-class _Month:
-    used: Decimal
-    primed_ms: int
+class _Kept:
+    """A counter, and until when it is kept; `None` as long as anything counts in it."""
+
+    counting: Counting
+    until_ms: int | None = None
 
 
 class MemoryLimitsStore:
@@ -80,136 +59,198 @@ class MemoryLimitsStore:
 
     Args:
         redelivery_s: After how long an unacknowledged usage row is given out again.
+        remembered_s: How long a settled reservation is remembered once its row is in the ledger.
+        estimate_remembered_s: How long the true figure may still replace an estimate.
     """
 
-    def __init__(self, *, redelivery_s: float = 30.0) -> None:
-        self._windows: dict[str, Window] = {}
-        self._months: dict[tuple[str, str], _Month] = {}
-        self._held: dict[str, _Held] = {}
-        self._open: dict[str, _Held] = {}
-        self._ended: deque[tuple[int, str]] = deque()
+    def __init__(
+        self,
+        *,
+        redelivery_s: float = 30.0,
+        remembered_s: float = HOUR_S,
+        estimate_remembered_s: float = DAY_S,
+    ) -> None:
+        self._counters: dict[str, _Kept] = {}
         self._swept_ms = 0
         self._rows = MemoryRows(redelivery_s)
+        self._reservations = Reservations(
+            remembered_s=remembered_s, estimate_remembered_s=estimate_remembered_s
+        )
 
     async def states(self, limits: Sequence[Limit], now: datetime) -> tuple[LimitState, ...]:
         """See `LimitsStore.states`; a counter that is named twice stands there once."""
-        return self._states(binding(limits), now)
+        return self._states([counter_of(limit, now) for limit in binding(limits)], now)
 
     async def reserve(
         self, reservation: Reservation, amounts: Amounts, now: datetime
     ) -> Reserved | Refused | Unprimed:
         """See `LimitsStore.reserve`.
 
-        The same reservation once more takes nothing more: it is a retry after a lost answer.
+        The same reservation once more takes nothing more: it is a retry after a lost answer. What
+        was decided earlier counts from then on, as in the ledger.
 
         Raises:
             ValueError: The decision id is taken by another reservation, or an amount is negative.
         """
-        self._forget(epoch_ms(now))
-        limits = binding(reservation.caller.limits)
-        wanted = Amounts(
-            requests=taken_count(amounts.requests),
-            tokens=taken_count(amounts.tokens),
-            usd=taken_usd(amounts.usd),
-        )
+        self._sweep(epoch_ms(now))
+        decided_at = min(reservation.decided_at, now)
+        counters = [
+            counter_of(limit, now, decided_at) for limit in binding(reservation.caller.limits)
+        ]
+        wanted = taken(amounts)
         body = msgspec.json.encode(reservation)
-        known = self._held.get(reservation.decision_id)
-        if known and (known.stage is not _Stage.OPEN or known.body != body):
+        known = self._reservations.get(reservation.decision_id)
+        if known and (known.stage is not Stage.OPEN or known.body != body):
             raise ValueError(f"the decision id {reservation.decision_id!r} was used before")
-        month = month_of(now)
-        unprimed = tuple(
-            limit
-            for limit in limits
-            if limit.measure.is_money and (month, limit.key) not in self._months
-        )
+        unprimed = [
+            counter.limit
+            for counter in counters
+            if counter.needs_priming and counter.name not in self._counters
+        ]
         if unprimed:
-            return Unprimed(unprimed)
+            return Unprimed(tuple(unprimed))
         if known is None:
-            for limit in limits:
-                if self._would_exceed(limit, wanted, now):
-                    return Refused(
-                        exceeded=limit,
-                        retry_after_s=self._retry_after_s(limit, wanted, now),
-                        states=self._states(limits, now),
-                    )
-            held = _Held(
-                reservation.decision_id, body, reservation.expires_at, wanted.tokens, wanted.usd
+            for counter in counters:
+                if self._would_exceed(counter, wanted, now):
+                    return self._refused(counter, wanted, now, self._states(counters, now))
+            held = Held(
+                reservation.decision_id,
+                body,
+                reservation.expires_at,
+                epoch_ms(decided_at),
+                nodes_of(reservation.caller),
+                reservation.call.asked_model,
+                wanted,
             )
-            self._take(held, limits, wanted, now)
-        return Reserved(self._states(limits, now))
+            self._take(held, counters, now)
+        return Reserved(self._states(counters, now))
 
-    async def prime(self, limit: Limit, used: Decimal, now: datetime) -> None:
+    async def unwritten(self) -> Unwritten:
+        """See `LimitsStore.unwritten`."""
+        return Unwritten(self._reservations.mark, frozenset(self._reservations.unwritten))
+
+    async def prime(self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime) -> bool:
         """See `LimitsStore.prime`.
 
         Raises:
-            ValueError: The limit is not money, or `used` is negative.
+            ValueError: The limit's period is not from the ledger, its models are missing, or
+                something spent is negative.
         """
-        if not limit.measure.is_money:
-            raise ValueError(f"{limit.key} counts no money and needs no priming")
-        month = _Month(taken_usd(used), epoch_ms(now))
-        self._months.setdefault((month_of(now), limit.key), month)
+        counter = to_prime(limit, now)
+        if mark != self._reservations.mark:
+            return False
+        if counter.name in self._counters:
+            return True
+        now_ms = epoch_ms(now)
+        made = counting(counter)
+        for part, amount in self._parts(counter, spent, now_ms).items():
+            made.move(part, amount, now_ms)
+        self._counters[counter.name] = _Kept(made, now_ms + counter.kept_ms(now))
+        for held in self._reservations.unwritten.values():
+            place = counter.part_of(held.at_ms, now_ms)
+            # Settling moves what a reservation knows of.
+            if place is not None and held.belongs_to(limit):
+                held.charges.setdefault(counter.name, (counter, place))
+        return True
 
-    async def redeem(self, decision_id: str, now: datetime) -> Reservation | None:
+    async def compare(
+        self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime
+    ) -> Comparison | None:
+        """See `LimitsStore.compare`; raises as `prime` does."""
+        counter = primable(limit, now)
+        if mark != self._reservations.mark:
+            return None
+        now_ms = epoch_ms(now)
+        would_be = counting(counter)
+        for part, amount in self._parts(counter, spent, now_ms).items():
+            would_be.move(part, amount, now_ms)
+        kept = self._counters.get(counter.name)
+        counted = kept.counting.used(now_ms) if kept else None
+        return Comparison(limit, counted, would_be.used(now_ms))
+
+    async def rebuild(self) -> int:
+        """See `LimitsStore.rebuild`."""
+        primed = [name for name, kept in self._counters.items() if kept.until_ms is not None]
+        for name in primed:
+            del self._counters[name]
+        return len(primed)
+
+    async def redeem(
+        self, decision_id: str, now: datetime, *, is_late: bool = False
+    ) -> Reservation | None:
         """See `LimitsStore.redeem`."""
-        held = self._open.get(decision_id)
-        if held is None or held.is_redeemed or held.expires_ms <= epoch_ms(now):
+        held = self._reservations.get(decision_id)
+        if held is None or held.is_redeemed or held.stage is Stage.SETTLED:
+            return None
+        has_ended = held.stage is not Stage.OPEN or held.expires_ms <= epoch_ms(now)
+        if has_ended and not is_late:
             return None
         held.is_redeemed = True
         return held.reservation
 
     async def find(self, decision_id: str) -> Reservation | None:
         """See `LimitsStore.find`."""
-        held = self._held.get(decision_id)
+        held = self._reservations.get(decision_id)
         return held.reservation if held else None
 
     async def extend(self, decision_id: str, expires_at: datetime) -> None:
         """See `LimitsStore.extend`."""
-        held = self._open.get(decision_id)
+        held = self._reservations.open.get(decision_id)
         if held is not None:
             held.expires_at = expires_at
+            self._enter(held)
 
     async def settle(
         self, decision_id: str, actual: Amounts, row: bytes, now: datetime
     ) -> SettleOutcome:
         """See `LimitsStore.settle`."""
-        self._forget(epoch_ms(now))
-        tokens, usd = taken_count(actual.tokens), taken_usd(actual.usd)
-        held = self._held.get(decision_id)
+        true_figure, now_ms = taken(actual), epoch_ms(now)
+        held = self._reservations.get(decision_id)
         if held is None:
             return SettleOutcome.UNKNOWN
-        if held.stage is _Stage.SETTLED:
+        if held.stage is Stage.SETTLED:
             return SettleOutcome.ALREADY_SETTLED
-        for key, bucket in held.token_buckets:
-            self._windows.setdefault(key, Window()).correct(
-                bucket, tokens - held.tokens, epoch_ms(now)
-            )
-        for month_key in held.months:
-            if month_key in self._months:
-                self._months[month_key].used += usd - held.usd
-        self._end(held, _Stage.SETTLED, row, now)
+        for counter, part in held.charges.values():
+            quantity = counter.limit.measure.quantity
+            delta = true_figure.of(quantity) - held.figure.of(quantity)
+            # What was made from the ledger and is gone stays gone: the next call finds it unprimed.
+            if counter.name in self._counters or not counter.limit.measure.period.is_from_ledger:
+                self._kept(counter).counting.move(part, delta, now_ms)
+        held.figure = true_figure
+        self._end(held, Stage.SETTLED, row, now_ms)
         return SettleOutcome.SETTLED
 
     async def overdue(self, now: datetime, most: int) -> tuple[Reservation, ...]:
         """See `LimitsStore.overdue`."""
-        ends = ((held.expires_ms, decision_id) for decision_id, held in self._open.items())
-        late = heapq.nsmallest(most, (end for end in ends if end[0] <= epoch_ms(now)))
-        return tuple(self._open[decision_id].reservation for _, decision_id in late)
+        now_ms = epoch_ms(now)
+        self._sweep(now_ms)
+        open_ones = self._reservations.open
+        ends = ((held.expires_ms, decision_id) for decision_id, held in open_ones.items())
+        late = heapq.nsmallest(most, (end for end in ends if end[0] <= now_ms))
+        return tuple(open_ones[decision_id].reservation for _, decision_id in late)
 
     async def expire(self, decision_id: str, row: bytes, now: datetime) -> bool:
         """See `LimitsStore.expire`."""
-        held = self._open.get(decision_id)
+        held = self._reservations.open.get(decision_id)
         if held is None or held.expires_ms > epoch_ms(now):
             return False
-        self._end(held, _Stage.EXPIRED, row, now)
+        self._end(held, Stage.EXPIRED, row, epoch_ms(now))
         return True
 
     async def take_rows(self, most: int, wait_s: float) -> tuple[QueuedRow, ...]:
         """See `LimitsStore.take_rows`."""
-        return await self._rows.take(most, wait_s)
+        rows = await self._rows.take(most, wait_s)
+        if rows:
+            self._reservations.mark += 1
+        return rows
 
-    async def acknowledge(self, tokens: Sequence[str]) -> None:
+    async def acknowledge(self, rows: Sequence[QueuedRow]) -> bool:
         """See `LimitsStore.acknowledge`."""
-        self._rows.acknowledge(tokens)
+        known = self._rows.strike_off(rows)
+        for row in known:
+            self._reservations.written(row.decision_id)
+        self._reservations.mark += bool(rows)
+        return len(known) == len(rows)
 
     async def ready(self) -> bool:
         """Always."""
@@ -218,75 +259,96 @@ class MemoryLimitsStore:
     async def close(self) -> None:
         """Nothing to let go of."""
 
-    def _states(self, limits: tuple[Limit, ...], now: datetime) -> tuple[LimitState, ...]:
-        return tuple(self._state(limit, now) for limit in limits)
+    def _states(self, counters: Sequence[Counter], now: datetime) -> tuple[LimitState, ...]:
+        return tuple(self._state(counter, now) for counter in counters)
 
-    def _state(self, limit: Limit, now: datetime) -> LimitState:
-        if limit.measure.is_money:
-            month = self._months.get((month_of(now), limit.key))
-            used = month.used if month else Decimal(0)
-            return LimitState(limit, used, seconds_to_next_month(now))
-        window = self._windows.get(limit.key)
-        if window is None:
-            return LimitState(limit, Decimal(0), 0.0)
-        now_ms = epoch_ms(now)
-        reset_s = window.oldest_leaves_in_ms(now_ms) / 1000
-        return LimitState(limit, Decimal(window.used(now_ms)), reset_s)
+    def _state(self, counter: Counter, now: datetime) -> LimitState:
+        counted, now_ms = self._counting(counter), epoch_ms(now)
+        is_period = counter.kind is Kind.PERIOD
+        reset_s = counter.ends_in_s(now) if is_period else counted.frees_in_ms(now_ms) / 1000
+        return LimitState(counter.limit, counted.used(now_ms), reset_s)
 
-    def _would_exceed(self, limit: Limit, wanted: Amounts, now: datetime) -> bool:
-        more = wanted.of(limit.measure)
-        if more == 0:  # taking nothing exceeds nothing: a free model stays usable
+    def _counting(self, counter: Counter) -> Counting:
+        kept = self._counters.get(counter.name)
+        return kept.counting if kept else counting(counter)
+
+    def _kept(self, counter: Counter) -> _Kept:
+        kept = self._counters.get(counter.name)
+        if kept is None:
+            kept = self._counters[counter.name] = _Kept(counting(counter))
+        return kept
+
+    def _would_exceed(self, counter: Counter, wanted: Amounts, now: datetime) -> bool:
+        more = wanted.of(counter.limit.measure.quantity)
+        # Taking nothing exceeds nothing: a free model stays usable when the money is gone.
+        if more == 0 or counter.kind is Kind.PAST:
             return False
-        cap = (
-            limit_usd(limit.amount)
-            if limit.measure.is_money
-            else Decimal(limit_count(limit.amount))
-        )
-        return self._state(limit, now).used + more > cap
+        return self._counting(counter).used(epoch_ms(now)) + more > counter.amount
 
-    def _retry_after_s(self, limit: Limit, wanted: Amounts, now: datetime) -> float | None:
-        if limit.measure.is_money:
-            return None
-        count = int(wanted.of(limit.measure))
-        window = self._windows.get(limit.key, Window())
-        fits_in_ms = window.fits_in_ms(count, limit_count(limit.amount), epoch_ms(now))
-        return None if fits_in_ms is None else fits_in_ms / 1000
+    def _refused(
+        self, counter: Counter, wanted: Amounts, now: datetime, states: tuple[LimitState, ...]
+    ) -> Refused:
+        more = wanted.of(counter.limit.measure.quantity)
+        fits_in_ms = self._counting(counter).fits_in_ms(more, counter.amount, epoch_ms(now))
+        return Refused(counter.limit, retry_after_s(counter, wanted, fits_in_ms, now), states)
 
-    def _take(self, held: _Held, limits: tuple[Limit, ...], wanted: Amounts, now: datetime) -> None:
-        for limit in limits:
-            if limit.measure.is_money:
-                month_key = (month_of(now), limit.key)
-                self._months[month_key].used += wanted.usd
-                held.months.append(month_key)
+    def _take(self, held: Held, counters: Sequence[Counter], now: datetime) -> None:
+        now_ms = epoch_ms(now)
+        for counter in counters:
+            if counter.kind is Kind.PAST and counter.name not in self._counters:
                 continue
-            count = int(wanted.of(limit.measure))
-            window = self._windows.setdefault(limit.key, Window())
-            bucket = window.take(count, epoch_ms(now))
-            if limit.measure is Measure.TOKENS_PER_MINUTE:
-                held.token_buckets.append((limit.key, bucket))
-        self._held[held.decision_id] = self._open[held.decision_id] = held
+            kept = self._kept(counter)
+            more = held.figure.of(counter.limit.measure.quantity)
+            part = kept.counting.take(more, held.at_ms, now_ms)
+            if kept.until_ms is not None:
+                kept.until_ms = max(kept.until_ms, now_ms + counter.kept_ms(now))
+            if counter.kind is Kind.UNDER_WAY:
+                held.places.append(counter.name)
+            elif correctable(counter.limit.measure):
+                held.charges[counter.name] = (counter, part)
+        self._enter(held)
+        self._reservations.add(held)
+        # A call that is taken up again may have been in the ledger when somebody read it.
+        self._reservations.mark += held.at_ms != now_ms
 
-    def _end(self, held: _Held, stage: _Stage, row: bytes, now: datetime) -> None:
-        held.stage = stage
-        held.ended_ms = epoch_ms(now)
-        self._open.pop(held.decision_id, None)
-        self._ended.append((held.ended_ms, held.decision_id))
-        self._rows.put(row)
+    def _parts(self, counter: Counter, spent: Sequence[Spent], now_ms: int) -> dict[int, Decimal]:
+        """What the ledger had, and what it did not have."""
+        parts: defaultdict[int, Decimal] = defaultdict(Decimal)
+        for part, amount in counter.parts(spent):
+            parts[part] += amount
+        for held in self._reservations.unwritten.values():
+            place = counter.part_of(held.at_ms, now_ms)
+            if place is None:
+                continue
+            if counter.name in held.charges or held.belongs_to(counter.limit):
+                parts[place] += held.figure.of(counter.limit.measure.quantity)
+        return parts
 
-    def _forget(self, now_ms: int) -> None:
-        """Keep memory bounded: ended reservations for a day, months for 70, windows in use."""
-        while self._ended and self._ended[0][0] + _DAY_MS <= now_ms:
-            ended_ms, decision_id = self._ended.popleft()
-            held = self._held.get(decision_id)
-            # One that expired first and was settled later stands here twice.
-            if held is not None and held.ended_ms == ended_ms:
-                del self._held[decision_id]
-        if now_ms < self._swept_ms + WINDOW_MS:
+    def _enter(self, held: Held) -> None:
+        """Among the calls under way, until the end of its lease."""
+        for name in held.places:
+            place = self._counters.setdefault(name, _Kept(UnderWay())).counting
+            if isinstance(place, UnderWay):
+                place.enter(held.decision_id, held.expires_ms)
+
+    def _end(self, held: Held, stage: Stage, row: bytes, now_ms: int) -> None:
+        for name in held.places:
+            place = self._counters.get(name)
+            if place and isinstance(place.counting, UnderWay):
+                place.counting.leave(held.decision_id)
+        self._reservations.end(held, stage, now_ms)
+        self._rows.put(held.decision_id, row)
+
+    def _sweep(self, now_ms: int) -> None:
+        """Keep memory bounded: by what has ended, and by counters in which nothing counts."""
+        self._reservations.forget(now_ms)
+        if now_ms < self._swept_ms + MINUTE.window_ms:
             return
         self._swept_ms = now_ms
-        for key, window in list(self._windows.items()):
-            if not window.used(now_ms):
-                del self._windows[key]
-        for month_key, month in list(self._months.items()):
-            if month.primed_ms + _MONTH_KEPT_MS <= now_ms:
-                del self._months[month_key]
+        for name, kept in list(self._counters.items()):
+            if kept.until_ms is None:
+                is_over = not kept.counting.used(now_ms)
+            else:
+                is_over = kept.until_ms <= now_ms
+            if is_over:
+                del self._counters[name]

@@ -24,10 +24,12 @@ class MemoryRows:
         self._last_token = 0
         self._arrived = asyncio.Event()
 
-    def put(self, row: bytes) -> None:
+    def put(self, decision_id: str, row: bytes) -> None:
         """Queue a row."""
         self._last_token += 1
-        self._waiting.append(QueuedRow(token=str(self._last_token), row=row))
+        self._waiting.append(
+            QueuedRow(token=str(self._last_token), decision_id=decision_id, row=row)
+        )
         self._arrived.set()
 
     async def take(self, most: int, wait_s: float) -> tuple[QueuedRow, ...]:
@@ -44,10 +46,9 @@ class MemoryRows:
                     await self._arrived.wait()
         return ()
 
-    def acknowledge(self, tokens: Sequence[str]) -> None:
-        """See `LimitsStore.acknowledge`."""
-        for token in tokens:
-            self._taken.pop(token, None)
+    def strike_off(self, rows: Sequence[QueuedRow]) -> list[QueuedRow]:
+        """Forget rows that are in the ledger; those that were known are returned."""
+        return [row for row in rows if self._taken.pop(row.token, None)]
 
     def _forgotten(self, most: int) -> tuple[QueuedRow, ...]:
         given_before = time.monotonic() - self._redelivery_s

@@ -1,18 +1,19 @@
-"""USD as two whole numbers, because Lua in Redis counts with doubles.
+"""USD as text that Lua in Redis can count with exactly.
 
-A double holds whole numbers exactly up to 2^53, which is nine thousand dollars in pico-dollars: not
-enough. Micro-dollars and the pico-dollars that are left over hold nine billion, exactly.
+Lua counts with doubles. A double holds whole numbers exactly up to 2^53, which is nine thousand
+dollars in pico-dollars: not enough. So scripts count micro-dollars and the pico-dollars left over
+as two whole numbers, which hold nine billion dollars exactly. As text they are one amount:
+`12345678.901234` is micro-dollars, a point, and six digits of pico-dollars.
 """
 
 from decimal import ROUND_FLOOR, Decimal
 
 from llm_core.pricing.charge import PICO_USD, rounded
 
-PICO_PER_MICRO = 1_000_000
 MAX_USD = Decimal(4_000_000_000)
 """No limit is higher; twice that is still exact."""
 
-_PICO_DIGITS = 12
+_MICRO_DIGITS = 6
 
 
 def limit_usd(amount: Decimal) -> Decimal:
@@ -31,15 +32,15 @@ def taken_usd(usd: Decimal) -> Decimal:
     return rounded(min(usd, MAX_USD + PICO_USD))
 
 
-def split(usd: Decimal) -> tuple[int, int]:
-    """Micro-dollars, and the pico-dollars left over (0 to 999,999).
+def micro_text(usd: Decimal) -> str:
+    """Micro-dollars with six decimals.
 
     Args:
         usd: From `limit_usd` or `taken_usd`.
     """
-    return divmod(int(usd.scaleb(_PICO_DIGITS)), PICO_PER_MICRO)
+    return format(usd.scaleb(_MICRO_DIGITS), "f")
 
 
-def joined(micro: int, pico: int) -> Decimal:
-    """The USD that `split` took apart."""
-    return Decimal(micro * PICO_PER_MICRO + pico).scaleb(-_PICO_DIGITS)
+def usd_of(text: str) -> Decimal:
+    """The USD that `micro_text` made text of; Lua leaves decimals out that are all 0."""
+    return Decimal(text).scaleb(-_MICRO_DIGITS)

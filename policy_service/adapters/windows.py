@@ -1,26 +1,24 @@
-"""The arithmetic of limits that both stores share: what lies in the last minute, and which month.
+"""The arithmetic of sliding windows and of times, which both stores of limits share.
 
-A window per minute is a row of one-second buckets. The bucket `b` holds what was taken in the
-second that ends at `b`, so it counts until `b + 60`, when all of it has left the last 60 s. Thus a
-window holds at most the limit's amount at every moment, and frees what was taken at most a second
-late.
+A window is a row of buckets. The bucket `b` holds what was taken in the `bucket_s` that end at `b`
+times `bucket_s`, so it counts until `window_s` later, when all of it has left the window. Thus a
+window holds at most the limit's amount at every moment, and frees what was taken at most a bucket
+late. The ledger sums by the same buckets (`policy_service.periods.sliding_start`).
 Times are whole milliseconds since 1970 UTC, because Lua in Redis counts with doubles.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 
-from llm_core.policy.limits import Limit
+from llm_core.policy.limits import Period
+from policy_service.periods import SLIDING
 
-WINDOW_MS = 60_000
-BUCKET_MS = 1_000
 SKEW_BUCKETS = 5
-"""Processes whose clocks differ by less share the newest bucket, so that the slower one's calls do
-not leave the window too early by the faster one's clock."""
-
-MAX_COUNT = 2**52
-"""No limit is higher; one more and twice that are still exact in a double."""
+"""Processes whose clocks differ by less share the newest second of a minute, so that the slower
+one's calls do not leave the window too early by the faster one's clock. Longer windows need none of
+it: their buckets must be the ledger's."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -31,111 +29,94 @@ def epoch_ms(at: datetime) -> int:
     return (at - _EPOCH) // _MILLISECOND
 
 
-def month_of(at: datetime) -> str:
-    """The calendar month in UTC, for example `2026-11`."""
-    return f"{at.astimezone(UTC):%Y-%m}"
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """How a window is cut up."""
+
+    window_ms: int
+    bucket_ms: int
+    skew: int = 0
+
+    def number(self, at_ms: int) -> int:
+        """The bucket of what is taken at `at_ms`."""
+        return -(-at_ms // self.bucket_ms)
+
+    def beginning_at(self, at_ms: int) -> int:
+        """The bucket that begins at `at_ms`, as `Spent.at` names it."""
+        return at_ms // self.bucket_ms + 1
+
+    def leaves_at_ms(self, bucket: int) -> int:
+        """When a bucket no longer counts."""
+        return bucket * self.bucket_ms + self.window_ms
 
 
-def seconds_to_next_month(at: datetime) -> float:
-    """Seconds until the calendar month in UTC ends."""
-    here = at.astimezone(UTC)
-    first = here.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    following = (first + timedelta(days=32)).replace(day=1)
-    return (following - here).total_seconds()
-
-
-def binding(limits: Iterable[Limit]) -> tuple[Limit, ...]:
-    """One limit for each counter: where a key stands twice, the smallest amount binds.
-
-    The counter is then checked and charged once, in the place where its key first stood.
-    """
-    smallest: dict[str, Limit] = {}
-    for limit in limits:
-        held = smallest.get(limit.key)
-        if held is None or limit.amount < held.amount:
-            smallest[limit.key] = limit
-    return tuple(smallest.values())
-
-
-def limit_count(amount: Decimal) -> int:
-    """A limit's amount in whole requests or tokens: rounded down, no higher than counters go."""
-    capped = min(max(amount, Decimal(0)), Decimal(MAX_COUNT))
-    return int(capped.to_integral_value(rounding=ROUND_FLOOR))
-
-
-def taken_count(wanted: int) -> int:
-    """What a call takes; absurdly many stay more than any limit, so that they are refused.
-
-    Raises:
-        ValueError: The number is negative.
-    """
-    if wanted < 0:
-        raise ValueError(f"nobody can take {wanted} requests or tokens")
-    return min(wanted, MAX_COUNT + 1)
+BUCKETS = {
+    period: Buckets(
+        window_ms=kept.window_s * 1000,
+        bucket_ms=kept.bucket_s * 1000,
+        skew=0 if period.is_from_ledger else SKEW_BUCKETS,
+    )
+    for period, kept in SLIDING.items()
+}
+MINUTE = BUCKETS[Period.MINUTE]
 
 
 class Window:
-    """What was taken in the last 60 s. The in-process twin of `redis_limits/common.lua`.
+    """What was taken lately. The in-process twin of `redis_limits/windows.lua`.
 
     Looking changes nothing, whatever the time; what has left is dropped when more is taken.
     """
 
-    __slots__ = ("_buckets",)
+    __slots__ = ("_taken", "buckets")
 
-    def __init__(self) -> None:
+    def __init__(self, buckets: Buckets) -> None:
         """Start with nothing taken."""
-        self._buckets: dict[int, int] = {}
+        self.buckets = buckets
+        self._taken: dict[int, Decimal] = {}
 
-    def used(self, now_ms: int) -> int:
+    def used(self, now_ms: int) -> Decimal:
         """How much lies in the window."""
-        return sum(
-            count for bucket, count in self._buckets.items() if _leaves_at_ms(bucket) > now_ms
-        )
+        return sum((amount for _, amount in self._leaving(now_ms)), Decimal(0))
 
-    def oldest_leaves_in_ms(self, now_ms: int) -> int:
+    def frees_in_ms(self, now_ms: int) -> int:
         """Until the first of what is taken is free again; 0 when nothing is."""
         return min((leaves_at_ms - now_ms for leaves_at_ms, _ in self._leaving(now_ms)), default=0)
 
-    def fits_in_ms(self, wanted: int, amount: int, now_ms: int) -> int | None:
+    def fits_in_ms(self, wanted: Decimal, amount: Decimal, now_ms: int) -> int | None:
         """Until `wanted` more fits under `amount` if nothing else is taken; `None` is never."""
         if wanted > amount:
             return None
         left, fits_at_ms = self.used(now_ms), now_ms
-        for leaves_at_ms, count in sorted(self._leaving(now_ms)):
+        for leaves_at_ms, taken in sorted(self._leaving(now_ms)):
             if left + wanted <= amount:
                 break
-            left, fits_at_ms = left - count, leaves_at_ms
+            left, fits_at_ms = left - taken, leaves_at_ms
         return fits_at_ms - now_ms
 
-    def take(self, count: int, now_ms: int) -> int:
-        """Add `count`, and name the bucket it went to, for `correct`."""
-        bucket = -(-now_ms // BUCKET_MS)
+    def take(self, amount: Decimal, at_ms: int, now_ms: int) -> int:
+        """Add `amount`, and name the bucket it went to, for `move`."""
+        bucket = self.buckets.number(at_ms)
         self._drop_left(now_ms)
-        newest = max(self._buckets, default=bucket)
-        if bucket < newest <= bucket + SKEW_BUCKETS:
+        newest = max(self._taken, default=bucket)
+        if bucket < newest <= bucket + self.buckets.skew:
             bucket = newest
-        if count:
-            self._buckets[bucket] = self._buckets.get(bucket, 0) + count
+        self.move(bucket, amount, now_ms)
         return bucket
 
-    def correct(self, bucket: int, delta: int, now_ms: int) -> None:
+    def move(self, bucket: int, delta: Decimal, now_ms: int) -> None:
         """Change what was taken then, unless it has left the window."""
-        if _leaves_at_ms(bucket) <= now_ms:
+        if self.buckets.leaves_at_ms(bucket) <= now_ms:
             return
-        count = max(0, self._buckets.pop(bucket, 0) + delta)
-        if count:
-            self._buckets[bucket] = count
+        amount = self._taken.pop(bucket, Decimal(0)) + delta
+        if amount > 0:
+            self._taken[bucket] = amount
 
-    def _leaving(self, now_ms: int) -> Iterator[tuple[int, int]]:
-        for bucket, count in self._buckets.items():
-            leaves_at_ms = _leaves_at_ms(bucket)
+    def _leaving(self, now_ms: int) -> Iterator[tuple[int, Decimal]]:
+        for bucket, amount in self._taken.items():
+            leaves_at_ms = self.buckets.leaves_at_ms(bucket)
             if leaves_at_ms > now_ms:
-                yield leaves_at_ms, count
+                yield leaves_at_ms, amount
 
     def _drop_left(self, now_ms: int) -> None:
-        for bucket in [b for b in self._buckets if _leaves_at_ms(b) <= now_ms]:
-            del self._buckets[bucket]
-
-
-def _leaves_at_ms(bucket: int) -> int:
-    return bucket * BUCKET_MS + WINDOW_MS
+        for bucket in [b for b in self._taken if self.buckets.leaves_at_ms(b) <= now_ms]:
+            del self._taken[bucket]

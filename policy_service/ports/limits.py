@@ -13,9 +13,15 @@ from llm_core.policy.limits import Amounts, Limit, LimitState
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Everything fitted and is reserved; the states count this call as used."""
+    """Everything fitted and is reserved; the states count this call as used.
+
+    Args:
+        states: Where all limits stand.
+        is_degraded: By this process alone, from its share; the limits in `states` are that share.
+    """
 
     states: tuple[LimitState, ...]
+    is_degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +33,72 @@ class Refused:
         retry_after_s: Seconds until the same call fits; `None` when it never will (it is larger
             than the limit itself, or the limit is money).
         states: Where all limits stand, without this call.
+        is_degraded: As in `Reserved`.
     """
 
     exceeded: Limit
     retry_after_s: float | None
     states: tuple[LimitState, ...]
+    is_degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unprimed:
-    """Nothing was reserved: these money limits have no counter in the store for this month.
+    """Nothing was reserved: these limits have no counter in the store for this period.
 
-    That is so on the first call of a month, on a new limit, and after the store lost its data. The
-    service sums the ledger, calls `prime`, and asks again.
+    That is so for limits whose period `is_from_ledger`: on the first call of a period, on a new
+    limit, after `rebuild`, and after the store lost its data. The service asks what is `unwritten`,
+    sums the ledger without that, calls `prime`, and asks again.
     """
 
     limits: tuple[Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """Calls that the store knows and the ledger may not have yet.
+
+    Args:
+        mark: Changes whenever rows are given out to be written, or were acknowledged.
+        decision_ids: Reservations that are open, those whose rows are not acknowledged yet, and
+            estimates that may still be corrected, written or not.
+    """
+
+    mark: int
+    decision_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the ledger has for a limit.
+
+    Args:
+        at: When, UTC: the start of the period, or of a bucket of a sliding one
+            (`policy_service.periods.SLIDING`).
+        amount: In the limit's own unit.
+    """
+
+    at: datetime
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A limit's counter beside what it should say.
+
+    Args:
+        counted: What the counter says; `None` when there is none, which is no fault.
+        expected: What the ledger has, and what is not written yet.
+    """
+
+    limit: Limit
+    counted: Decimal | None
+    expected: Decimal
+
+    @property
+    def drift(self) -> Decimal:
+        """How much too high the counter stands."""
+        return Decimal(0) if self.counted is None else self.counted - self.expected
 
 
 class SettleOutcome(StrEnum):
@@ -60,11 +116,13 @@ class QueuedRow:
     """A usage row on its way to the ledger.
 
     Args:
-        token: What `acknowledge` takes.
+        token: Names it in the queue.
+        decision_id: Whose it is.
         row: The JSON text given to `settle`.
     """
 
     token: str
+    decision_id: str
     row: bytes
 
 
@@ -72,8 +130,12 @@ class LimitsStore(Protocol):
     """Counters, reservations and the queue of usage rows.
 
     Every method is one atomic step, whatever the number of processes. Amounts are exact: money is
-    kept to the pico-dollar, never as a float. Windows per minute slide: at no moment do more than
-    the limit's amount lie in the last 60 s. `usd_per_month` is a calendar month, UTC.
+    kept to the pico-dollar, never as a float. Sliding windows have no edge: at no moment do more
+    than the limit's amount lie in the last minute, 24 hours or 30 days. Calendar periods belong to
+    the limit's time zone. A call is under way from its reservation until it is settled or expired,
+    or until the end of its lease.
+
+    `Limit.amount` is taken as it is: raises and shares are worked in before (`in_force`).
 
     A reservation is a lease. Its life is `open` -> `settled`, or `open` -> `expired` (its reserved
     amounts stand as charged) -> `settled` (the true figure replaces the estimate). Settling twice
@@ -81,7 +143,7 @@ class LimitsStore(Protocol):
     """
 
     async def states(self, limits: Sequence[Limit], now: datetime) -> tuple[LimitState, ...]:
-        """Where the limits stand; a money limit without a counter yet reads as nothing used."""
+        """Where the limits stand; one without a counter yet reads as nothing used."""
         ...
 
     async def reserve(
@@ -90,19 +152,64 @@ class LimitsStore(Protocol):
         """Check every limit of `reservation.caller` and take `amounts` from all, or from none."""
         ...
 
-    async def prime(self, limit: Limit, used: Decimal, now: datetime) -> None:
-        """Give a money limit its counter for this month, unless it has one by now."""
+    async def unwritten(self) -> Unwritten:
+        """What the ledger may not have yet, and a mark that tells whether that changed."""
         ...
 
-    async def redeem(self, decision_id: str, now: datetime) -> Reservation | None:
+    async def prime(self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime) -> bool:
+        """Give a limit its counter for this period, unless it has one by now.
+
+        The counter becomes what the ledger had (`spent`, summed without what was `unwritten`) plus
+        what this store knows of that the ledger did not.
+
+        Args:
+            limit: Its period `is_from_ledger`.
+            spent: From the ledger.
+            mark: Of `unwritten`, asked before the ledger was.
+            now: Chooses the period.
+
+        Returns:
+            False when the mark has changed, so that `spent` cannot be trusted: ask again.
+        """
+        ...
+
+    async def compare(
+        self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime
+    ) -> Comparison | None:
+        """As `prime`, but change nothing and say what stands; `None` when the mark has changed."""
+        ...
+
+    async def rebuild(self) -> int:
+        """Drop every counter that can be made from the ledger; the next calls prime them anew.
+
+        Exact at any time, also while calls are under way.
+
+        Returns:
+            How many were dropped.
+        """
+        ...
+
+    async def redeem(
+        self, decision_id: str, now: datetime, *, is_late: bool = False
+    ) -> Reservation | None:
         """Hand the reservation to the relay, once.
 
         `None` the second time, when it is no longer open, or when there is none.
+
+        Args:
+            decision_id: Whose.
+            now: Tells whether its lease has ended.
+            is_late: Also when its lease has ended or it has expired, but never once it is settled:
+                for a report that says that nobody was reached, which no relay can then contradict.
         """
         ...
 
     async def find(self, decision_id: str) -> Reservation | None:
-        """The reservation in whatever state, as long as it is remembered (a day past its end)."""
+        """The reservation in whatever state, as long as it is remembered.
+
+        That is an hour from when its row is in the ledger; an estimate is remembered for a day,
+        because its true figure may come late.
+        """
         ...
 
     async def extend(self, decision_id: str, expires_at: datetime) -> None:
@@ -134,8 +241,14 @@ class LimitsStore(Protocol):
         """
         ...
 
-    async def acknowledge(self, tokens: Sequence[str]) -> None:
-        """These rows are in the ledger."""
+    async def acknowledge(self, rows: Sequence[QueuedRow]) -> bool:
+        """These rows are in the ledger.
+
+        Returns:
+            False when the store did not know of all of them any more: another process has written
+            them too, or the store has lost its data meanwhile. Counters that were primed in between
+            may lack them; `rebuild` sets that right.
+        """
         ...
 
     async def ready(self) -> bool:

@@ -1,8 +1,25 @@
--- Forgets rows that are in the ledger.
+-- Forgets rows that are in the ledger, and that their decisions were unwritten.
 --
--- KEYS   rows
--- ARGV   group, then the rows' ids
-for i = 2, #ARGV do
-  redis.call('XACK', KEYS[1], ARGV[1], ARGV[i])
-  redis.call('XDEL', KEYS[1], ARGV[i])
+-- KEYS   rows, unwritten, mark
+-- ARGV   group, what a reservation's key begins with, ms to remember what has ended;
+--        then for each row its token and its decision id
+-- Answer how many rows were not known any more
+local unknown = 0
+for i = 4, #ARGV, 2 do
+  local token, id = ARGV[i], ARGV[i + 1]
+  redis.call('XACK', KEYS[1], ARGV[1], token)
+  if redis.call('XDEL', KEYS[1], token) == 0 then
+    unknown = unknown + 1
+  else
+    local reservation = ARGV[2] .. id
+    local state = redis.call('HGET', reservation, 'state')
+    if not state then
+      redis.call('SREM', KEYS[2], id)
+    elseif redis.call('HINCRBY', reservation, 'queued', -1) == 0 and state == 'settled' then
+      redis.call('SREM', KEYS[2], id)
+      redis.call('PEXPIRE', reservation, ARGV[3])
+    end
+  end
 end
+change(KEYS[3])
+return unknown

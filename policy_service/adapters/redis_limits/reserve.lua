@@ -1,43 +1,34 @@
 -- Checks every limit, and takes from all or from none.
 --
--- KEYS   reservation, leases, then one counter for each limit
--- ARGV   decision id, now ms, expires ms, reservation (JSON), requests, tokens, micro, pico;
---        then one text of three words for each limit: kind, amount (or micro), 0 (or pico)
+-- KEYS   reservation, leases, unwritten, mark, then one counter for each limit
+-- ARGV   decision id, now ms, decided ms, expires ms, reservation (JSON), nodes, asked model,
+--        requests, input tokens, output tokens, micro-dollars;
+--        then one text of six words for each limit: its shape, and its amount
 -- Answer {'unprimed', indexes...}
 --        {'refused', index, retry ms or -1, states}, {'reserved', 0, 0, states}
 --        {'conflict'}
 --        states is one text, because a client reads one text faster than many numbers: for each
---        limit two numbers, used and ms until the oldest leaves, or micro and pico.
+--        limit two words, used and ms until something is free.
 
-local id, now, expires, body = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local wanted = { requests = tonumber(ARGV[5]), tokens = tonumber(ARGV[6]) }
-local usd = { micro = tonumber(ARGV[7]), pico = tonumber(ARGV[8]) }
-local usd_is_zero = usd.micro == 0 and usd.pico == 0
+local call = { id = ARGV[1], now = tonumber(ARGV[2]), at = tonumber(ARGV[3]), expires = tonumber(ARGV[4]) }
+local body = ARGV[5]
+local wanted = amounts(ARGV[8], ARGV[9], ARGV[10], ARGV[11])
 
-local limits, unprimed = {}, { 'unprimed' }
-for kind, amount, rest in string.gmatch(ARGV[9], '(%S+) (%S+) (%S+)') do
-  local limit = { kind = kind, key = KEYS[3 + #limits] }
-  limits[#limits + 1] = limit
-  if kind == 'usd' then
-    limit.amount = { micro = tonumber(amount), pico = tonumber(rest) }
-    limit.used = money_at(limit.key)
-    if not limit.used then
-      unprimed[#unprimed + 1] = #limits
-    end
-  else
-    limit.amount = tonumber(amount)
-    limit.window = window_at(limit.key, now)
+local counters, unprimed = {}, { 'unprimed' }
+for shape, cap in string.gmatch(ARGV[12], '(%S+ %S+ %S+ %S+ %S+) (%S+)') do
+  local counter = counter_of(shape, KEYS[5 + #counters])
+  counter.amount = amount(cap)
+  counter.kind.look(counter, call.now)
+  table.insert(counters, counter)
+  if counter.from_ledger and not counter.is_there and not counter.is_past then
+    table.insert(unprimed, #counters)
   end
 end
 
 local function states()
   local answer = {}
-  for _, limit in ipairs(limits) do
-    if limit.kind == 'usd' then
-      say_money(answer, limit.used)
-    else
-      say_window(answer, limit.window, now)
-    end
+  for _, counter in ipairs(counters) do
+    say(answer, counter, call.now)
   end
   return table.concat(answer, ' ')
 end
@@ -56,33 +47,38 @@ if known[1] then
 end
 
 -- Taking nothing exceeds nothing: a free model stays usable when the money is gone.
-for i, limit in ipairs(limits) do
-  if limit.kind == 'usd' then
-    if not usd_is_zero and exceeds(sum(limit.used, usd), limit.amount) then
-      return { 'refused', i, -1, states() }
+for i, counter in ipairs(counters) do
+  local more = wanted[counter.quantity]
+  counter.would_be = sum(counter.used, more)
+  if not is_zero(more) and not counter.is_past and exceeds(counter.would_be, counter.amount) then
+    if counter.gone and #counter.gone > 0 then
+      save_window(counter) -- so that the next refusal need not count the buckets again
     end
-  else
-    local count = wanted[limit.kind]
-    if count > 0 and limit.window.total + count > limit.amount then
-      return { 'refused', i, fits_in(limit.window, count, limit.amount, now), states() }
-    end
+    local never = exceeds(more, counter.amount)
+    return { 'refused', i, never and -1 or counter.kind.fits_in(counter, more, call.now), states() }
   end
 end
 
-local charges = { tokens = {}, usd = {} }
-for _, limit in ipairs(limits) do
-  if limit.kind == 'usd' then
-    limit.used = sum(limit.used, usd)
-    set_money(limit.key, limit.used)
-    table.insert(charges.usd, limit.key)
-  else
-    local bucket = take(limit.window, wanted[limit.kind], now)
-    if limit.kind == 'tokens' then
-      table.insert(charges.tokens, { limit.key, bucket })
-    end
+-- What settling has to move, and the places among the calls under way that it frees.
+local charges, places = {}, {}
+for _, counter in ipairs(counters) do
+  local part = counter.kind.take(counter, wanted[counter.quantity], call)
+  if counter.is_under_way then
+    table.insert(places, counter.key)
+  elseif counter.quantity ~= 'requests' then
+    table.insert(charges, { counter.shape, counter.key, part })
   end
 end
-redis.call('HSET', KEYS[1], 'state', 'open', 'body', body, 'expires_ms', ARGV[3],
-  'tokens', ARGV[6], 'micro', ARGV[7], 'pico', ARGV[8], 'charges', cjson.encode(charges))
-redis.call('ZADD', KEYS[2], expires, id)
+redis.call('HSET', KEYS[1], 'state', 'open', 'body', body, 'expires_ms', ARGV[4], 'at', ARGV[3],
+  'nodes', ARGV[6], 'model', ARGV[7], 'input', ARGV[9], 'output', ARGV[10], 'usd', ARGV[11],
+  'charges', cjson.encode(charges))
+if #places > 0 then
+  redis.call('HSET', KEYS[1], 'places', cjson.encode(places))
+end
+redis.call('ZADD', KEYS[2], call.expires, call.id)
+redis.call('SADD', KEYS[3], call.id)
+-- A call that is taken up again may have been in the ledger when somebody read it.
+if call.at ~= call.now then
+  change(KEYS[4])
+end
 return { 'reserved', 0, 0, states() }

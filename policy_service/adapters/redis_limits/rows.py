@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from policy_service.adapters.redis_limits.faults import translated
+from policy_service.adapters.redis_limits.keys import Keys
 from policy_service.adapters.redis_limits.scripts import Scripts
 from policy_service.ports.limits import QueuedRow
 
@@ -31,13 +32,25 @@ class RowsQueue:
 
     Args:
         redelivery_s: A row that was taken and not acknowledged for so long is given out again.
+        remembered_s: How long a settled reservation is remembered after its row is in the ledger.
     """
 
-    def __init__(self, redis: Redis, scripts: Scripts, key: str, redelivery_s: float) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        scripts: Scripts,
+        keys: Keys,
+        *,
+        redelivery_s: float,
+        remembered_s: float,
+    ) -> None:
         self._redis = redis
         self._acknowledge = scripts.acknowledge
-        self._key = key
+        self._given = scripts.given
+        self._keys = keys
+        self._key = keys.rows
         self._redelivery_ms = int(redelivery_s * 1000)
+        self._remembered_ms = int(remembered_s * 1000)
         self._consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._forgotten_from = "0-0"
 
@@ -51,6 +64,9 @@ class RowsQueue:
             with translated():
                 try:
                     rows = await self._forgotten(most) or await self._new(most, left_s)
+                    if rows:
+                        # Before anybody can write them: who reads the ledger must notice.
+                        await self._given(keys=[self._keys.mark])
                 except ResponseError as error:
                     # The group goes when Redis loses its data; a reader that waits is told so by
                     # UNBLOCKED.
@@ -61,12 +77,18 @@ class RowsQueue:
             if rows or time.monotonic() >= until:
                 return rows
 
-    async def acknowledge(self, tokens: Sequence[str]) -> None:
+    async def acknowledge(self, rows: Sequence[QueuedRow]) -> bool:
         """See `LimitsStore.acknowledge`."""
+        unknown = 0
         with translated():
-            for start in range(0, len(tokens), _ACKNOWLEDGED_AT_ONCE):
-                some = tokens[start : start + _ACKNOWLEDGED_AT_ONCE]
-                await self._acknowledge(keys=[self._key], args=[GROUP, *some])
+            for start in range(0, len(rows), _ACKNOWLEDGED_AT_ONCE):
+                some = rows[start : start + _ACKNOWLEDGED_AT_ONCE]
+                named = [text for row in some for text in (row.token, row.decision_id)]
+                unknown += await self._acknowledge(
+                    keys=[self._key, self._keys.unwritten, self._keys.mark],
+                    args=[GROUP, self._keys.reservations, self._remembered_ms, *named],
+                )
+        return unknown == 0
 
     async def _forgotten(self, most: int) -> tuple[QueuedRow, ...]:
         answer: Any = await self._redis.xautoclaim(
@@ -103,7 +125,7 @@ class RowsQueue:
 def _rows(entries: Iterable[Any]) -> tuple[QueuedRow, ...]:
     # Before Redis 7, XAUTOCLAIM names entries that are deleted by now, without their fields.
     return tuple(
-        QueuedRow(token=entry_id.decode(), row=fields[b"row"])
+        QueuedRow(token=entry_id.decode(), decision_id=fields[b"id"].decode(), row=fields[b"row"])
         for entry_id, fields in entries
         if fields
     )

@@ -6,7 +6,7 @@ from importlib import resources
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
 
-from policy_service.adapters.windows import BUCKET_MS, SKEW_BUCKETS, WINDOW_MS
+from policy_service.adapters.windows import SKEW_BUCKETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,31 +15,46 @@ class Scripts:
 
     states: AsyncScript
     reserve: AsyncScript
+    unwritten: AsyncScript
     prime: AsyncScript
+    compare: AsyncScript
+    rebuild: AsyncScript
     redeem: AsyncScript
     extend: AsyncScript
     settle: AsyncScript
     overdue: AsyncScript
     expire: AsyncScript
+    given: AsyncScript
     acknowledge: AsyncScript
 
 
 def scripts_for(redis: Redis) -> Scripts:
     """Bind the scripts to a client; sends nothing yet."""
-    constants = (
-        f"local WINDOW_MS, BUCKET_MS, SKEW_BUCKETS = {WINDOW_MS}, {BUCKET_MS}, {SKEW_BUCKETS}\n"
+    ends = _text("ends")
+    counting = (
+        f"local SKEW_BUCKETS = {SKEW_BUCKETS}\n"
+        + _text("amounts")
+        + _text("windows")
+        + _text("counters")
     )
-    counting = constants + _text("common")
+    from_ledger = counting + _text("from_ledger")
+    above = {
+        "states": counting,
+        "reserve": counting + ends,
+        "settle": counting + ends,
+        "prime": from_ledger,
+        "compare": from_ledger,
+        "unwritten": ends,
+        "expire": ends,
+        "overdue": ends,
+        "given": ends,
+        "acknowledge": ends,
+    }
     return Scripts(
-        states=redis.register_script(counting + _text("states")),
-        reserve=redis.register_script(counting + _text("reserve")),
-        prime=redis.register_script(counting + _text("prime")),
-        redeem=redis.register_script(_text("redeem")),
-        extend=redis.register_script(_text("extend")),
-        settle=redis.register_script(counting + _text("settle")),
-        overdue=redis.register_script(_text("overdue")),
-        expire=redis.register_script(_text("expire")),
-        acknowledge=redis.register_script(_text("acknowledge")),
+        **{
+            name: redis.register_script(above.get(name, "") + _text(name))
+            for name in Scripts.__dataclass_fields__
+        }
     )
 
 

@@ -1,15 +1,13 @@
 -- Where limits stand; changes nothing.
 --
 -- KEYS   one counter for each limit
--- ARGV   now ms; then for each limit its kind
+-- ARGV   now ms; then for each limit its shape
 -- Answer states as in reserve.lua
 
 local now, answer = tonumber(ARGV[1]), {}
 for i, key in ipairs(KEYS) do
-  if ARGV[i + 1] == 'usd' then
-    say_money(answer, money_at(key) or { micro = 0, pico = 0 })
-  else
-    say_window(answer, window_at(key, now), now)
-  end
+  local counter = counter_of(ARGV[i + 1], key)
+  counter.kind.look(counter, now)
+  say(answer, counter, now)
 end
 return table.concat(answer, ' ')

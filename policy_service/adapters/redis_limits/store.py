@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,33 +12,50 @@ from redis.commands.core import AsyncScript
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import Reservation
-from llm_core.policy.limits import Amounts, Limit, LimitState, Measure
-from policy_service.adapters.pico_usd import joined, limit_usd, split, taken_usd
+from llm_core.policy.limits import Amounts, Limit, LimitState
+from policy_service.adapters.counters import (
+    Counter,
+    binding,
+    counter_of,
+    nodes_of,
+    primable,
+    retry_after_s,
+    taken,
+    to_prime,
+)
+from policy_service.adapters.pico_usd import micro_text
 from policy_service.adapters.redis_limits.faults import translated
 from policy_service.adapters.redis_limits.keys import Keys
 from policy_service.adapters.redis_limits.rows import RowsQueue
 from policy_service.adapters.redis_limits.scripts import scripts_for
-from policy_service.adapters.redis_pool import redis_client
-from policy_service.adapters.windows import (
-    binding,
-    epoch_ms,
-    limit_count,
-    seconds_to_next_month,
-    taken_count,
+from policy_service.adapters.redis_limits.wire import (
+    amount_of,
+    shape,
+    shape_and_amount,
+    states,
+    told,
 )
-from policy_service.ports.limits import QueuedRow, Refused, Reserved, SettleOutcome, Unprimed
+from policy_service.adapters.redis_pool import redis_client
+from policy_service.adapters.windows import epoch_ms
+from policy_service.ports.limits import (
+    Comparison,
+    QueuedRow,
+    Refused,
+    Reserved,
+    SettleOutcome,
+    Spent,
+    Unprimed,
+    Unwritten,
+)
 
 _LOG = logging.getLogger(__name__)
 
+HOUR_S = 3_600
 DAY_S = 86_400
-# Long enough for the month and for every reservation made in it to end.
-_MONTH_KEPT_MS = 70 * DAY_S * 1000
 
-_KINDS = {
-    Measure.REQUESTS_PER_MINUTE: "requests",
-    Measure.TOKENS_PER_MINUTE: "tokens",
-    Measure.USD_PER_MONTH: "usd",
-}
+# Scripts hold Redis up while they run. One decision takes `prime.lua` 3 microseconds.
+MOST_UNWRITTEN = 100_000
+_DROPPED_AT_ONCE = 1_000
 
 
 class RedisLimitsStore:
@@ -54,7 +70,8 @@ class RedisLimitsStore:
             responses.
         prefix: What every key begins with.
         redelivery_s: After how long an unacknowledged usage row is given out again.
-        remembered_s: How long an ended reservation is remembered.
+        remembered_s: How long a settled reservation is remembered once its row is in the ledger.
+        estimate_remembered_s: How long the true figure may still replace an estimate.
         connect_timeout_s: For each connection; with a URL only, like the two below.
         command_timeout_s: For each answer; at least 2 s, because the queue waits 1 s.
         max_connections: Further calls wait for one to be free, `command_timeout_s` at most.
@@ -66,7 +83,8 @@ class RedisLimitsStore:
         *,
         prefix: str = "gatehouse",
         redelivery_s: float = 30.0,
-        remembered_s: float = DAY_S,
+        remembered_s: float = HOUR_S,
+        estimate_remembered_s: float = DAY_S,
         connect_timeout_s: float = 1.0,
         command_timeout_s: float = 2.0,
         max_connections: int = 64,
@@ -84,89 +102,170 @@ class RedisLimitsStore:
         self._redis = redis
         self._keys = Keys(prefix)
         self._scripts = scripts_for(redis)
-        self._rows = RowsQueue(redis, self._scripts, self._keys.rows, redelivery_s)
-        self._remembered_ms = int(remembered_s * 1000)
+        self._rows = RowsQueue(
+            redis,
+            self._scripts,
+            self._keys,
+            redelivery_s=redelivery_s,
+            remembered_s=remembered_s,
+        )
+        self._estimate_remembered_ms = int(estimate_remembered_s * 1000)
 
     async def states(self, limits: Sequence[Limit], now: datetime) -> tuple[LimitState, ...]:
         """See `LimitsStore.states`; a counter that is named twice stands there once."""
-        bound = binding(limits)
-        if not bound:
+        counters = [counter_of(limit, now) for limit in binding(limits)]
+        if not counters:
             return ()
         answer: Any = await self._run(
             self._scripts.states,
-            keys=[self._keys.counter(limit, now) for limit in bound],
-            args=[epoch_ms(now), *(_KINDS[limit.measure] for limit in bound)],
+            keys=[self._keys.counter(counter) for counter in counters],
+            args=[epoch_ms(now), *(shape(counter) for counter in counters)],
         )
-        return _states(bound, answer, now)
+        return states(counters, answer, now)
 
     async def reserve(
         self, reservation: Reservation, amounts: Amounts, now: datetime
     ) -> Reserved | Refused | Unprimed:
         """See `LimitsStore.reserve`.
 
-        The same reservation once more takes nothing more: it is a retry after a lost answer.
+        The same reservation once more takes nothing more: it is a retry after a lost answer. What
+        was decided earlier counts from then on, as in the ledger.
 
         Raises:
             PolicyUnavailable: Redis does not answer.
             ValueError: The decision id is taken by another reservation, or an amount is negative.
         """
-        bound = binding(reservation.caller.limits)
+        decided_at = min(reservation.decided_at, now)
+        counters = [
+            counter_of(limit, now, decided_at) for limit in binding(reservation.caller.limits)
+        ]
+        wanted = taken(amounts)
         decision_id = reservation.decision_id
-        micro, pico = split(taken_usd(amounts.usd))
         answer: Any = await self._run(
             self._scripts.reserve,
             keys=[
                 self._keys.reservation(decision_id),
                 self._keys.leases,
-                *(self._keys.counter(limit, now) for limit in bound),
+                self._keys.unwritten,
+                self._keys.mark,
+                *(self._keys.counter(counter) for counter in counters),
             ],
             args=[
                 decision_id,
                 epoch_ms(now),
+                epoch_ms(decided_at),
                 epoch_ms(reservation.expires_at),
                 msgspec.json.encode(reservation),
-                taken_count(amounts.requests),
-                taken_count(amounts.tokens),
-                micro,
-                pico,
-                " ".join(_three_words(limit) for limit in bound),
+                _between_zeros(nodes_of(reservation.caller)),
+                reservation.call.asked_model,
+                wanted.requests,
+                wanted.input_tokens,
+                wanted.output_tokens,
+                micro_text(wanted.usd),
+                " ".join(shape_and_amount(counter) for counter in counters),
             ],
         )
         match answer:
-            case [b"reserved", _, _, states]:
-                return Reserved(_states(bound, states, now))
-            case [b"refused", position, retry_ms, states]:
+            case [b"reserved", _, _, text]:
+                return Reserved(states(counters, text, now))
+            case [b"refused", position, retry_ms, text]:
+                exceeded = counters[position - 1]
+                fits_in_ms = None if retry_ms < 0 else retry_ms
                 return Refused(
-                    exceeded=bound[position - 1],
-                    retry_after_s=None if retry_ms < 0 else retry_ms / 1000,
-                    states=_states(bound, states, now),
+                    exceeded=exceeded.limit,
+                    retry_after_s=retry_after_s(exceeded, wanted, fits_in_ms, now),
+                    states=states(counters, text, now),
                 )
             case [b"unprimed", *positions]:
-                return Unprimed(tuple(bound[position - 1] for position in positions))
+                return Unprimed(tuple(counters[position - 1].limit for position in positions))
             case _:
                 raise ValueError(f"the decision id {decision_id!r} was used before")
 
-    async def prime(self, limit: Limit, used: Decimal, now: datetime) -> None:
+    async def unwritten(self) -> Unwritten:
+        """See `LimitsStore.unwritten`.
+
+        Raises:
+            PolicyUnavailable: Redis does not answer, or too much waits to be written.
+        """
+        answer: Any = await self._run(
+            self._scripts.unwritten,
+            keys=[self._keys.unwritten, self._keys.mark],
+            args=[MOST_UNWRITTEN],
+        )
+        if answer is None:
+            raise _too_far_behind()
+        mark, *decision_ids = answer
+        return Unwritten(int(mark), frozenset(name.decode() for name in decision_ids))
+
+    async def prime(self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime) -> bool:
         """See `LimitsStore.prime`.
 
         Raises:
-            PolicyUnavailable: Redis does not answer.
-            ValueError: The limit is not money, or `used` is negative.
+            PolicyUnavailable: Redis does not answer, or too much waits to be written.
+            ValueError: The limit's period is not from the ledger, its models are missing, or
+                something spent is negative.
         """
-        if not limit.measure.is_money:
-            raise ValueError(f"{limit.key} counts no money and needs no priming")
-        await self._run(
+        counter = to_prime(limit, now)
+        answer: Any = await self._run(
             self._scripts.prime,
-            keys=[self._keys.counter(limit, now)],
-            args=[*split(taken_usd(used)), _MONTH_KEPT_MS],
+            keys=[
+                self._keys.counter(counter),
+                self._keys.unwritten,
+                self._keys.mark,
+                self._keys.counters,
+            ],
+            args=[
+                *self._of_ledger(counter, spent, mark, now),
+                counter.kept_ms(now),
+                MOST_UNWRITTEN,
+            ],
         )
+        if answer < 0:
+            raise _too_far_behind()
+        return bool(answer)
 
-    async def redeem(self, decision_id: str, now: datetime) -> Reservation | None:
+    async def compare(
+        self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime
+    ) -> Comparison | None:
+        """See `LimitsStore.compare`; raises as `prime` does."""
+        counter = primable(limit, now)
+        answer: Any = await self._run(
+            self._scripts.compare,
+            keys=[self._keys.counter(counter), self._keys.unwritten, self._keys.mark],
+            args=[*self._of_ledger(counter, spent, mark, now), MOST_UNWRITTEN],
+        )
+        match answer:
+            case [counted, expected]:
+                return Comparison(
+                    limit,
+                    None if counted is None else amount_of(limit.measure, counted.decode()),
+                    amount_of(limit.measure, expected.decode()),
+                )
+            case 0:
+                return None
+            case _:
+                raise _too_far_behind()
+
+    async def rebuild(self) -> int:
+        """See `LimitsStore.rebuild`."""
+        dropped, left, begins = 0, 1, True
+        while left:
+            answer: Any = await self._run(
+                self._scripts.rebuild,
+                keys=[self._keys.counters, self._keys.counters_to_drop],
+                args=[int(begins), _DROPPED_AT_ONCE],
+            )
+            dropped, left, begins = dropped + answer[0], answer[1], False
+        return dropped
+
+    async def redeem(
+        self, decision_id: str, now: datetime, *, is_late: bool = False
+    ) -> Reservation | None:
         """See `LimitsStore.redeem`."""
         answer: Any = await self._run(
             self._scripts.redeem,
             keys=[self._keys.reservation(decision_id)],
-            args=[epoch_ms(now)],
+            args=[epoch_ms(now), int(is_late)],
         )
         return _decoded(answer) if answer else None
 
@@ -190,28 +289,41 @@ class RedisLimitsStore:
         self, decision_id: str, actual: Amounts, row: bytes, now: datetime
     ) -> SettleOutcome:
         """See `LimitsStore.settle`."""
+        true_figure = taken(actual)
         answer: Any = await self._run(
             self._scripts.settle,
-            keys=[self._keys.reservation(decision_id), self._keys.leases, self._keys.rows],
+            keys=[
+                self._keys.reservation(decision_id),
+                self._keys.leases,
+                self._keys.unwritten,
+                self._keys.mark,
+                self._keys.rows,
+                self._keys.estimates,
+            ],
             args=[
                 decision_id,
                 epoch_ms(now),
                 row,
-                taken_count(actual.tokens),
-                *split(taken_usd(actual.usd)),
-                self._remembered_ms,
+                true_figure.input_tokens,
+                true_figure.output_tokens,
+                micro_text(true_figure.usd),
             ],
         )
         return SettleOutcome(answer.decode())
 
     async def overdue(self, now: datetime, most: int) -> tuple[Reservation, ...]:
-        """See `LimitsStore.overdue`."""
+        """See `LimitsStore.overdue`; estimates that nobody corrected in time are forgotten here."""
         if most < 1:
             return ()
         answer: Any = await self._run(
             self._scripts.overdue,
-            keys=[self._keys.leases],
-            args=[epoch_ms(now), most, self._keys.reservations],
+            keys=[
+                self._keys.leases,
+                self._keys.estimates,
+                self._keys.unwritten,
+                self._keys.mark,
+            ],
+            args=[epoch_ms(now), most, self._keys.reservations, self._estimate_remembered_ms],
         )
         return tuple(_readable(answer))
 
@@ -219,8 +331,13 @@ class RedisLimitsStore:
         """See `LimitsStore.expire`."""
         answer: Any = await self._run(
             self._scripts.expire,
-            keys=[self._keys.reservation(decision_id), self._keys.leases, self._keys.rows],
-            args=[decision_id, epoch_ms(now), row, self._remembered_ms],
+            keys=[
+                self._keys.reservation(decision_id),
+                self._keys.leases,
+                self._keys.rows,
+                self._keys.estimates,
+            ],
+            args=[decision_id, epoch_ms(now), row, self._estimate_remembered_ms],
         )
         return bool(answer)
 
@@ -228,9 +345,9 @@ class RedisLimitsStore:
         """See `LimitsStore.take_rows`."""
         return await self._rows.take(most, wait_s)
 
-    async def acknowledge(self, tokens: Sequence[str]) -> None:
+    async def acknowledge(self, rows: Sequence[QueuedRow]) -> bool:
         """See `LimitsStore.acknowledge`."""
-        await self._rows.acknowledge(tokens)
+        return await self._rows.acknowledge(rows)
 
     async def ready(self) -> bool:
         """Whether Redis answers; never raises."""
@@ -247,6 +364,12 @@ class RedisLimitsStore:
             with translated():
                 await self._redis.aclose()
 
+    def _of_ledger(
+        self, counter: Counter, spent: Sequence[Spent], mark: int, now: datetime
+    ) -> list[str | int | bytes]:
+        """What `prime` and `compare` say to their scripts."""
+        return [epoch_ms(now), mark, self._keys.reservations, told(counter, spent)]
+
     async def _run(
         self, script: AsyncScript, *, keys: list[str], args: list[str | int | bytes]
     ) -> object:
@@ -254,22 +377,13 @@ class RedisLimitsStore:
             return await script(keys=keys, args=args)
 
 
-def _three_words(limit: Limit) -> str:
-    """Kind, amount, 0; money: kind, micro, pico."""
-    if limit.measure.is_money:
-        micro, pico = split(limit_usd(limit.amount))
-        return f"usd {micro} {pico}"
-    return f"{_KINDS[limit.measure]} {limit_count(limit.amount)} 0"
+def _between_zeros(nodes: Sequence[str]) -> str:
+    """A zero byte around each, which no database lets into a name, so that each can be found."""
+    return "\0" + "\0".join(nodes) + "\0"
 
 
-def _states(limits: tuple[Limit, ...], text: bytes, now: datetime) -> tuple[LimitState, ...]:
-    numbers = [int(number) for number in text.split()]
-    return tuple(
-        LimitState(limit, joined(first, second), seconds_to_next_month(now))
-        if limit.measure.is_money
-        else LimitState(limit, Decimal(first), second / 1000)
-        for limit, first, second in zip(limits, numbers[::2], numbers[1::2], strict=True)
-    )
+def _too_far_behind() -> PolicyUnavailable:
+    return PolicyUnavailable("Too much usage waits to be written to set up counters: try again.")
 
 
 def _decoded(answer: list[bytes | None]) -> Reservation:

@@ -9,6 +9,7 @@ from tests.fixtures.reservations import (
     NOW,
     after,
     amounts,
+    prime,
     requests_limit,
     reservation,
     tokens_limit,
@@ -19,7 +20,7 @@ LIMITS = [requests_limit(100), tokens_limit(1000), usd_limit("10")]
 
 
 async def open_lease(store: LimitsStore, decision_id: str = "d1", lease_s: float = 10) -> None:
-    await store.prime(LIMITS[2], Decimal(0), NOW)
+    await prime(store, LIMITS[2], Decimal(0), NOW)
     asked = reservation(decision_id, LIMITS, lease_s=lease_s)
     assert isinstance(await store.reserve(asked, amounts(500, "5"), NOW), Reserved)
 
@@ -167,8 +168,8 @@ async def test_the_longest_overdue_come_first_and_no_more_than_asked(store: Limi
 async def test_settling_changes_the_month_in_which_was_reserved(store: LimitsStore) -> None:
     limit = usd_limit("10")
     eve, morning = NOW.replace(day=30, hour=23, minute=59), NOW.replace(month=12, day=1, hour=0)
-    await store.prime(limit, Decimal(1), eve)
-    await store.prime(limit, Decimal(0), morning)
+    await prime(store, limit, Decimal(1), eve)
+    await prime(store, limit, Decimal(0), morning)
     await store.reserve(reservation("d1", [limit], at=eve), amounts(0, "5"), eve)
     await store.settle("d1", amounts(0, "2"), b"row", morning)
     assert [state.used for state in await store.states([limit], eve)] == [3]
@@ -178,14 +179,14 @@ async def test_settling_changes_the_month_in_which_was_reserved(store: LimitsSto
 async def test_limits_added_or_dropped_meanwhile_do_not_matter(store: LimitsStore) -> None:
     dropped, added = tokens_limit(1000, "key:old"), usd_limit("10", "key:new")
     await store.reserve(reservation("d1", [dropped]), amounts(500, "5"), NOW)
-    await store.prime(added, Decimal(1), NOW)
+    await prime(store, added, Decimal(1), NOW)
     await store.settle("d1", amounts(20, "2"), b"row", after(1))
     states = await store.states([dropped, added], after(1))
     assert [state.used for state in states] == [20, 1]
 
 
 async def test_concurrent_ends_of_many_leases_add_up(store: LimitsStore) -> None:
-    await store.prime(LIMITS[2], Decimal(0), NOW)
+    await prime(store, LIMITS[2], Decimal(0), NOW)
     for i in range(50):
         asked = reservation(f"d{i}", LIMITS, lease_s=10)
         assert isinstance(await store.reserve(asked, amounts(10, "0.1"), NOW), Reserved)

@@ -1,13 +1,15 @@
+import asyncio
 from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
 
-from llm_core.policy.limits import Limit
+from llm_core.policy.limits import Amounts, Limit, Measure
 from policy_service.ports.limits import LimitsStore, Refused, Reserved
 from tests.fixtures.reservations import (
     after,
     amounts,
+    limit_of,
     requests_limit,
     reservation,
     tokens_limit,
@@ -112,7 +114,7 @@ async def test_settling_higher_adds_tokens_where_they_were_reserved(store: Limit
 
 async def test_tokens_that_nobody_expected_are_counted(store: LimitsStore) -> None:
     limit = tokens_limit(100)
-    await store.reserve(reservation("d1", [limit]), amounts(0), after(0.5))
+    await store.reserve(reservation("d1", [limit], at=after(0.5)), amounts(0), after(0.5))
     await store.settle("d1", amounts(7), b"{}", after(30))
     (state,) = await store.states([limit], after(30))
     assert (state.used, state.reset_s) == (7, 31.0)
@@ -158,3 +160,37 @@ async def test_a_process_with_a_slower_clock_does_not_open_the_window_early(
     assert isinstance(await take(store, limit, after(62)), Refused)
     (state,) = await store.states([limit], after(63))
     assert state.used == 0
+
+
+@pytest.mark.parametrize(
+    ("measure", "call"),
+    [
+        (Measure.TOKENS_PER_MINUTE, amounts(60, output_tokens=41)),
+        (Measure.INPUT_TOKENS_PER_MINUTE, amounts(101)),
+        (Measure.OUTPUT_TOKENS_PER_MINUTE, amounts(output_tokens=101)),
+        (Measure.TOKENS_PER_MINUTE, amounts(21)),
+    ],
+)
+async def test_five_calls_at_once_cannot_pass_more_tokens_than_allowed(
+    store: LimitsStore, measure: Measure, call: Amounts
+) -> None:
+    limit = limit_of(measure, 100)
+    answers = await asyncio.gather(
+        *(store.reserve(reservation(f"d{i}", [limit]), call, after(0)) for i in range(5))
+    )
+    fit = 100 // call.tokens
+    assert sum(isinstance(answer, Reserved) for answer in answers) == fit
+    (state,) = await store.states([limit], after(0))
+    assert state.used == fit * call.tokens
+
+
+async def test_input_and_output_are_counted_apart_and_settled_apart(store: LimitsStore) -> None:
+    limits = [
+        limit_of(Measure.INPUT_TOKENS_PER_MINUTE, 100),
+        limit_of(Measure.OUTPUT_TOKENS_PER_MINUTE, 100),
+        limit_of(Measure.TOKENS_PER_MINUTE, 200),
+    ]
+    await store.reserve(reservation("d1", limits), amounts(90, output_tokens=80), after(0))
+    assert [state.used for state in await store.states(limits, after(0))] == [90, 80, 170]
+    await store.settle("d1", amounts(95, output_tokens=7), b"{}", after(1))
+    assert [state.used for state in await store.states(limits, after(1))] == [95, 7, 102]

@@ -11,12 +11,19 @@ from redis.asyncio.connection import AbstractConnection
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports.limits import LimitsStore, Reserved, SettleOutcome, Unprimed
+from policy_service.ports.limits import (
+    LimitsStore,
+    QueuedRow,
+    Reserved,
+    SettleOutcome,
+    Unprimed,
+)
 from tests.fixtures.redis_server import start_redis
 from tests.fixtures.reservations import (
     NOW,
     after,
     amounts,
+    prime,
     requests_limit,
     reservation,
     usd_limit,
@@ -28,7 +35,10 @@ LIMIT = usd_limit("10")
 CALLS: dict[str, Callable[[LimitsStore], Awaitable[object]]] = {
     "states": lambda store: store.states([LIMIT], NOW),
     "reserve": lambda store: store.reserve(reservation("d1", [LIMIT]), amounts(), NOW),
-    "prime": lambda store: store.prime(LIMIT, Decimal(0), NOW),
+    "unwritten": lambda store: store.unwritten(),
+    "prime": lambda store: store.prime(LIMIT, [], 1, NOW),
+    "compare": lambda store: store.compare(LIMIT, [], 1, NOW),
+    "rebuild": lambda store: store.rebuild(),
     "redeem": lambda store: store.redeem("d1", NOW),
     "find": lambda store: store.find("d1"),
     "extend": lambda store: store.extend("d1", NOW),
@@ -36,7 +46,7 @@ CALLS: dict[str, Callable[[LimitsStore], Awaitable[object]]] = {
     "overdue": lambda store: store.overdue(NOW, 10),
     "expire": lambda store: store.expire("d1", b"row", NOW),
     "take_rows": lambda store: store.take_rows(10, 0),
-    "acknowledge": lambda store: store.acknowledge(["1-1"]),
+    "acknowledge": lambda store: store.acknowledge([QueuedRow("1-1", "d1", b"row")]),
 }
 
 FOREIGN = [
@@ -117,7 +127,7 @@ async def test_a_restarted_redis_is_used_again_without_restarting_us() -> None:
     """It has forgotten the scripts (NOSCRIPT), the readers (NOGROUP) and the money."""
     with start_redis() as server:
         store = RedisLimitsStore(server.url)
-        await store.prime(LIMIT, Decimal(1), NOW)
+        await prime(store, LIMIT, Decimal(1), NOW)
         asked = reservation("d1", [LIMIT])
         assert isinstance(await store.reserve(asked, amounts(0, "1"), NOW), Reserved)
         reader = asyncio.create_task(store.take_rows(10, 30))
@@ -134,7 +144,7 @@ async def test_a_restarted_redis_is_used_again_without_restarting_us() -> None:
         assert await store.ready() is True
         assert await store.settle("d1", amounts(), b"row", NOW) is SettleOutcome.UNKNOWN
         assert await store.reserve(asked, amounts(0, "1"), NOW) == Unprimed((LIMIT,))
-        await store.prime(LIMIT, Decimal(3), NOW)
+        await prime(store, LIMIT, Decimal(3), NOW)
         assert isinstance(await store.reserve(asked, amounts(0, "1"), NOW), Reserved)
         assert [state.used for state in await store.states([LIMIT], NOW)] == [4]
         assert await store.settle("d1", amounts(0, "0.5"), b"row", NOW) is SettleOutcome.SETTLED
@@ -192,7 +202,7 @@ async def test_an_unreadable_reservation_does_not_keep_others_from_ending(
     for decision_id in ("a", "b"):
         await redis_store.reserve(reservation(decision_id), amounts(), NOW)
     async with Redis.from_url(redis_url) as client:
-        await client.hset("gatehouse:{limits}:reservation:a", "body", "{")
+        await client.hset("gatehouse:2:{limits}:reservation:a", "body", "{")
     late = await redis_store.overdue(after(300), 10)
     assert [overdue.decision_id for overdue in late] == ["b"]
     with pytest.raises(PolicyUnavailable):

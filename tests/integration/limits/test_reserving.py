@@ -9,6 +9,7 @@ from tests.fixtures.reservations import (
     NOW,
     after,
     amounts,
+    prime,
     requests_limit,
     reservation,
     tokens_limit,
@@ -32,7 +33,7 @@ async def test_exactly_as_many_of_200_concurrent_calls_pass_as_fit(
     store: LimitsStore, limit: Limit
 ) -> None:
     if limit.measure.is_money:
-        await store.prime(limit, Decimal(0), NOW)
+        await prime(store, limit, Decimal(0), NOW)
     answers = await asyncio.gather(
         *(
             store.reserve(reservation(f"d{i}", [limit]), amounts(11, "0.13"), NOW)
@@ -45,7 +46,7 @@ async def test_exactly_as_many_of_200_concurrent_calls_pass_as_fit(
 
 async def test_the_states_of_a_reserved_call_count_it_as_used(store: LimitsStore) -> None:
     limits = [requests_limit(10), tokens_limit(1000), usd_limit("5")]
-    await store.prime(limits[2], Decimal("1.5"), NOW)
+    await prime(store, limits[2], Decimal("1.5"), NOW)
     answer = await store.reserve(reservation("d1", limits), amounts(70, "0.25"), NOW)
     ten_days_and_a_half_s = 10.5 * 86_400
     assert answer == Reserved(
@@ -62,7 +63,7 @@ async def test_a_refused_call_takes_from_no_limit_and_leaves_no_reservation(
     store: LimitsStore,
 ) -> None:
     limits = [requests_limit(10), tokens_limit(100), usd_limit("5")]
-    await store.prime(limits[2], Decimal(0), NOW)
+    await prime(store, limits[2], Decimal(0), NOW)
     answer = await store.reserve(reservation("d1", limits), amounts(101, "1"), NOW)
     assert isinstance(answer, Refused)
     assert answer.exceeded == limits[1]
@@ -73,7 +74,7 @@ async def test_a_refused_call_takes_from_no_limit_and_leaves_no_reservation(
 
 async def test_the_first_exceeded_limit_in_the_given_order_is_named(store: LimitsStore) -> None:
     limits = [requests_limit(10), usd_limit("1"), tokens_limit(1), requests_limit(0, "key:k")]
-    await store.prime(limits[1], Decimal(0), NOW)
+    await prime(store, limits[1], Decimal(0), NOW)
     answer = await store.reserve(reservation("d1", limits), amounts(5, "2"), NOW)
     assert isinstance(answer, Refused)
     assert answer.exceeded == limits[1]
@@ -84,7 +85,7 @@ async def test_money_without_a_counter_is_unprimed_and_nothing_is_taken(
     store: LimitsStore,
 ) -> None:
     limits = [usd_limit("5", "org:a"), requests_limit(1), usd_limit("5"), usd_limit("5", "key:k")]
-    await store.prime(limits[2], Decimal(0), NOW)
+    await prime(store, limits[2], Decimal(0), NOW)
     answer = await store.reserve(reservation("d1", limits), amounts(0, "1"), NOW)
     assert answer == Unprimed((limits[0], limits[3]))
     assert await used(store, *limits) == [0, 0, 0, 0]
@@ -93,9 +94,9 @@ async def test_money_without_a_counter_is_unprimed_and_nothing_is_taken(
 
 async def test_only_the_first_priming_counts(store: LimitsStore) -> None:
     limit = usd_limit("5")
-    await asyncio.gather(*(store.prime(limit, Decimal(i), NOW) for i in (3, 3, 3)))
+    await asyncio.gather(*(prime(store, limit, Decimal(i), NOW) for i in (3, 3, 3)))
     await store.reserve(reservation("d1", [limit]), amounts(0, "1"), NOW)
-    await store.prime(limit, Decimal("0.5"), NOW)
+    await prime(store, limit, Decimal("0.5"), NOW)
     assert await used(store, limit) == [4]
 
 
@@ -106,7 +107,7 @@ async def test_calls_that_race_to_prime_do_not_lose_what_was_reserved(store: Lim
         asked = reservation(decision_id, [limit])
         answer = await store.reserve(asked, amounts(0, "1"), NOW)
         if isinstance(answer, Unprimed):
-            await store.prime(limit, Decimal(4), NOW)
+            await prime(store, limit, Decimal(4), NOW)
             answer = await store.reserve(asked, amounts(0, "1"), NOW)
         return answer
 
@@ -117,9 +118,9 @@ async def test_calls_that_race_to_prime_do_not_lose_what_was_reserved(store: Lim
 
 async def test_a_new_month_starts_unprimed_and_leaves_the_old_one_alone(store: LimitsStore) -> None:
     limit = usd_limit("10")
-    await store.prime(limit, Decimal(4), NOW)
+    await prime(store, limit, Decimal(4), NOW)
     december = NOW.replace(month=12, day=1, hour=0)
-    asked = reservation("d1", [limit])
+    asked = reservation("d1", [limit], at=december)
     assert isinstance(await store.reserve(asked, amounts(0, "1"), december), Unprimed)
     assert await used(store, limit) == [4]
 
@@ -127,7 +128,7 @@ async def test_a_new_month_starts_unprimed_and_leaves_the_old_one_alone(store: L
 async def test_awkward_prices_add_up_exactly(store: LimitsStore) -> None:
     limit = usd_limit("1")
     price = Decimal("0.000000333333")
-    await store.prime(limit, Decimal("0.999000000001"), NOW)
+    await prime(store, limit, Decimal("0.999000000001"), NOW)
     left = Decimal("0.000999999999")
     fits = int(left // price)
     for i in range(fits):
@@ -146,7 +147,7 @@ async def test_awkward_prices_add_up_exactly(store: LimitsStore) -> None:
 
 async def test_large_money_keeps_its_pico_dollars(store: LimitsStore) -> None:
     limit = usd_limit("4000000000")
-    await store.prime(limit, Decimal("3999999998.999999999999"), NOW)
+    await prime(store, limit, Decimal("3999999998.999999999999"), NOW)
     await store.reserve(reservation("d1", [limit]), amounts(0, "1.000000000001"), NOW)
     assert await used(store, limit) == [Decimal(4_000_000_000)]
 
@@ -168,7 +169,7 @@ async def test_a_limit_given_twice_binds_by_its_smallest_amount_and_is_counted_o
 
 async def test_a_free_call_passes_when_the_money_is_gone(store: LimitsStore) -> None:
     limit = usd_limit("1")
-    await store.prime(limit, Decimal(2), NOW)
+    await prime(store, limit, Decimal(2), NOW)
     assert isinstance(await store.reserve(reservation("d1", [limit]), amounts(9), NOW), Reserved)
 
 
@@ -180,25 +181,26 @@ async def test_more_than_the_limit_itself_never_fits(store: LimitsStore) -> None
 
 
 async def test_absurd_numbers_are_refused_rather_than_rounded(store: LimitsStore) -> None:
-    huge = Amounts(requests=1, tokens=10**40, usd=Decimal(10) ** 40)
+    huge = Amounts(requests=1, input_tokens=10**40, output_tokens=10**40, usd=Decimal(10) ** 40)
     for limit in (tokens_limit(10**41), usd_limit("1e41")):
         if limit.measure.is_money:
-            await store.prime(limit, Decimal(0), NOW)
+            await prime(store, limit, Decimal(0), NOW)
         answer = await store.reserve(reservation(limit.key, [limit]), huge, NOW)
         assert isinstance(answer, Refused)
 
 
 async def test_negative_amounts_are_a_fault_of_the_program(store: LimitsStore) -> None:
     for wrong in (
-        Amounts(requests=-1, tokens=0, usd=Decimal(0)),
-        Amounts(requests=1, tokens=-1, usd=Decimal(0)),
-        Amounts(requests=1, tokens=0, usd=Decimal(-1)),
-        Amounts(requests=1, tokens=0, usd=Decimal("NaN")),
+        Amounts(requests=-1, input_tokens=0, output_tokens=0, usd=Decimal(0)),
+        Amounts(requests=1, input_tokens=-1, output_tokens=0, usd=Decimal(0)),
+        Amounts(requests=1, input_tokens=0, output_tokens=-1, usd=Decimal(0)),
+        Amounts(requests=1, input_tokens=0, output_tokens=0, usd=Decimal(-1)),
+        Amounts(requests=1, input_tokens=0, output_tokens=0, usd=Decimal("NaN")),
     ):
         with pytest.raises(ValueError, match="nobody can take"):
             await store.reserve(reservation("d1"), wrong, NOW)
-    with pytest.raises(ValueError, match="counts no money"):
-        await store.prime(tokens_limit(1), Decimal(0), NOW)
+    with pytest.raises(ValueError, match="needs no priming"):
+        await prime(store, tokens_limit(1), Decimal(0), NOW)
 
 
 async def test_the_same_reservation_again_takes_nothing_more(store: LimitsStore) -> None:

@@ -28,9 +28,9 @@ async def test_rows_come_in_order_and_no_more_than_asked(store: LimitsStore) -> 
 async def test_an_acknowledged_row_never_comes_again(store: LimitsStore) -> None:
     await queue(store, "a", "b")
     a, b = await store.take_rows(10, 0)
-    await store.acknowledge([a.token])
+    await store.acknowledge([a])
     assert await store.take_rows(10, LONG_S) == (b,)
-    await store.acknowledge([b.token, a.token])
+    await store.acknowledge([b, a])
     await store.acknowledge([])
     assert await store.take_rows(10, 1.2) == ()
 

@@ -2,23 +2,28 @@ from decimal import Decimal
 
 import pytest
 
-from policy_service.adapters.pico_usd import MAX_USD, joined, limit_usd, split, taken_usd
+from policy_service.adapters.pico_usd import MAX_USD, limit_usd, micro_text, taken_usd, usd_of
 
 
 @pytest.mark.parametrize(
-    ("usd", "micro", "pico"),
+    ("usd", "text"),
     [
-        ("0", 0, 0),
-        ("0.000000000001", 0, 1),
-        ("0.000000999999", 0, 999_999),
-        ("0.000001", 1, 0),
-        ("12.345678901234", 12_345_678, 901_234),
-        ("4000000000", 4_000_000_000_000_000, 0),
+        ("0", "0.000000"),
+        ("0.000000000001", "0.000001"),
+        ("0.000000999999", "0.999999"),
+        ("0.000001", "1.000000"),
+        ("12.345678901234", "12345678.901234"),
+        ("4000000000", "4000000000000000.000000"),
     ],
 )
-def test_money_is_two_whole_numbers(usd: str, micro: int, pico: int) -> None:
-    assert split(Decimal(usd)) == (micro, pico)
-    assert joined(micro, pico) == Decimal(usd)
+def test_money_is_micro_dollars_and_six_digits_of_pico_dollars(usd: str, text: str) -> None:
+    assert micro_text(taken_usd(Decimal(usd))) == text
+    assert micro_text(limit_usd(Decimal(usd))) == text
+    assert usd_of(text) == Decimal(usd)
+
+
+def test_whole_micro_dollars_need_no_decimals() -> None:
+    assert usd_of("42") == Decimal("0.000042")
 
 
 def test_a_charge_is_rounded_half_to_even_and_a_limit_down() -> None:
