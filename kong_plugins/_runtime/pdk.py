@@ -24,6 +24,7 @@ class ClientInfo(Protocol):
     """`kong.client`: whom Kong's own plugins recognised."""
 
     async def get_consumer(self) -> dict[str, Any] | None: ...
+    async def get_forwarded_ip(self) -> str: ...
 
 
 class ServiceRequest(Protocol):

@@ -7,8 +7,9 @@ Every failure is `PolicyUnavailable`: no decision means no. Paths and bodies sta
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import quote, urlsplit
@@ -34,10 +35,60 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class KongConsumer:
-    """Whom one of Kong's own auth plugins recognised."""
+    """Whom one of Kong's own auth plugins recognised.
 
-    username: str | None
-    custom_id: str | None
+    Args:
+        groups: Those that Kong's plugins have authenticated.
+    """
+
+    username: str | None = None
+    custom_id: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a caller is to be recognised by: exactly one of the three.
+
+    Args:
+        token: A JSON Web Token.
+    """
+
+    api_key: str | None = None
+    token: str | None = None
+    consumer: KongConsumer | None = None
+
+    def __repr__(self) -> str:
+        return "Credential(...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is behind a credential, or why nobody is known by it.
+
+    Args:
+        valid_until: When the credential ends, UTC; `None` for no end.
+        unknown: Why, in a word; `mistyped` or `revoked` for example.
+        detail: More about it, safe to show.
+    """
+
+    caller: Caller | None = None
+    valid_until: datetime | None = None
+    unknown: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEvent:
+    """A line of the stream of changes.
+
+    Args:
+        event: `hello`, `key`, `all` or `heartbeat`; a newer service may send others.
+        key_id: With `key`: which.
+    """
+
+    event: str
+    key_id: str | None = None
 
 
 class PolicyClient:
@@ -63,19 +114,48 @@ class PolicyClient:
         self._is_closed = False
         self._next_warning_at = 0.0
 
-    async def identify(
-        self, *, api_key: str | None = None, consumer: KongConsumer | None = None
-    ) -> Caller | None:
-        """Find out who calls, by exactly one of the two; `None` when nobody is known by it.
+    async def identify(self, credential: Credential) -> Identity:
+        """Find out who calls.
 
         Raises:
             PolicyUnavailable: No answer can be had.
         """
-        if (api_key is None) == (consumer is None):
-            raise ValueError("identify takes an API key or a consumer")
-        asked = {"consumer": consumer} if api_key is None else {"api_key": api_key}
-        answer = await self._post("/v1/callers/identify", asked, _decode_identified)
-        return answer.caller
+        named = {
+            "api_key": credential.api_key,
+            "token": credential.token,
+            "consumer": credential.consumer,
+        }
+        asked = {name: value for name, value in named.items() if value is not None}
+        if len(asked) != 1:
+            raise ValueError("identify takes an API key, a token or a consumer")
+        return await self._post("/v1/callers/identify", asked, _decode_identity)
+
+    async def changes(self, silence_s: float) -> AsyncIterator[ChangeEvent]:
+        """What changes about callers, as it happens; ends when the service ends it.
+
+        Args:
+            silence_s: A stream that says nothing for longer is broken: heartbeats come more often.
+
+        Raises:
+            PolicyUnavailable: There is no stream, or it broke.
+        """
+        asking = self._open_session().get(
+            f"{self._base_url}/v1/callers/changes",
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=self._timeout_s, sock_read=silence_s
+            ),
+        )
+        try:
+            async with asking as response:
+                if response.status != HTTPStatus.OK:
+                    self._tell("/v1/callers/changes", response.status)
+                    raise PolicyUnavailable(_PUBLIC_MESSAGE)
+                async for line in response.content:
+                    yield _decode_event(line)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            # A line that is too long, or of another form, is a `ValueError` each.
+            raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
 
     async def decide(self, request: DecisionRequest) -> Decision:
         """Have a call decided and its worst case reserved; a refusal is a decision too.
@@ -173,16 +253,12 @@ class PolicyClient:
 
 
 @dataclass(frozen=True, slots=True)
-class _Identified:
-    caller: Caller | None
-
-
-@dataclass(frozen=True, slots=True)
 class _Settled:
     outcome: str
 
 
 _encode = msgspec.json.Encoder().encode
-_decode_identified: Callable[[bytes], _Identified] = msgspec.json.Decoder(_Identified).decode
+_decode_identity: Callable[[bytes], Identity] = msgspec.json.Decoder(Identity).decode
+_decode_event: Callable[[bytes], ChangeEvent] = msgspec.json.Decoder(ChangeEvent).decode
 _decode_decision: Callable[[bytes], Decision] = msgspec.json.Decoder(Decision).decode
 _decode_settled: Callable[[bytes], _Settled] = msgspec.json.Decoder(_Settled).decode

@@ -20,6 +20,7 @@ from kong_plugins._runtime.pdk import Kong
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, UsageReport
+from llm_core.policy.limits import Priority
 
 CALLER_KEY: Final = "gatehouse_caller"
 DECISION_KEY: Final = "gatehouse_decision"
@@ -36,10 +37,16 @@ class RequestFacts:
     Args:
         reads_cache: See `llm_core.policy.call.Call`.
         fills_cache: Likewise.
+        priority: Likewise.
+        use_case: Likewise.
+        data_labels: Likewise.
     """
 
     reads_cache: bool = True
     fills_cache: bool = True
+    priority: Priority = Priority.INTERACTIVE
+    use_case: str | None = None
+    data_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,12 @@
 """Finding the credential in a request's headers."""
 
+import re
 from collections.abc import Mapping
 
 KEY_HEADERS = ("authorization", "api-key", "x-api-key")
 """OpenAI's, Azure's and Anthropic's SDKs each use another one."""
+
+_THREE_PARTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 MAY_TRAVEL = frozenset(
     {
@@ -34,6 +37,15 @@ def api_key_in(headers: Mapping[str, list[str]]) -> str | None:
         if value:
             return value
     return None
+
+
+def is_token(credential: str) -> bool:
+    """Whether it has the form of a signed JSON Web Token; the last part is its signature.
+
+    Source:
+        https://www.rfc-editor.org/rfc/rfc7515#section-7.1 (checked 2026-11-21)
+    """
+    return _THREE_PARTS.fullmatch(credential) is not None
 
 
 def to_clear_in(headers: Mapping[str, list[str]]) -> list[str]:

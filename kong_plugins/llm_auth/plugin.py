@@ -1,24 +1,37 @@
-"""Who calls? Finds out, or answers 401; never lets an unknown caller pass."""
+"""Who calls? Finds out, or answers 401 or 403; never lets an unknown caller pass."""
 
 import hashlib
+import math
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.pdk import Kong
-from kong_plugins._runtime.policy_client import KongConsumer, PolicyClient
+from kong_plugins._runtime.policy_client import Credential, Identity, KongConsumer, PolicyClient
 from kong_plugins._runtime.shared_context import HandedCaller
 from kong_plugins.llm_auth.cache import CallerCache, Freshness
-from kong_plugins.llm_auth.credential import api_key_in, to_clear_in
+from kong_plugins.llm_auth.credential import api_key_in, is_token, to_clear_in
+from kong_plugins.llm_auth.kong_groups import KONG_GROUPS, groups_in
+from kong_plugins.llm_auth.listening import Listening
+from kong_plugins.llm_auth.networks import require_network
+from kong_plugins.llm_auth.refusals import NO_KEY, refused_consumer, refused_key, refused_token
 from kong_plugins.llm_auth.request_facts import facts_in
 from kong_plugins.llm_auth.schema import Config
-from llm_core.errors import BodyTooLarge, InvalidKey, MalformedRequest, PolicyUnavailable
+from llm_core.errors import (
+    BodyTooLarge,
+    GatewayError,
+    InvalidKey,
+    MalformedRequest,
+    PolicyUnavailable,
+)
 from llm_core.policy.caller import Caller
 
 _MOST_ASKED_FOR = 1000
 """Kong's own most; by default it would give the first 100 and say nothing of the rest."""
 _MOST_HEADERS = 100
+_NOBODY = KongConsumer()
 
 
 class Plugin:
@@ -33,72 +46,89 @@ class Plugin:
         self._cache = CallerCache(
             config.cache_ttl_s, config.negative_cache_ttl_s, config.stale_if_error_s
         )
+        self._listening = Listening(self._policy, self._cache)
 
     async def access(self, kong: Kong) -> None:
         """Identify the caller for the plugins that follow."""
+        self._listening.start()
         headers = await kong.request.get_headers(_MOST_ASKED_FOR)
         if len(headers) > _MOST_HEADERS:
             raise MalformedRequest(f"Send at most {_MOST_HEADERS} headers.")
         _refuse_too_long(headers, self._config.max_body_bytes)
         caller = await self._caller(kong, headers)
+        if caller.networks:
+            require_network(await kong.client.get_forwarded_ip(), caller.networks)
+        facts = facts_in(headers)
         for name in to_clear_in(headers):
             await kong.service.request.clear_header(name)
-        await shared_context.write_caller(kong, HandedCaller(caller, facts_in(headers)))
+        await shared_context.write_caller(kong, HandedCaller(caller, facts))
 
     async def close(self) -> None:
         """Let go of connections."""
+        await self._listening.close()
         await self._policy.close()
 
     async def _caller(self, kong: Kong, headers: Mapping[str, list[str]]) -> Caller:
-        api_key = api_key_in(headers)
-        # A key of ours is plain ASCII; other bytes could not even be asked about in JSON.
-        if api_key is not None and api_key.isascii():
-            caller = await self._known(("key", api_key), api_key=api_key)
-            if caller is not None:
-                return caller
+        refusal: GatewayError = InvalidKey(NO_KEY)
+        credential = api_key_in(headers)
+        if credential is not None:
+            found = await self._by_credential(credential)
+            if isinstance(found, Caller):
+                return found
+            refusal = found
+        if self._config.use_kong_consumer or self._config.use_kong_groups:
+            consumer = await self._consumer(kong)
+            if consumer != _NOBODY:
+                name = ("consumer", consumer.custom_id, consumer.username, *consumer.groups)
+                identity = await self._known(name, Credential(consumer=consumer))
+                if identity.caller is not None:
+                    return identity.caller
+                refusal = refused_consumer(identity, consumer)
+        raise refusal
+
+    async def _by_credential(self, text: str) -> Caller | GatewayError:
+        """Who is behind a key or a token of the client's, or what to tell them."""
+        # Both are plain ASCII; other bytes could not even be asked about in JSON.
+        if not text.isascii():
+            return refused_key(Identity(unknown="mistyped"))
+        if is_token(text):
+            identity = await self._known(("token", text), Credential(token=text))
+            return identity.caller or refused_token(identity)
+        identity = await self._known(("key", text), Credential(api_key=text))
+        return identity.caller or refused_key(identity)
+
+    async def _consumer(self, kong: Kong) -> KongConsumer:
+        """Whom Kong's own plugins have recognised, as far as the admin lets that count."""
+        found: Mapping[str, Any] = {}
+        groups: tuple[str, ...] = ()
         if self._config.use_kong_consumer:
-            consumer = await kong.client.get_consumer()
-            if consumer:
-                return await self._bound(consumer)
-        if api_key is None:
-            raise InvalidKey(
-                "No API key was sent. Send your gatehouse key as `Authorization: Bearer gk-...`."
-            )
-        raise InvalidKey("The API key is not valid: it is unknown, revoked or expired.")
+            found = await kong.client.get_consumer() or {}
+        if self._config.use_kong_groups:
+            groups = groups_in(await kong.ctx.shared.get(KONG_GROUPS))
+        return KongConsumer(found.get("username"), found.get("custom_id"), groups)
 
-    async def _bound(self, consumer: Mapping[str, Any]) -> Caller:
-        username, custom_id = consumer.get("username"), consumer.get("custom_id")
-        caller = await self._known(
-            ("consumer", custom_id, username),
-            consumer=KongConsumer(username, custom_id),
-        )
-        if caller is None:
-            raise InvalidKey(
-                f"The Kong consumer {custom_id or username!r} is not bound to a project. "
-                "Ask the platform team to bind it."
-            )
-        return caller
-
-    async def _known(
-        self,
-        name: tuple[str | None, ...],
-        *,
-        api_key: str | None = None,
-        consumer: KongConsumer | None = None,
-    ) -> Caller | None:
+    async def _known(self, name: tuple[str | None, ...], credential: Credential) -> Identity:
         # `repr` keeps the parts apart: ("a:b", "c") is not ("a", "b:c").
         digest = hashlib.sha256(repr(name).encode()).hexdigest()
-        freshness, caller = self._cache.look_up(digest, time.monotonic())
-        if freshness is Freshness.FRESH:
-            return caller
+        asked_s = time.monotonic()
+        freshness, remembered = self._cache.look_up(digest, asked_s)
+        if freshness is Freshness.FRESH and remembered is not None:
+            return remembered
         try:
-            found = await self._policy.identify(api_key=api_key, consumer=consumer)
+            found = await self._policy.identify(credential)
         except PolicyUnavailable:
-            if freshness is Freshness.STALE:
-                return caller
+            if freshness is Freshness.STALE and remembered is not None:
+                return remembered
             raise
-        self._cache.remember(digest, found, time.monotonic())
+        self._cache.remember(digest, found, asked_s=asked_s, ends_s=_end_of(found, asked_s))
         return found
+
+
+def _end_of(identity: Identity, now_s: float) -> float:
+    """When the credential ends, by the steady clock."""
+    if identity.valid_until is None:
+        return math.inf
+    return now_s + (identity.valid_until - datetime.now(UTC)).total_seconds()
 
 
 def _refuse_too_long(headers: Mapping[str, list[str]], longest: int) -> None:

@@ -1,11 +1,24 @@
 """What a request's headers ask of the gateway itself."""
 
+import re
 from collections.abc import Mapping
 
 from kong_plugins._runtime.shared_context import RequestFacts
+from llm_core.errors import MalformedRequest
+from llm_core.policy.limits import Priority
+
+PRIORITY = "x-gatehouse-priority"
+USE_CASE = "x-gatehouse-use-case"
+DATA_LABELS = "x-gatehouse-data-labels"
+
+_USE_CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,63}")
+_LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_MOST_LABELS = 20
+
+_Headers = Mapping[str, list[str]]
 
 
-def facts_in(headers: Mapping[str, list[str]]) -> RequestFacts:
+def facts_in(headers: _Headers) -> RequestFacts:
     """Read the headers that later plugins heed.
 
     Of `Cache-Control` those directives that a request may carry and that say something to a cache
@@ -13,6 +26,10 @@ def facts_in(headers: Mapping[str, list[str]]) -> RequestFacts:
 
     Args:
         headers: Lower-case names.
+
+    Raises:
+        MalformedRequest: One of ours says what it cannot say. It is not passed over: a call that
+            was meant to be labelled must not go on without.
 
     Source:
         https://www.rfc-editor.org/rfc/rfc9111#section-5.2.1 (checked 2026-11-20)
@@ -23,5 +40,48 @@ def facts_in(headers: Mapping[str, list[str]]) -> RequestFacts:
         for directive in line.split(",")
     }
     return RequestFacts(
-        reads_cache=not said & {"no-cache", "max-age=0"}, fills_cache="no-store" not in said
+        reads_cache=not said & {"no-cache", "max-age=0"},
+        fills_cache="no-store" not in said,
+        priority=_priority(headers),
+        use_case=_use_case(headers),
+        data_labels=_data_labels(headers),
     )
+
+
+def _priority(headers: _Headers) -> Priority:
+    value = _one(headers, PRIORITY)
+    if value is None:
+        return Priority.INTERACTIVE
+    try:
+        return Priority(value)
+    except ValueError:
+        known = " or ".join(f"`{one}`" for one in Priority)
+        raise MalformedRequest(f"`{PRIORITY}` is {known}.") from None
+
+
+def _use_case(headers: _Headers) -> str | None:
+    value = _one(headers, USE_CASE)
+    if value is not None and not _USE_CASE.fullmatch(value):
+        raise MalformedRequest(
+            f"`{USE_CASE}` has at most 64 characters: letters, digits, spaces and `._:/-`."
+        )
+    return value
+
+
+def _data_labels(headers: _Headers) -> tuple[str, ...]:
+    lines = headers.get(DATA_LABELS) or ()
+    found = [label.strip() for line in lines for label in line.split(",")]
+    labels = tuple(dict.fromkeys(label for label in found if label))
+    if len(labels) > _MOST_LABELS or not all(_LABEL.fullmatch(label) for label in labels):
+        raise MalformedRequest(
+            f"`{DATA_LABELS}` has at most {_MOST_LABELS} words, separated by commas: lower-case "
+            "letters, digits and `._-`."
+        )
+    return labels
+
+
+def _one(headers: _Headers, name: str) -> str | None:
+    values = headers.get(name) or []
+    if len(values) > 1:
+        raise MalformedRequest(f"Send `{name}` once.")
+    return values[0].strip() or None if values else None

@@ -28,6 +28,14 @@ SCHEMA: tuple[dict[str, Any], ...] = (
         }
     },
     {
+        "use_kong_groups": {
+            "type": "boolean",
+            "default": False,
+            "description": "Accept the groups that Kong's own plugins have authenticated, as its "
+            "acl plugin does, when a request carries no gatehouse key.",
+        }
+    },
+    {
         "max_body_bytes": {
             "type": "integer",
             "default": 16 * 1024 * 1024,
@@ -40,7 +48,8 @@ SCHEMA: tuple[dict[str, Any], ...] = (
             "type": "number",
             "default": 5,
             "between": [0, 300],
-            "description": "How long a known caller is remembered, in seconds.",
+            "description": "How long a known caller is remembered, in seconds. What changes is "
+            "heard within one; this holds when it is not.",
         }
     },
     {
@@ -70,6 +79,7 @@ class Config:
     policy_secret: str
     timeout_ms: int = 800
     use_kong_consumer: bool = False
+    use_kong_groups: bool = False
     max_body_bytes: int = 16 * 1024 * 1024
     cache_ttl_s: float = 5.0
     negative_cache_ttl_s: float = 1.0

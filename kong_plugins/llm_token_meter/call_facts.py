@@ -11,6 +11,9 @@ from llm_core.operation import Operation
 from llm_core.policy.cache_key import question_digest
 from llm_core.policy.call import Call
 
+USE_CASE_HEADER = "x-gatehouse-use-case"
+"""In which a request says what it is for; llm-auth reads it."""
+
 _PATHS = {
     # The longer one first: the shorter is its end.
     ("POST", "/chat/completions"): Operation.CHAT_COMPLETIONS,
@@ -19,6 +22,8 @@ _PATHS = {
     ("POST", "/responses"): Operation.RESPONSES,
     ("POST", "/messages"): Operation.MESSAGES,
     ("GET", "/models"): Operation.MODELS,
+    ("GET", "/me"): Operation.ME,
+    ("GET", "/me/usage"): Operation.ME_USAGE,
 }
 
 
@@ -33,7 +38,8 @@ def operation_at(method: str, path: str) -> Operation:
             return operation
     raise MalformedRequest(
         f"{method} {path[:200]} is not served here. Served are POST to /v1/chat/completions, "
-        "/v1/completions, /v1/embeddings, /v1/responses and /v1/messages, and GET /v1/models."
+        "/v1/completions, /v1/embeddings, /v1/responses and /v1/messages, and GET to /v1/models, "
+        "/v1/me and /v1/me/usage."
     )
 
 
@@ -73,6 +79,9 @@ def call_of(
         body_bytes=len(body),
         reads_cache=facts.reads_cache,
         fills_cache=facts.fills_cache,
+        priority=facts.priority,
+        use_case=facts.use_case,
+        data_labels=facts.data_labels,
     )
 
 

@@ -15,13 +15,13 @@ from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import PolicyClient
 from kong_plugins._runtime.shared_context import HandedDecision, RequestFacts
-from kong_plugins.llm_token_meter.call_facts import call_of, operation_at, replayed
+from kong_plugins.llm_token_meter.call_facts import USE_CASE_HEADER, call_of, operation_at, replayed
 from kong_plugins.llm_token_meter.journal import Journal, Waiting
 from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsent
 from kong_plugins.llm_token_meter.schema import AUTO, Config
-from llm_core.errors import BodyTooLarge, PolicyUnavailable, Undecided
+from llm_core.errors import BodyTooLarge, MalformedRequest, PolicyUnavailable, Undecided
 from llm_core.ids import RANDOM_BITS, sortable_id
-from llm_core.operation import Operation
+from llm_core.operation import OWN_OPERATIONS, Operation
 from llm_core.policy.call import Call
 from llm_core.policy.decision import TICKET_HEADER, DecisionRequest, Reservation, UsageReport
 from llm_core.tokens.estimate import openai_counter
@@ -119,8 +119,12 @@ class Plugin:
 
     async def _call(self, kong: Kong, facts: RequestFacts) -> tuple[bytes, Call]:
         operation = await self._operation(kong)
-        if operation is Operation.MODELS:
+        if operation in OWN_OPERATIONS:
             return b"", Call(operation)
+        if self._config.require_use_case and facts.use_case is None:
+            raise MalformedRequest(
+                f"Calls to this route say what they are for: send the header {USE_CASE_HEADER}."
+            )
         body = await self._body(kong)
         if len(body) > _LONG_BODY_BYTES:
             call = await asyncio.to_thread(call_of, operation, body, self._count, facts)

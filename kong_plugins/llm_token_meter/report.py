@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llm_core.policy.allowance import max_output_tokens, worst_case
+from llm_core.policy.binding import bound
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, ErrorClass, Reservation, Transport, UsageReport
@@ -58,6 +59,7 @@ def reservation_of(decision: Decision, call: Call, caller: Caller) -> Reservatio
         for priced in decision.deployments
     )
     decided_at = decision.issued_at or datetime.fromtimestamp(0, UTC)
+    caller, call = bound(caller, call, decided_at)
     return Reservation(
         decision_id=decision.decision_id,
         caller=caller,

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from kong_plugins._runtime.config import POLICY_FIELDS, own_fields
 from llm_core.operation import Operation
-from llm_core.policy.route import OnClientGone, RouteOptions
+from llm_core.policy.route import OnClientGone, RouteOptions, WhenLimitsDown
 
 NAME = "llm-token-meter"
 VERSION = "0.1.0"
@@ -92,6 +92,33 @@ SCHEMA: tuple[dict[str, Any], ...] = (
         }
     },
     {
+        "when_limits_down": {
+            "type": "string",
+            "default": WhenLimitsDown.CLOSED.value,
+            "one_of": [one.value for one in WhenLimitsDown],
+            "description": "What becomes of calls while the store of limits (Redis) cannot be "
+            "asked: `closed` refuses them with 503, `degraded` lets each process of the policy "
+            "service admit `degraded_share` of what is left of every limit.",
+        }
+    },
+    {
+        "degraded_share": {
+            "type": "number",
+            "default": 0.1,
+            "between": [0, 1],
+            "description": "With `when_limits_down: degraded`: how much of what is left of a "
+            "limit each process may admit. With 10 processes 0.1 passes no budget.",
+        }
+    },
+    {
+        "require_use_case": {
+            "type": "boolean",
+            "default": False,
+            "description": "Refuse calls with 400 that do not say in `x-gatehouse-use-case` what "
+            "they are for.",
+        }
+    },
+    {
         "journal_path": {
             "type": "string",
             "default": "/var/lib/gatehouse/usage-journal.jsonl",
@@ -125,6 +152,9 @@ class Config:
     most_tries: int = 4
     cache: bool = True
     cache_similarity: float | None = None
+    when_limits_down: str = WhenLimitsDown.CLOSED.value
+    degraded_share: float = 0.1
+    require_use_case: bool = False
     journal_path: str = "/var/lib/gatehouse/usage-journal.jsonl"
     journal_retry_s: float = 5.0
 
@@ -143,4 +173,6 @@ class Config:
             most_tries=self.most_tries,
             has_cache=self.cache,
             similarity=self.cache_similarity,
+            when_limits_down=WhenLimitsDown(self.when_limits_down),
+            degraded_share=self.degraded_share,
         )

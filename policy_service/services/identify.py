@@ -1,47 +1,83 @@
 """Who is behind a credential?"""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from llm_core.policy.caller import Caller
-from policy_service.ports.ledger import Callers
+from policy_service.ports.callers import Callers, Identified, Unknown
+from policy_service.ports.tokens import NotProven, Tokens
 
 _LONGEST_KEY = 512
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerClaim:
-    """What Kong says of the consumer its own plugin recognised."""
+    """What Kong says of the consumer its own plugin recognised.
+
+    Args:
+        groups: Those that Kong's plugins have authenticated.
+    """
 
     username: str | None = None
     custom_id: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifyRequest:
-    """The body of `POST /v1/callers/identify`: one of the two."""
+    """The body of `POST /v1/callers/identify`: one of the three.
+
+    Args:
+        token: A JSON Web Token.
+    """
 
     api_key: str | None = None
+    token: str | None = None
     consumer: ConsumerClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifyAnswer:
-    """`caller` is `None` when the credential is unknown, revoked or expired."""
+    """Who calls, or why nobody is known.
 
-    caller: Caller | None
+    Args:
+        valid_until: When the credential ends; nobody may be remembered by it for longer.
+        unknown: Set exactly when `caller` is not.
+        detail: More about it.
+    """
+
+    caller: Caller | None = None
+    valid_until: datetime | None = None
+    unknown: Unknown | None = None
+    detail: str = ""
 
 
-async def identify(request: IdentifyRequest, callers: Callers) -> IdentifyAnswer:
+async def identify(
+    request: IdentifyRequest, callers: Callers, tokens: Tokens | None = None
+) -> IdentifyAnswer:
     """Find the caller.
 
     Raises:
-        PolicyUnavailable: The database cannot say; that is not a "no".
+        PolicyUnavailable: The database or an issuer cannot say; that is not a "no".
     """
     if request.consumer is not None:
         claim = request.consumer
-        return IdentifyAnswer(
-            await callers.by_consumer(username=claim.username, custom_id=claim.custom_id)
+        return _answer(
+            await callers.by_consumer(
+                username=claim.username, custom_id=claim.custom_id, groups=claim.groups
+            )
         )
+    if request.token is not None and tokens is not None:
+        proven = await tokens.verify(request.token)
+        if isinstance(proven, NotProven):
+            return IdentifyAnswer(unknown=proven.why, detail=proven.detail)
+        return _answer(await callers.by_claims(proven))
     if request.api_key and len(request.api_key) <= _LONGEST_KEY:
-        return IdentifyAnswer(await callers.by_key(request.api_key))
-    return IdentifyAnswer(None)
+        return _answer(await callers.by_key(request.api_key))
+    return IdentifyAnswer(unknown=Unknown.UNKNOWN)
+
+
+def _answer(found: Identified | Unknown) -> IdentifyAnswer:
+    if isinstance(found, Unknown):
+        return IdentifyAnswer(unknown=found)
+    return IdentifyAnswer(caller=found.caller, valid_until=found.valid_until)

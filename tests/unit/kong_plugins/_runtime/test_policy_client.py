@@ -5,10 +5,16 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pytest
 
-from kong_plugins._runtime.policy_client import KongConsumer, PolicyClient
+from kong_plugins._runtime.policy_client import (
+    ChangeEvent,
+    Credential,
+    KongConsumer,
+    PolicyClient,
+)
 from llm_core.errors import PolicyUnavailable
 from llm_core.operation import Operation
 from llm_core.policy.call import Call
@@ -54,8 +60,8 @@ class Service:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 line, *rest = head.strip().split("\r\n")
                 headers = {k.lower(): v for k, v in (one.split(": ", 1) for one in rest)}
-                body = await reader.readexactly(int(headers["content-length"]))
-                self.asked.append(Asked(number, line, headers, json.loads(body)))
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                self.asked.append(Asked(number, line, headers, json.loads(body or b"{}")))
                 answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if answer is None:
                     break
@@ -96,8 +102,8 @@ async def client(service: Service) -> AsyncIterator[PolicyClient]:
 
 async def test_a_caller_is_found_by_key(service: Service, client: PolicyClient):
     service.answers = [answer(200, {"caller": CALLER})]
-    caller = await client.identify(api_key="sk-1")
-    assert caller == Caller("acme", "r", "search", ProofOfIdentity.API_KEY)
+    identity = await client.identify(Credential(api_key="sk-1"))
+    assert identity.caller == Caller("acme", "r", "search", ProofOfIdentity.API_KEY)
     (asked,) = service.asked
     assert asked.line == "POST /v1/callers/identify HTTP/1.1"
     assert asked.body == {"api_key": "sk-1"}
@@ -106,14 +112,62 @@ async def test_a_caller_is_found_by_key(service: Service, client: PolicyClient):
 
 
 async def test_a_caller_is_found_by_consumer(service: Service, client: PolicyClient):
-    service.answers = [answer(200, {"caller": None})]
-    assert await client.identify(consumer=KongConsumer("u", None)) is None
-    assert service.asked[0].body == {"consumer": {"username": "u", "custom_id": None}}
+    service.answers = [answer(200, {"caller": None, "unknown": "unplaced", "detail": "d"})]
+    identity = await client.identify(Credential(consumer=KongConsumer("u", None, ("g",))))
+    assert (identity.caller, identity.unknown, identity.detail) == (None, "unplaced", "d")
+    assert service.asked[0].body == {
+        "consumer": {"username": "u", "custom_id": None, "groups": ["g"]}
+    }
 
 
-async def test_identify_takes_exactly_one_of_the_two(client: PolicyClient):
-    with pytest.raises(ValueError, match="an API key or a consumer"):
-        await client.identify()
+async def test_a_caller_is_found_by_token_and_the_tokens_end_is_told(
+    service: Service, client: PolicyClient
+):
+    service.answers = [answer(200, {"caller": CALLER, "valid_until": "2026-11-21T10:00:00Z"})]
+    identity = await client.identify(Credential(token="a.b.c"))
+    assert identity.valid_until == datetime(2026, 11, 21, 10, tzinfo=UTC)
+    assert service.asked[0].body == {"token": "a.b.c"}
+
+
+@pytest.mark.parametrize("credential", [Credential(), Credential(api_key="k", token="t")])
+async def test_identify_takes_exactly_one_credential(client: PolicyClient, credential: Credential):
+    with pytest.raises(ValueError, match="an API key, a token or a consumer"):
+        await client.identify(credential)
+
+
+def test_a_credential_is_not_shown():
+    assert "gk-1" not in f"{Credential(api_key='gk-1')}"
+
+
+async def test_changes_come_line_by_line_until_the_service_ends_the_stream(
+    service: Service, client: PolicyClient
+):
+    lines = b'{"event":"hello"}\n{"event":"key","key_id":"key_1"}\n{"event":"new","x":1}\n'
+    head = b"HTTP/1.1 200 X\r\ncontent-length: %d\r\n\r\n" % len(lines)
+    service.answers = [head + lines]
+    told = [event async for event in client.changes(silence_s=5)]
+    assert told == [ChangeEvent("hello"), ChangeEvent("key", "key_1"), ChangeEvent("new")]
+    assert service.asked[0].line == "GET /v1/callers/changes HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        answer(503, {}),
+        answer(401, {}),
+        None,
+        b"HTTP/1.1 200 X\r\ncontent-length: 9\r\n\r\nnonsense\n",
+        b"HTTP/1.1 200 X\r\ncontent-length: 99\r\n\r\n",
+    ],
+    ids=["503", "401", "hangs up", "nonsense", "silence"],
+)
+async def test_a_stream_that_is_none_is_policy_unavailable(
+    service: Service, client: PolicyClient, given: bytes | None
+):
+    service.answers = [given]
+    with pytest.raises(PolicyUnavailable):
+        async for _ in client.changes(silence_s=0.1):
+            pass
 
 
 async def test_a_call_is_decided(service: Service, client: PolicyClient):
@@ -180,7 +234,7 @@ async def test_every_other_answer_is_policy_unavailable(
 async def test_a_service_that_is_not_there_is_policy_unavailable(service: Service):
     nowhere = PolicyClient("http://127.0.0.1:1", SECRET, 5.0)
     for question in (
-        nowhere.identify(api_key="k"),
+        nowhere.identify(Credential(api_key="k")),
         nowhere.decide(REQUEST),
         nowhere.report("d", REPORT),
     ):

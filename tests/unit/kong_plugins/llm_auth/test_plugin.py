@@ -1,9 +1,11 @@
 """llm-auth against a policy service on a real socket."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -34,6 +36,22 @@ async def auth(service: FakePolicyService, **config: Any) -> AsyncIterator[Plugi
         yield plugin
     finally:
         await plugin.close()
+
+
+@asynccontextmanager
+async def listening(service: FakePolicyService, **config: Any) -> AsyncIterator[Plugin]:
+    """A plugin that hears of changes already."""
+    async with auth(service, **config) as plugin:
+        plugin._listening.start()
+        async with asyncio.timeout(10):
+            await plugin._listening.connected.wait()
+        yield plugin
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110 - the condition asks the plugin
+            await asyncio.sleep(0.01)
 
 
 def request(headers: dict[str, list[str]], **answers: Any) -> FakeKong:
@@ -104,7 +122,7 @@ async def test_without_a_key_the_answer_is_401_and_nobody_is_asked(
 async def test_an_unknown_key_is_401_and_is_remembered_for_a_moment(
     service: FakePolicyService,
 ) -> None:
-    async with auth(service, negative_cache_ttl_s=60) as plugin:
+    async with listening(service, negative_cache_ttl_s=60) as plugin:
         for _ in range(2):
             kong = request({"authorization": ["Bearer gk-wrong"]})
             assert code_of(await kong.run(plugin.access)) == (401, "invalid_api_key")
@@ -124,7 +142,7 @@ async def test_bytes_that_are_no_text_are_a_bad_key_and_no_fault(
 
 
 async def test_a_fresh_caller_is_not_asked_about_again(service: FakePolicyService) -> None:
-    async with auth(service, cache_ttl_s=60) as plugin:
+    async with listening(service, cache_ttl_s=60) as plugin:
         for _ in range(3):
             assert await request(BEARER).run(plugin.access) is None
     assert len(service.asked) == 1
@@ -248,5 +266,170 @@ async def test_a_length_that_is_no_number_is_left_to_who_reads_the_body(
 async def test_no_key_is_kept_in_memory_as_it_is(service: FakePolicyService) -> None:
     async with auth(service) as plugin:
         await request(BEARER).run(plugin.access)
-        [digest] = plugin._cache._entries
+        [digest] = plugin._cache._known
     assert digest == hashlib.sha256(repr(("key", KEY)).encode()).hexdigest()
+
+
+# --- what somebody is told whom nobody knows
+
+
+@pytest.mark.parametrize(
+    ("unknown", "status", "code", "word"),
+    [
+        ("mistyped", 401, "invalid_api_key", "Copy it again"),
+        ("unknown", 401, "invalid_api_key", "nobody knows it"),
+        ("revoked", 401, "invalid_api_key", "was revoked"),
+        ("expired", 401, "invalid_api_key", "has expired"),
+        ("inactive", 403, "permission_denied", "switched off"),
+        ("unplaced", 403, "permission_denied", "Ask the platform team"),
+        ("something_newer", 401, "invalid_api_key", "not valid"),
+        (None, 401, "invalid_api_key", "nobody knows it"),
+    ],
+)
+async def test_who_is_refused_is_told_what_is_wrong_and_what_to_do(
+    service: FakePolicyService, unknown: str | None, status: int, code: str, word: str
+) -> None:
+    service.refusals["gk-other"] = {"unknown": unknown}
+    async with auth(service) as plugin:
+        kong = request({"authorization": ["Bearer gk-other"]})
+        assert code_of(await kong.run(plugin.access)) == (status, code)
+    assert kong.answered
+    assert word in kong.answered.body["error"]["message"]
+    assert "gk-other" not in str(kong.answered)
+
+
+@pytest.mark.parametrize("token", ["eyJh.eyJz.c2ln", "eyJh.eyJz."])
+async def test_what_looks_like_a_token_is_asked_about_as_one(
+    service: FakePolicyService, token: str
+) -> None:
+    service.callers[token] = CALLER
+    service.refusals["a.b.c"] = {"unknown": "no_proof", "detail": "wrong audience"}
+    async with auth(service) as plugin:
+        kong = request({"authorization": [f"Bearer {token}"]})
+        assert await kong.run(plugin.access) is None
+        forged = request({"authorization": ["Bearer a.b.c"]})
+        assert code_of(await forged.run(plugin.access)) == (401, "invalid_api_key")
+    assert service.asked[0] == ("/v1/callers/identify", {"token": token})
+    assert forged.answered
+    assert "proves nothing" in forged.answered.body["error"]["message"]
+    assert "wrong audience" in forged.answered.body["error"]["message"]
+
+
+async def test_nobody_is_known_longer_than_the_credential_is_good_in_an_outage_neither(
+    service: FakePolicyService,
+) -> None:
+    service.ends[KEY] = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    async with auth(service, cache_ttl_s=60, stale_if_error_s=60) as plugin:
+        assert await request(BEARER).run(plugin.access) is None
+        service.is_down = True
+        assert code_of(await request(BEARER).run(plugin.access)) == (503, "policy_unavailable")
+
+
+# --- networks
+
+
+async def test_a_key_for_some_networks_is_refused_elsewhere(service: FakePolicyService) -> None:
+    service.callers[KEY] = replace(CALLER, networks=("10.0.0.0/8",))
+    async with auth(service) as plugin:
+        inside = request(BEARER, **{"client.get_forwarded_ip": "10.1.2.3"})
+        assert await inside.run(plugin.access) is None
+        outside = request(BEARER, **{"client.get_forwarded_ip": "192.0.2.1"})
+        assert code_of(await outside.run(plugin.access)) == (403, "permission_denied")
+    assert inside.methods == ["request.get_headers", "client.get_forwarded_ip", "ctx.shared.set"]
+    assert outside.shared == {}
+
+
+# --- the groups that Kong's own plugins have authenticated
+
+
+async def test_kongs_groups_count_only_where_the_admin_says_so(service: FakePolicyService) -> None:
+    bound = replace(CALLER, team="bound")
+    service.callers["consumer:None:None:admins,staff"] = bound
+    shared = {"authenticated_groups": ["staff", "admins"]}
+    async with auth(service) as plugin:
+        without = FakeKong({"request.get_headers": {}}, dict(shared))
+        assert code_of(await without.run(plugin.access)) == (401, "invalid_api_key")
+    assert "ctx.shared.get" not in without.methods
+    async with auth(service, use_kong_groups=True) as plugin:
+        kong = FakeKong({"request.get_headers": {}}, dict(shared))
+        assert await kong.run(plugin.access) is None
+        assert caller_in(kong) == bound
+        stranger = FakeKong({"request.get_headers": {}}, {"authenticated_groups": ["other"]})
+        assert code_of(await stranger.run(plugin.access)) == (403, "permission_denied")
+    assert "client.get_consumer" not in kong.methods
+
+
+async def test_a_consumer_and_its_groups_are_asked_about_together(
+    service: FakePolicyService,
+) -> None:
+    service.callers["consumer:None:shop:staff"] = CALLER
+    async with auth(service, use_kong_groups=True, use_kong_consumer=True) as plugin:
+        kong = FakeKong(
+            {"request.get_headers": {}, "client.get_consumer": {"username": "shop"}},
+            {"authenticated_groups": ["staff"]},
+        )
+        assert await kong.run(plugin.access) is None
+
+
+# --- hearing of changes
+
+
+async def test_a_revoked_key_is_out_at_once_though_it_was_fresh_and_the_service_went_away(
+    service: FakePolicyService,
+) -> None:
+    async with listening(service, cache_ttl_s=300, negative_cache_ttl_s=0) as plugin:
+        assert await request(BEARER).run(plugin.access) is None
+        service.callers.clear()
+        service.refusals[KEY] = {"unknown": "revoked"}
+        assert await request(BEARER).run(plugin.access) is None
+        await service.tell(event="key", key_id="key-1")
+
+        async def is_refused() -> bool:
+            return await request(BEARER).run(plugin.access) is not None
+
+        await until(is_refused)
+        service.is_down = True
+        assert code_of(await request(BEARER).run(plugin.access)) == (503, "policy_unavailable")
+
+
+@pytest.mark.parametrize("event", ["all", "something-newer"])
+async def test_when_anybody_may_have_changed_they_are_asked_about_and_outages_are_bridged(
+    service: FakePolicyService, event: str
+) -> None:
+    async with listening(service, cache_ttl_s=300, stale_if_error_s=300) as plugin:
+        assert await request(BEARER).run(plugin.access) is None
+        await service.tell(event=event)
+
+        async def is_asked_again() -> bool:
+            assert await request(BEARER).run(plugin.access) is None
+            return len(service.asked) > 1
+
+        await until(is_asked_again)
+        await service.tell(event="heartbeat")
+        await service.tell(event="all")
+        service.is_down = True
+        assert await request(BEARER).run(plugin.access) is None
+
+
+async def test_a_stream_that_broke_is_begun_anew_and_everybody_asked_about_again(
+    service: FakePolicyService,
+) -> None:
+    async with listening(service, cache_ttl_s=300, negative_cache_ttl_s=0) as plugin:
+        assert await request(BEARER).run(plugin.access) is None
+        service.cut_streams()
+        service.callers.clear()  # nobody hears of it
+
+        async def is_refused() -> bool:
+            return await request(BEARER).run(plugin.access) is not None
+
+        await until(is_refused)
+        assert plugin._listening.connected.is_set()
+
+
+async def test_without_a_stream_the_caches_seconds_hold(service: FakePolicyService) -> None:
+    service.has_stream = False
+    async with auth(service, cache_ttl_s=60) as plugin:
+        for _ in range(3):
+            assert await request(BEARER).run(plugin.access) is None
+    assert len(service.asked) == 1
+    assert not plugin._listening.connected.is_set()

@@ -17,6 +17,9 @@ from tests.fakes.samples import chat_body
         ("POST", "/v1/responses", Operation.RESPONSES),
         ("POST", "/v1/messages", Operation.MESSAGES),
         ("GET", "/v1/models", Operation.MODELS),
+        ("GET", "/v1/me", Operation.ME),
+        ("GET", "/team-a/v1/me/", Operation.ME),
+        ("GET", "/v1/me/usage", Operation.ME_USAGE),
     ],
 )
 def test_the_end_of_the_path_says_the_operation(
@@ -30,6 +33,9 @@ def test_the_end_of_the_path_says_the_operation(
     [
         ("GET", "/v1/chat/completions"),
         ("POST", "/v1/models"),
+        ("POST", "/v1/me"),
+        ("GET", "/v1/usage"),
+        ("GET", "/v1/name"),
         ("POST", "/v1/audio/speech"),
         ("POST", "/v1/chat/completions/x"),
         ("DELETE", "/"),

@@ -23,6 +23,7 @@ from llm_core.policy.decision import (
     Transport,
     UsageReport,
 )
+from llm_core.policy.limits import Priority
 from llm_core.tokens.usage import TokenUsage
 from tests.fakes.kong import Answered, FakeKong
 from tests.fakes.policy_service import SECRET, FakePolicyService
@@ -114,6 +115,59 @@ async def test_what_the_headers_ask_of_the_cache_is_told_to_the_service(
         await kong.run(plugin.access)
     [asked] = service.bodies("/decisions")
     assert (asked["call"]["reads_cache"], asked["call"]["fills_cache"]) == (False, False)
+
+
+async def test_what_the_headers_say_of_the_call_is_told_to_the_service(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    said = RequestFacts(priority=Priority.BATCH, use_case="nightly", data_labels=("public",))
+    async with meter(service, journal) as plugin:
+        kong = await identified(facts=said)
+        await kong.run(plugin.access)
+    [asked] = service.bodies("/decisions")
+    call = asked["call"]
+    assert (call["priority"], call["use_case"], call["data_labels"]) == (
+        "batch",
+        "nightly",
+        ["public"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("use_case", "is_required", "is_asked"),
+    [(None, False, True), (None, True, False), ("search", True, True)],
+)
+async def test_a_route_can_ask_what_a_call_is_for(
+    service: FakePolicyService,
+    journal: Journal,
+    use_case: str | None,
+    is_required: bool,
+    is_asked: bool,
+) -> None:
+    async with meter(service, journal, require_use_case=is_required) as plugin:
+        kong = await identified(facts=RequestFacts(use_case=use_case))
+        answered = await kong.run(plugin.access)
+    assert (answered is None) is is_asked
+    if not is_asked:
+        assert code_of(answered) == (400, "malformed_request")
+    assert bool(service.bodies("/decisions")) is is_asked
+
+
+@pytest.mark.parametrize("operation", ["models", "me", "me.usage"])
+async def test_what_the_gateway_answers_by_itself_takes_no_body_and_no_ticket(
+    service: FakePolicyService, journal: Journal, operation: str
+) -> None:
+    service.decision = Decision(
+        "dec_1", "rev-7", transport=Transport.ANSWER, answer={"object": operation}
+    )
+    async with meter(service, journal, operation=operation, require_use_case=True) as plugin:
+        kong = await identified()
+        answered = await kong.run(plugin.access)
+    assert answered is not None
+    assert (answered.status, answered.body) == (200, {"object": operation})
+    [asked] = service.bodies("/decisions")
+    assert asked["call"]["operation"] == operation
+    assert {called for called, _ in kong.calls} == {"ctx.shared.get", "response.exit"}
 
 
 KEPT = {
