@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OPA_VERSION := v1.4.2
+KEYCLOAK_VERSION := 26.7.3
+KEYCLOAK = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse/keycloak-$(KEYCLOAK_VERSION)
+MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 RUNTIME := --extra kong --extra service --extra dashboard --extra build
 # Hashes, but no addresses: where packages come from is the installing machine's business.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -11,7 +14,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check format services bench bench-relay lock golden clean
+.PHONY: help demo demo-stop test check format services keycloak bench bench-relay lock golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +61,7 @@ format: $(VENV)/.dev ## Put code and policy into their standard form
 	$(BIN)/ruff check --fix .
 	@if command -v opa >/dev/null; then opa fmt --write rego; fi
 
-services: ## Install Redis, PostgreSQL, Chromium (Debian) and OPA (Go), which the full tests use
+services: ## Install Redis, PostgreSQL, Chromium (Debian), OPA (Go) and Keycloak (Maven) for the full tests
 	@if command -v apt-get >/dev/null; then \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update -qq && \
@@ -67,6 +70,24 @@ services: ## Install Redis, PostgreSQL, Chromium (Debian) and OPA (Go), which th
 	@if command -v opa >/dev/null; then :; \
 	elif command -v go >/dev/null && go install github.com/open-policy-agent/opa@$(OPA_VERSION); then :; \
 	else echo "Install OPA $(OPA_VERSION): https://www.openpolicyagent.org/docs#running-opa"; fi
+	@if [ -x "$(KEYCLOAK)/bin/kc.sh" ]; then :; \
+	elif ! command -v mvn >/dev/null || ! command -v java >/dev/null; then \
+	  echo "Keycloak needs Java 17 and Maven (Debian: apt-get install default-jre-headless maven)."; \
+	  echo "Or name the folder of a Keycloak, built with --db=dev-file, in GATEHOUSE_KEYCLOAK."; \
+	else $(MAKE) --no-print-directory keycloak; fi
+
+# Built in a folder of its own and then moved: what is there is whole. The zip keeps no modes.
+keycloak:
+	@echo "Installing Keycloak $(KEYCLOAK_VERSION) into $(KEYCLOAK) ..."
+	@mkdir -p "$(dir $(KEYCLOAK))" && work=$$(mktemp -d "$(KEYCLOAK).XXXXXX") && \
+	trap 'rm -rf "$$work"' EXIT && \
+	mvn --batch-mode --quiet $(MAVEN_COPY) -DoutputDirectory="$$work" \
+	  -Dartifact=org.keycloak:keycloak-quarkus-dist:$(KEYCLOAK_VERSION):zip && \
+	$(PYTHON) -m zipfile -e "$$work/keycloak-quarkus-dist-$(KEYCLOAK_VERSION).zip" "$$work" && \
+	sh "$$work/keycloak-$(KEYCLOAK_VERSION)/bin/kc.sh" build --db=dev-file --health-enabled=false >"$$work/log" \
+	  || { cat "$$work/log"; exit 1; } && \
+	chmod +x "$$work/keycloak-$(KEYCLOAK_VERSION)/bin/kc.sh" && \
+	mv "$$work/keycloak-$(KEYCLOAK_VERSION)" "$(KEYCLOAK)"
 
 bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engines
 	$(BIN)/python benchmarks/runtime_pdk_calls.py

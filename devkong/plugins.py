@@ -11,6 +11,7 @@ from devkong.context import Context
 from devkong.entities import Declaration, PluginEntity
 from devkong.errors import ConfigError
 from devkong.key_auth import KeyAuth
+from devkong.known_groups import KnownGroups
 from devkong.pdk import call as call_pdk
 from devkong.plugin_server import PluginServer
 from devkong.vault import Vault
@@ -138,6 +139,7 @@ class PluginSet:
             self._add(ExternalPlugin(info, rpc), info.fields)
         key_auth = KeyAuth(declaration.consumers, declaration.key_credentials)
         self._add(key_auth, KeyAuth.fields)
+        self._add(KnownGroups(), KnownGroups.fields)
         self._check_enabled(conf, [entity.name for entity in declaration.plugins])
         self._configs = self._configured(declaration.plugins, vault)
         self._has_consumer_scope = any(key[3] for key in self._configs)
@@ -165,7 +167,7 @@ class PluginSet:
         self._fields[plugin.name] = fields
 
     def _check_enabled(self, conf: KongConf, configured: list[str]) -> None:
-        bundled = {KeyAuth.name} if "bundled" in conf.plugins else set()
+        bundled = {KeyAuth.name, KnownGroups.name} if "bundled" in conf.plugins else set()
         enabled = {*conf.plugins, *bundled} - {"bundled"}
         for name in sorted(enabled):
             if name not in self._plugins:

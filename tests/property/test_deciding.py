@@ -4,7 +4,7 @@ import random
 from datetime import timedelta
 
 from llm_core.catalogue import Catalogue, Deployment, Model, ProviderKind, Strategy
-from llm_core.operation import Operation
+from llm_core.operation import OWN_OPERATIONS, Operation
 from llm_core.policy.allowance import worst_case
 from llm_core.policy.call import Call
 from llm_core.policy.decision import Decision, DecisionRequest, Transport
@@ -56,7 +56,7 @@ def some_facts(chance: random.Random) -> DeploymentFacts:
 
 def a_call(chance: random.Random) -> Call:
     return Call(
-        chance.choice([one for one in Operation if one is not Operation.MODELS]),
+        chance.choice(sorted(frozenset(Operation) - OWN_OPERATIONS)),
         asked_model="m",
         is_streaming=chance.random() < 0.3,
         prompt_tokens=chance.choice([10, 1000]),

@@ -87,7 +87,7 @@ class World:
 
     async def rows(self) -> list[UsageRow]:
         queued = await self.limits.take_rows(1000, 0)
-        await self.limits.acknowledge([one.token for one in queued])
+        await self.limits.acknowledge(queued)
         return [msgspec.json.decode(one.row, type=UsageRow) for one in queued]
 
 
@@ -115,9 +115,9 @@ async def _play(script: list[tuple[str, int | None, UsageReport | None]]) -> Non
     assert sorted(world.ledger.rows) == sorted(world.reserved)
     # What the counters say is what the ledger says, to the last digit.
     assert await world.used() == sum(row.usd for row in world.ledger.rows.values())
-    # No call is booked twice but for an estimate and the true figure that replaced it.
-    true = [row.decision_id for row in rows if row.error_class != "unreported"]
-    assert len(true) == len(set(true))
+    # No call is booked twice but for a lease's end and the report that replaced it.
+    reported = [row.decision_id for row in rows if row.error_class != "unreported"]
+    assert len(reported) == len(set(reported))
     for row in world.ledger.rows.values():
         assert 0 <= row.usd <= WORST.usd
     assert await world.limits.overdue(world.clock() + timedelta(days=1), 10) == ()
