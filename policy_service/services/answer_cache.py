@@ -257,7 +257,7 @@ def answered_before(reservation: Reservation, hit: Hit) -> tuple[Reservation, Am
         usd=Decimal(0),
         cache_key=None,
     )
-    return free, Amounts(requests=1, tokens=0, usd=Decimal(0))
+    return free, Amounts(requests=1, input_tokens=0, output_tokens=0, usd=Decimal(0))
 
 
 def _similarity_header(similarity: float) -> Mapping[str, str]:

@@ -4,11 +4,14 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
-from llm_core.errors import GatewayError, GatewayFault
+from llm_core.errors import GatewayError, GatewayFault, PolicyUnavailable
 from llm_core.policy.decision import Reservation, UsageReport
 from llm_core.tokens.usage import TokenUsage, UsageSource
+from policy_service.ports.clock import Clock
+from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import AnswerCache, Kept
 from policy_service.services.progress import Progress, error_class_of, status_of
 from policy_service.services.settle import Settler
@@ -19,11 +22,48 @@ _Task = asyncio.Task[Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """Pushes the ends of calls that are under way on, so that nobody charges their estimates.
+
+    Args:
+        lease_s: How far; three times as long as until it does so again.
+    """
+
+    limits: LimitsStore
+    clock: Clock
+    lease_s: float
+
+    async def renew_for_ever(self, reservation: Reservation) -> None:
+        """Renew until cancelled, from whenever the reservation is to end."""
+        left_s = (reservation.expires_at - self.clock()).total_seconds()
+        await asyncio.sleep(min(left_s, self.lease_s) / 3)
+        while True:
+            await self.renew(reservation)
+            await asyncio.sleep(self.lease_s / 3)
+
+    async def renew(self, reservation: Reservation) -> None:
+        """Push its end on."""
+        until = self.clock() + timedelta(seconds=self.lease_s)
+        try:
+            await self.limits.extend(reservation.decision_id, until)
+        except PolicyUnavailable as outage:
+            # The call goes on. Should the lease end meanwhile, the estimate stands in until the
+            # true figure replaces it.
+            _log.warning("%s: its lease was not renewed: %s", reservation.decision_id, outage)
+
+
+@dataclass(frozen=True, slots=True)
 class Bookings:
-    """Work that goes on when its request has ended: bookings, and readings that lead to one."""
+    """Work that goes on when its request has ended: bookings, and readings that lead to one.
+
+    Args:
+        lease: Renews the reservations of calls that are under way.
+    """
 
     settler: Settler
+    lease: Lease
     answers: AnswerCache | None = None
+    _leases: dict[str, _Task] = field(default_factory=dict)
     _bookings: set[_Task] = field(default_factory=set)
     _readings: set["asyncio.Future[Any]"] = field(default_factory=set)
 
@@ -33,7 +73,26 @@ class Bookings:
         The store's round trip is not the client's to wait for, and a client that leaves now cannot
         stop it.
         """
-        self.later(self.settler.book_surely(reservation, report))
+        self.later(self.booked(reservation, report))
+
+    async def booked(self, reservation: Reservation, report: UsageReport) -> None:
+        """Book, and let go of the lease that `hold` keeps."""
+        try:
+            await self.settler.book_surely(reservation, report)
+        finally:
+            renewing = self._leases.pop(reservation.decision_id, None)
+            if renewing is not None:
+                renewing.cancel()
+
+    @property
+    def held(self) -> int:
+        """How many leases are being renewed."""
+        return len(self._leases)
+
+    def hold(self, reservation: Reservation) -> None:
+        """Renew a redeemed reservation's lease until it is booked: whatever the call waits for."""
+        renewing = asyncio.ensure_future(self.lease.renew_for_ever(reservation))
+        self._leases[reservation.decision_id] = renewing
 
     def land(self, reservation: Reservation, kept: Kept | None = None) -> None:
         """Keep what a call was answered, in the background; see `AnswerCache.land`."""
@@ -61,7 +120,7 @@ class Bookings:
         """Wait for what outlived its request, but not for ever.
 
         An answer that is still being read then is charged for what came. What is not booked by the
-        end is charged as an estimate when its lease ends.
+        end is charged as an estimate when its lease ends: nothing renews it any more.
         """
         # The end of one reading can be the beginning of another.
         until_s = asyncio.get_running_loop().time() + _DRAIN_S
@@ -76,7 +135,9 @@ class Bookings:
         while self._bookings:
             _, late = await asyncio.wait(self._bookings, timeout=_DRAIN_S)
             if late:
-                return
+                break
+        for renewing in self._leases.values():
+            renewing.cancel()
 
 
 def _told_of_reading(reading: "asyncio.Future[Any]") -> None:

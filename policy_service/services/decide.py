@@ -10,13 +10,15 @@ from llm_core.catalogue import Auth, Catalogue, Deployment
 from llm_core.errors import (
     AccessError,
     MalformedRequest,
+    NotServed,
     RequestError,
     UnpricedModel,
     UnsupportedParameter,
 )
 from llm_core.ids import is_id
-from llm_core.operation import Operation
+from llm_core.operation import OWN_OPERATIONS, Operation
 from llm_core.policy.allowance import max_output_tokens, worst_case
+from llm_core.policy.binding import bound
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import (
@@ -28,7 +30,7 @@ from llm_core.policy.decision import (
     Transport,
 )
 from llm_core.policy.input import Candidate, build_input
-from llm_core.policy.limits import Amounts
+from llm_core.policy.limits import Amounts, Limit, LimitState, Priority
 from llm_core.pricing.charge import ModelPrice
 from llm_core.routing.candidates import capable
 from llm_core.routing.facts import BreakerState, DeploymentFacts
@@ -40,14 +42,22 @@ from policy_service.ports.limits import LimitsStore, Refused, Reserved
 from policy_service.ports.policy import PolicyEngine, PolicyResult
 from policy_service.ports.providers import Health
 from policy_service.services.answer_cache import AnswerCache, Hit, Lookup, answered_before
-from policy_service.services.refusals import from_limits, from_reasons, refusal
+from policy_service.services.degraded import degraded_header
+from policy_service.services.refusals import (
+    from_limits,
+    from_reasons,
+    out_of_scope,
+    refusal,
+    renewals,
+)
 from policy_service.services.reserving import Reserving
+from policy_service.services.self_service import SelfService
 from policy_service.services.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Decides: catalogue, prices, policy over every candidate, then all limits in one step.
+    """Decides: scope, catalogue, prices, policy over every candidate, then all limits in one step.
 
     Policy is asked about every deployment of the model, also about those that cannot serve this
     call: its reasons are then complete, and a caller who may not use a model does not learn what it
@@ -60,6 +70,7 @@ class Decider:
         ticket_ttl_s: How long a ticket waits for its request.
         lease_s: How long the reservation waits for its usage.
         answers: Those that were given before; without it none is kept.
+        about: Tells callers about themselves; without it nobody is told.
     """
 
     catalogue: Catalogue
@@ -74,6 +85,7 @@ class Decider:
     ticket_ttl_s: float
     lease_s: float
     answers: AnswerCache | None = None
+    about: SelfService | None = None
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -88,19 +100,29 @@ class Decider:
             raise MalformedRequest("A decision's id is `dec_` and 26 characters of base32.")
         now = self.clock()
         try:
-            if request.call.operation is Operation.MODELS:
-                return await self._listing(decision_id, request, now)
+            _require_scope(request.caller, request.call.operation)
+            if request.call.operation in OWN_OPERATIONS:
+                return await self._own_answer(decision_id, request, now)
             return await self._call(decision_id, request, now)
         except (RequestError, AccessError, UnpricedModel) as error:
             return refusal(decision_id, error, revision="")
 
     async def _call(self, decision_id: str, request: DecisionRequest, now: datetime) -> Decision:
-        caller, call = request.caller, request.call
-        model = self.catalogue.model(call.asked_model)
+        model = self.catalogue.model(request.call.asked_model)
+        limits = request.caller.limits
+        caller, call = bound(request.caller, request.call, now)
+        request = replace(request, caller=caller, call=call)
         offers = [(one, self._price(one, now)) for one in model.deployments]
-        result = await self._ask(caller, call, offers, now)
+        budgets = await self._budgets(caller, now)
+        candidates = [_candidate(call, deployment, price) for deployment, price in offers]
+        result = await self.policy.evaluate(build_input(caller, call, candidates, budgets, now))
         if not result.allow:
-            return refusal(decision_id, from_reasons(result.reasons), revision=result.revision)
+            return refusal(
+                decision_id,
+                from_reasons(result.reasons, renewals(budgets, now)),
+                revision=result.revision,
+                headers=limit_headers(budgets),
+            )
         permitted = tuple(
             PricedDeployment(deployment, price)
             for deployment, price in offers
@@ -123,16 +145,24 @@ class Decider:
         reservation = self._reservation(
             decision_id, request, permitted=order, result=result, amounts=amounts, now=now
         )
-        reservation = replace(reservation, cache=found.use, cache_key=found.key)
+        reservation = replace(
+            reservation,
+            cache=found.use,
+            cache_key=found.key,
+            unmet=_unmet(limits, request),
+        )
         if found.hit is not None:
             reservation, amounts = answered_before(reservation, found.hit)
         reserved = await self.reserving.reserve(reservation, amounts, now)
         if isinstance(reserved, Refused):
             return refusal(
                 decision_id,
-                from_limits(reserved),
+                from_limits(reserved, now, whole=_whole(reserved.exceeded, limits, call.priority)),
                 revision=result.revision,
-                headers=limit_headers(reserved.states),
+                headers={
+                    **limit_headers(reserved.states),
+                    **degraded_header(is_degraded=reserved.is_degraded),
+                },
             )
         if found.hit is not None:
             return await self._given_again(reservation, found.hit, reserved)
@@ -147,6 +177,7 @@ class Decider:
             headers={
                 "x-gatehouse-decision-id": decision_id,
                 **limit_headers(reserved.states),
+                **degraded_header(is_degraded=reserved.is_degraded),
                 "x-gatehouse-cache": found.use.value,
             },
             issued_at=now,
@@ -174,40 +205,54 @@ class Decider:
             headers={
                 "x-gatehouse-decision-id": reservation.decision_id,
                 **limit_headers(reserved.states),
+                **degraded_header(is_degraded=reserved.is_degraded),
                 **hit.headers(),
             },
             answer=hit.kept.body,
             issued_at=reservation.decided_at,
         )
 
-    async def _listing(self, decision_id: str, request: DecisionRequest, now: datetime) -> Decision:
-        """Answer `GET /v1/models`: only what this caller may use."""
-        aliases = [model.alias for model in self.catalogue.models]
-        document = build_input(request.caller, request.call, [], [], now, models=aliases)
-        result = await self.policy.evaluate(document)
-        if not result.allow:
-            return refusal(decision_id, from_reasons(result.reasons), revision=result.revision)
-        usable = set(result.models)
+    async def _own_answer(
+        self, decision_id: str, request: DecisionRequest, now: datetime
+    ) -> Decision:
+        """Answer what no provider is asked: nothing is reserved, and nothing charged."""
+        revision, headers = "", {"x-gatehouse-decision-id": decision_id}
+        if request.call.operation is Operation.MODELS:
+            result = await self._models(request.caller, now)
+            if not result.allow:
+                return refusal(decision_id, from_reasons(result.reasons), revision=result.revision)
+            revision, answer = result.revision, _model_list(result.models)
+        elif self.about is None:
+            raise NotServed("Nobody is told about themselves here.")
+        else:
+            headers["cache-control"] = "no-store"
+            if request.call.operation is Operation.ME:
+                result = await self._models(request.caller, now)
+                revision = result.revision
+                answer = await self.about.me(request.caller, result.models, now)
+            else:
+                answer = await self.about.usage(request.caller, now)
         return Decision(
             decision_id=decision_id,
-            policy_revision=result.revision,
+            policy_revision=revision,
             transport=Transport.ANSWER,
-            headers={"x-gatehouse-decision-id": decision_id},
-            answer=_model_list([alias for alias in aliases if alias in usable]),
+            headers=headers,
+            answer=answer,
             issued_at=now,
         )
 
-    async def _ask(
-        self,
-        caller: Caller,
-        call: Call,
-        offers: Sequence[tuple[Deployment, ModelPrice | None]],
-        now: datetime,
-    ) -> PolicyResult:
-        money = [limit for limit in caller.limits if limit.measure.is_money]
-        budgets = await self.limits.states(money, now) if money else ()
-        candidates = [_candidate(call, deployment, price) for deployment, price in offers]
-        return await self.policy.evaluate(build_input(caller, call, candidates, budgets, now))
+    async def _models(self, caller: Caller, now: datetime) -> PolicyResult:
+        """What policy says to a caller who asks for the models, in the catalogue's order."""
+        aliases = [model.alias for model in self.catalogue.models]
+        document = build_input(caller, Call(Operation.MODELS), [], [], now, models=aliases)
+        result = await self.policy.evaluate(document)
+        usable = set(result.models)
+        return replace(result, models=tuple(alias for alias in aliases if alias in usable))
+
+    async def _budgets(self, caller: Caller, now: datetime) -> tuple[LimitState, ...]:
+        """Where those limits stand that policy looks at: all but what is over in a minute."""
+        lasting = [limit for limit in caller.limits if limit.measure.period.is_from_ledger]
+        return await self.limits.states(lasting, now) if lasting else ()
 
     def _price(self, deployment: Deployment, now: datetime) -> ModelPrice | None:
         return self.prices.price(
@@ -246,6 +291,31 @@ class Decider:
             policy_revision=result.revision,
             route=request.route,
         )
+
+
+def _require_scope(caller: Caller, operation: Operation) -> None:
+    """Let a key do what it is good for; whoever it is, it may ask about itself.
+
+    Raises:
+        PolicyDenied: It is good for other operations.
+    """
+    is_about_caller = operation in (Operation.ME, Operation.ME_USAGE)
+    if caller.operations and not is_about_caller and operation not in caller.operations:
+        raise out_of_scope(operation, caller.operations)
+
+
+def _unmet(limits: Sequence[Limit], request: DecisionRequest) -> tuple[Limit, ...]:
+    """What the reservation keeps for the embedding of its question, where one may be made."""
+    if request.route.similarity is None:
+        return ()
+    return tuple(limit for limit in limits if not limit.binds(request.call.asked_model))
+
+
+def _whole(exceeded: Limit, limits: Sequence[Limit], priority: Priority) -> Limit | None:
+    """The limit that a batch call may not fill, as the organisation has it."""
+    if priority is not Priority.BATCH:
+        return None
+    return next((limit for limit in limits if limit.key == exceeded.key), None)
 
 
 def _transport(

@@ -1,8 +1,9 @@
 """The gateway's own calls for embeddings: decided, carried out and booked like everybody's.
 
 The words of a question go to the embedding model's provider. So policy is asked for the caller
-whose question it is, their budgets pay, and the ledger has a row; only their limits a minute do not
-count it, for it is not a request of theirs.
+whose question it is, their budgets pay, and the ledger has a row. Every limit that is kept by the
+ledger counts it; those of a minute and of calls under way do not, for it is no request of theirs,
+and their keys need not be good for embeddings.
 """
 
 from collections.abc import Callable
@@ -55,10 +56,15 @@ class Embedder:
             # What policy knows of the words, it must know of them here.
             data_labels=asking.call.data_labels,
             use_case=asking.call.use_case,
+            priority=asking.call.priority,
         )
-        caller = asking.caller
-        money = tuple(limit for limit in caller.limits if limit.measure.is_money)
-        made = await self.decider.decide(DecisionRequest(replace(caller, limits=money), call))
+        limits = tuple(
+            limit
+            for limit in (*asking.caller.limits, *asking.unmet)
+            if limit.measure.period.is_from_ledger
+        )
+        caller = replace(asking.caller, limits=limits, operations=())
+        made = await self.decider.decide(DecisionRequest(caller, call))
         if made.denial is not None:
             raise PolicyDenied(f"The embedding model was refused with {made.denial.status}.")
         answer = await self.relay.serve(made.ticket, body)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -10,12 +10,12 @@ import msgspec
 from llm_core.errors import PolicyUnavailable
 from policy_service.ports.ledger import Ledger, UsageRow
 from policy_service.ports.limits import LimitsStore, QueuedRow
+from policy_service.services.background import for_ever
 from policy_service.services.settle import Settler
 
 _log = logging.getLogger(__name__)
 _BATCH = 500
 _WAIT_S = 1.0
-_BACK_OFF_S = 1.0
 _GATHER_S = 0.25
 """How long rows gather: a transaction takes 4 ms of processor time, each row in it 0.07 ms more."""
 
@@ -34,10 +34,11 @@ class LedgerWriter:
     ledger: Ledger
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _stopped: list[QueuedRow] = field(default_factory=list)
+    _must_rebuild: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Write until cancelled; then `finish`."""
-        await _for_ever("the ledger writer", self._write_and_gather)
+        await for_ever("the ledger writer", self._write_and_gather)
 
     async def write_once(self, wait_s: float = _WAIT_S) -> int:
         """Write one batch; waits a moment for rows when there are none.
@@ -45,6 +46,7 @@ class LedgerWriter:
         Returns:
             How many rows were taken.
         """
+        await self._rebuild()
         queued = tuple(self._stopped) or await self.limits.take_rows(_BATCH, wait_s)
         if not queued:
             return 0
@@ -72,10 +74,27 @@ class LedgerWriter:
             self._stopped.clear()
             try:
                 await self.ledger.record([row for one in queued if (row := _read(one)) is not None])
-                await self.limits.acknowledge([one.token for one in queued])
+                is_known = await self.limits.acknowledge(queued)
             except PolicyUnavailable:
                 self._stopped.extend(queued)
                 raise
+        if not is_known:
+            await self._set_right(len(queued))
+
+    async def _set_right(self, count: int) -> None:
+        """Counters that were set up while the store did not know these rows may lack them."""
+        _log.warning(
+            "the store had forgotten some of %d rows that are in the ledger now: the counters are "
+            "set up anew",
+            count,
+        )
+        self._must_rebuild.set()
+        await self._rebuild()
+
+    async def _rebuild(self) -> None:
+        if self._must_rebuild.is_set():
+            await self.limits.rebuild()
+            self._must_rebuild.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +106,11 @@ class Sweeper:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
-        await _for_ever("the sweeper", self._sweep)
+        await for_ever("the sweeper", self._sweep)
 
     async def _sweep(self) -> None:
         await self.settler.sweep()
         await asyncio.sleep(self.interval_s)
-
-
-async def _for_ever(name: str, step: Callable[[], Awaitable[object]]) -> None:
-    """Repeat `step`; an outage is waited out, anything else is logged and survived."""
-    while True:
-        try:
-            await step()
-        except PolicyUnavailable as outage:
-            _log.warning("%s waits: %s", name, outage)
-            await asyncio.sleep(_BACK_OFF_S)
-        except Exception:  # noqa: BLE001 - the work must go on, whatever the fault
-            _log.exception("%s stumbled and goes on", name)
-            await asyncio.sleep(_BACK_OFF_S)
 
 
 def _read(queued: QueuedRow) -> UsageRow | None:

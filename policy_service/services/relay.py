@@ -36,11 +36,12 @@ from llm_core.tokens.counted import filled_in
 from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import AnswerCache, Hit, Kept
-from policy_service.services.booking import Bookings, Owed
+from policy_service.services.booking import Bookings, Lease, Owed
+from policy_service.services.degraded import degraded_header
 from policy_service.services.progress import Progress, error_class_of, status_of
 from policy_service.services.reach import Attempt, Reach, read_whole
 from policy_service.services.settle import Settler
-from policy_service.services.streaming import Lease, Streaming, Upstream, kept_alive, opened
+from policy_service.services.streaming import Streaming, Upstream, kept_alive, opened
 from policy_service.services.tickets import Tickets
 
 _EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8"}
@@ -71,7 +72,7 @@ class Relay:
 
     Args:
         count: Counts a text's tokens, for providers that report no usage.
-        lease_s: How far a running stream pushes its reservation's end.
+        lease_s: How far a call that is under way pushes its reservation's end.
         answers: Those that were given before; without it none is kept.
     """
 
@@ -86,7 +87,8 @@ class Relay:
     bookings: Bookings = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bookings", Bookings(self.settler, self.answers))
+        lease = Lease(self.limits, self.clock, self.lease_s)
+        object.__setattr__(self, "bookings", Bookings(self.settler, lease, self.answers))
 
     async def serve(self, ticket: str | None, body: bytes) -> WholeAnswer | StreamedAnswer:
         """Serve one call; cancelled when its client leaves.
@@ -136,6 +138,7 @@ class Relay:
             raise
         if reservation is None:
             raise Undecided("The ticket has been used or has expired: send the request again.")
+        self.bookings.hold(reservation)
         return reservation
 
     async def _turned_away(self, ticket: str | None, error: GatewayError | None) -> None:
@@ -151,6 +154,7 @@ class Relay:
         """Book a call whose client left before it had begun."""
         reservation = await redeeming
         if reservation is not None:
+            self.bookings.hold(reservation)
             async with Owed(self.bookings, reservation, progress):
                 raise asyncio.CancelledError
 
@@ -208,6 +212,7 @@ class Relay:
         headers = {
             "x-gatehouse-decision-id": reservation.decision_id,
             **limit_headers(states),
+            **degraded_header(is_degraded=reservation.is_degraded),
             **hit.headers(),
         }
         answer: WholeAnswer | StreamedAnswer
@@ -274,8 +279,7 @@ class Relay:
             return await opened(attempt, progress, is_kept=reservation.cache_key is not None)
 
         upstream = await self.reach.first_that_answers(reservation, ask, progress, take)
-        lease = Lease(self.limits, self.clock, self.lease_s)
-        streaming = Streaming(reservation, upstream, self.reach, self.bookings, lease, self.count)
+        streaming = Streaming(reservation, upstream, self.reach, self.bookings, self.count)
         try:
             headers = _headers(reservation, upstream.attempt, await states)
         except BaseException:
@@ -307,6 +311,7 @@ class Relay:
         headers = {
             "x-gatehouse-decision-id": reservation.decision_id,
             **limit_headers(await self._states(reservation)),
+            **degraded_header(is_degraded=reservation.is_degraded),
             **_EVENT_STREAM,
         }
         events = kept_alive(
@@ -353,6 +358,7 @@ def _headers(
             attempt.priced, attempt.exchange.request.dropped_params, reservation.cache
         ),
         **limit_headers(states),
+        **degraded_header(is_degraded=reservation.is_degraded),
     }
 
 

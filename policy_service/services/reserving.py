@@ -1,25 +1,38 @@
-"""Reserving against every limit, with the money counters set up from the ledger where they lack."""
+"""Reserving against every limit, with counters set up from the ledger where they lack."""
 
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import Reservation
-from llm_core.policy.limits import Amounts
+from llm_core.policy.limits import Amounts, Limit
 from policy_service.ports.ledger import Ledger
 from policy_service.ports.limits import LimitsStore, Refused, Reserved, Unprimed
 
-_PRIME_TRIES = 3
-_NO_LIMIT = Decimal(4_000_000_000)
+_RESERVE_TRIES = 3
+_PRIME_TRIES = 20
+"""Each takes as long as summing the ledger does; rows are given out to be written a few times a
+second, and acknowledged as often."""
+
+_UNLIMITED_USD = Decimal(4_000_000_000)
+_UNLIMITED = Decimal(2**52)
+"""More than either is no counter's business: see `adapters/pico_usd.py`, `adapters/windows.py`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reserving:
-    """Reserves, priming counters on the way."""
+    """Reserves, priming counters on the way.
+
+    Calls that miss the same counter at the same time wait for one of them to set it up.
+    """
 
     limits: LimitsStore
     ledger: Ledger
+    _under_way: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
 
     async def reserve(
         self, reservation: Reservation, amounts: Amounts, now: datetime
@@ -29,7 +42,7 @@ class Reserving:
         Raises:
             PolicyUnavailable: Store or ledger cannot be asked.
         """
-        for _ in range(_PRIME_TRIES):
+        for _ in range(_RESERVE_TRIES):
             try:
                 outcome = await self.limits.reserve(reservation, amounts, now)
             except ValueError as used:
@@ -38,19 +51,56 @@ class Reserving:
                 raise PolicyUnavailable("This call has been decided before: try again.") from used
             if not isinstance(outcome, Unprimed):
                 return outcome
-            for limit in outcome.limits:
-                spent = await self.ledger.month_usd(limit.node, now)
-                await self.limits.prime(limit, spent, now)
-        raise PolicyUnavailable("The budget counters cannot be set up just now: try again.")
+            await self.prime(outcome.limits, now)
+        raise _unsettled()
 
     async def take_up(self, reservation: Reservation, amounts: Amounts, now: datetime) -> None:
         """Reserve again what the store has lost and a provider has served: no limit refuses it.
 
-        A counter is named by its limit's node and measure, not by its amount, so the same counters
-        are charged.
+        A counter is named by its limit's node, scope and measure, not by its amount, so the same
+        counters are charged.
         """
         caller = reservation.caller
-        unlimited = tuple(replace(limit, amount=_NO_LIMIT) for limit in caller.limits)
+        unlimited = tuple(_unlimited(limit) for limit in caller.limits)
         await self.reserve(
             replace(reservation, caller=replace(caller, limits=unlimited)), amounts, now
         )
+
+    async def prime(self, limits: Sequence[Limit], now: datetime) -> None:
+        """Set up those of the counters that the store has not got.
+
+        Args:
+            limits: Their periods are `is_from_ledger`.
+            now: Chooses the periods.
+
+        Raises:
+            PolicyUnavailable: Store or ledger cannot be asked.
+        """
+        for limit in limits:
+            task = self._under_way.get(limit.key)
+            if task is None:
+                task = asyncio.create_task(self._prime_one(limit, now))
+                self._under_way[limit.key] = task
+                task.add_done_callback(partial(self._primed, limit.key))
+            # The others need it too, should this call be given up meanwhile.
+            await asyncio.shield(task)
+
+    def _primed(self, key: str, _task: "asyncio.Task[None]") -> None:
+        self._under_way.pop(key)
+
+    async def _prime_one(self, limit: Limit, now: datetime) -> None:
+        """Sum the ledger, and make the counter, unless rows were on their way just then."""
+        for _ in range(_PRIME_TRIES):
+            unwritten = await self.limits.unwritten()
+            spent = await self.ledger.spent(limit, now, without=unwritten.decision_ids)
+            if await self.limits.prime(limit, spent, unwritten.mark, now):
+                return
+        raise _unsettled()
+
+
+def _unlimited(limit: Limit) -> Limit:
+    return replace(limit, amount=_UNLIMITED_USD if limit.measure.is_money else _UNLIMITED)
+
+
+def _unsettled() -> PolicyUnavailable:
+    return PolicyUnavailable("The budget counters cannot be set up just now: try again.")

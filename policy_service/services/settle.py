@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -10,6 +10,7 @@ import msgspec
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.allowance import worst_case
+from llm_core.policy.binding import priority_of
 from llm_core.policy.decision import (
     CacheUse,
     ErrorClass,
@@ -19,6 +20,7 @@ from llm_core.policy.decision import (
     UsageReport,
 )
 from llm_core.policy.limits import Amounts
+from llm_core.policy.route import WhenLimitsDown
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
 from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
@@ -27,10 +29,14 @@ from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import LimitsStore, SettleOutcome
 from policy_service.ports.providers import Health
 from policy_service.services.reserving import Reserving
+from policy_service.services.thresholds import Thresholds
+from policy_service.services.unconfirmed import Unconfirmed
 
 _log = logging.getLogger(__name__)
 _MOST_OVERDUE = 100
-_RETRY_AFTER_S = (0.2, 1.0, 5.0, 20.0, 60.0)
+_RETRY_AFTER_S = (0.2, 1.0)
+"""A moment's absence; what takes longer is the keeper's."""
+
 TAKEN_UP_LEASE = timedelta(minutes=1)
 _FRESH = timedelta(minutes=5)
 """An older call, whose report waited in a journal, says nothing of how a provider is now."""
@@ -46,33 +52,48 @@ class Settler:
 
     Args:
         health: Told how direct calls went; the relay tells of its own. `None`: nobody is told.
+        unconfirmed: Remembers what was booked until the ledger has it, and what could not be.
+        thresholds: Told which limits a settled call has moved. `None`: nobody is told.
     """
 
     limits: LimitsStore
     reserving: Reserving
     clock: Clock
     health: Health | None = None
+    unconfirmed: Unconfirmed = field(default_factory=Unconfirmed)
+    thresholds: Thresholds | None = None
 
     async def settle(self, decision_id: str, report: UsageReport) -> SettleOutcome:
         """Book what a plugin reports about a call.
 
         A report that could not see the answer (`unreachable`, `unreported`) counts only when the
-        relay has not taken the call over, and then it never can: the ticket is redeemed here.
+        relay has not taken the call over, and then it never can: the ticket is redeemed here. That
+        holds after the lease as well: the estimate gives way to what is known by then.
 
         A reservation that the store has lost is taken up again when the report brings it along.
+
+        Raises:
+            PolicyUnavailable: It is not booked; the same report may be given again.
         """
         now = self.clock()
         reservation = await self.limits.find(decision_id)
+        is_taken_up = False
         if reservation is None:
             lost = report.reservation
             if lost is None or lost.decision_id != decision_id:
                 return SettleOutcome.UNKNOWN
-            reservation = await self._taken_up(lost, now)
-        if report.error_class in (ErrorClass.UNREACHABLE, ErrorClass.UNREPORTED):
-            mine = await self.limits.redeem(decision_id, now)
-            if mine is None:
-                return SettleOutcome.ALREADY_SETTLED
-        outcome = await self.book(reservation, report)
+            reservation, is_taken_up = await self._taken_up(lost, now), True
+        is_blind = report.error_class in (ErrorClass.UNREACHABLE, ErrorClass.UNREPORTED)
+        if is_blind and await self.limits.redeem(decision_id, now, is_late=True) is None:
+            return SettleOutcome.ALREADY_SETTLED
+        try:
+            outcome = await self._booked(reservation, report, is_taken_up=is_taken_up)
+        except PolicyUnavailable:
+            if is_blind or reservation.is_degraded:
+                # Given again it would find the ticket redeemed, and not count; or a process that
+                # does not know the call.
+                self.unconfirmed.owes(reservation, report)
+            raise
         if outcome is SettleOutcome.SETTLED:
             self._observe(reservation, report, now)
         return outcome
@@ -86,9 +107,10 @@ class Settler:
 
     async def _taken_up(self, lost: Reservation, now: datetime) -> Reservation:
         """Make the reservation anew, as a lease from now on."""
-        lease = replace(lost, expires_at=now + TAKEN_UP_LEASE)
-        amounts = worst_case(lost.call, lost.deployments, lost.obligations)
-        await self.reserving.take_up(lease, amounts, now)
+        # Where all count, or nowhere: no process takes it up for itself alone.
+        shared = replace(lost.route, when_limits_down=WhenLimitsDown.CLOSED)
+        lease = replace(lost, expires_at=now + TAKEN_UP_LEASE, route=shared)
+        await self.reserving.take_up(lease, reserved_for(lost), now)
         return lease
 
     async def book(self, reservation: Reservation, report: UsageReport) -> SettleOutcome:
@@ -96,29 +118,46 @@ class Settler:
 
         Should the store have lost the reservation while the call was served, it is taken up again:
         a call that reached a provider is in the ledger, whatever became of Redis meanwhile.
+
+        Raises:
+            PolicyUnavailable: The store is away; nothing was changed, or all of it was.
         """
+        return await self._booked(reservation, report, is_taken_up=False)
+
+    async def _booked(
+        self, reservation: Reservation, report: UsageReport, *, is_taken_up: bool
+    ) -> SettleOutcome:
         now = self.clock()
         charged = _charge(reservation, report)
         row = msgspec.json.encode(_row(reservation, report, charged))
-        actual = Amounts(requests=1, tokens=charged.usage.total_tokens, usd=charged.usd)
+        actual = Amounts(
+            requests=1,
+            input_tokens=charged.usage.input_tokens or 0,
+            output_tokens=charged.usage.output_tokens or 0,
+            usd=charged.usd,
+        )
         outcome = await self.limits.settle(reservation.decision_id, actual, row, now)
         if outcome is SettleOutcome.UNKNOWN:
             await self._taken_up(reservation, now)
+            is_taken_up = True
             outcome = await self.limits.settle(reservation.decision_id, actual, row, now)
+        if outcome is SettleOutcome.SETTLED:
+            self.unconfirmed.booked(reservation, report, is_taken_up=is_taken_up)
+            if self.thresholds is not None:
+                self.thresholds.moved(reservation.caller.limits)
         return outcome
 
-    async def book_surely(self, reservation: Reservation, report: UsageReport) -> SettleOutcome:
-        """Book, waiting out a store that is away for a moment.
-
-        Raises:
-            PolicyUnavailable: It stayed away; the lease will charge the estimate.
-        """
+    async def book_surely(self, reservation: Reservation, report: UsageReport) -> None:
+        """Book, now or as soon as the store is back: the keeper goes on where this gives up."""
         for wait_s in _RETRY_AFTER_S:
             try:
-                return await self.book(reservation, report)
+                await self.book(reservation, report)
             except PolicyUnavailable:
                 await asyncio.sleep(wait_s)
-        return await self.book(reservation, report)
+            else:
+                return
+        self.unconfirmed.owes(reservation, report)
+        _log.warning("%s is booked when the store is back", reservation.decision_id)
 
     async def sweep(self) -> int:
         """Charge the estimate for every lease that ended without a report.
@@ -138,6 +177,7 @@ class Settler:
             row = _row(reservation, report, _charge(reservation, report))
             if await self.limits.expire(reservation.decision_id, msgspec.json.encode(row), now):
                 ended += 1
+                self.unconfirmed.booked(reservation, report)
                 _log.warning(
                     "no usage was reported for %s within its lease: charged the estimate",
                     reservation.decision_id,
@@ -178,12 +218,21 @@ def _charge(reservation: Reservation, report: UsageReport) -> _Charged:
     return _Charged(report.usage, report.source, usd, priced)
 
 
+def reserved_for(reservation: Reservation) -> Amounts:
+    """What a reservation took from its limits."""
+    if reservation.cache is CacheUse.HIT:
+        return Amounts(requests=1, input_tokens=0, output_tokens=0, usd=Decimal(0))
+    worst = worst_case(reservation.call, reservation.deployments, reservation.obligations)
+    return replace(worst, usd=reservation.usd)
+
+
 def _estimated(reservation: Reservation, priced: PricedDeployment | None) -> _Charged:
-    """The reserved worst case: nothing is free because nobody counted it."""
-    usage = TokenUsage(
-        input_tokens=reservation.prompt_tokens,
-        output_tokens=reservation.max_output_tokens * reservation.call.choices,
-    )
+    """The reserved worst case: nothing is free because nobody counted it.
+
+    All of it, so that the row says what the counters say.
+    """
+    taken = reserved_for(reservation)
+    usage = TokenUsage(input_tokens=taken.input_tokens, output_tokens=taken.output_tokens)
     return _Charged(
         usage, UsageSource.ESTIMATED, reservation.usd, priced or reservation.deployments[0]
     )
@@ -266,6 +315,9 @@ def _row(reservation: Reservation, report: UsageReport, charged: _Charged) -> Us
         response_digest=report.response_digest,
         cache=(report.cache or reservation.cache).value,
         saved_usd=report.saved_usd,
+        cost_centre=caller.cost_centre,
+        use_case=call.use_case,
+        priority=priority_of(caller, call).value,
     )
 
 

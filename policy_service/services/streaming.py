@@ -6,17 +6,14 @@ last. A client that does not read lets the provider wait, all the way down.
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from llm_core.apis.ask import ClientStream
 from llm_core.errors import (
     GatewayError,
     GatewayFault,
-    PolicyUnavailable,
     ProviderError,
     ProviderUnavailable,
 )
@@ -24,8 +21,6 @@ from llm_core.policy.decision import ErrorClass, Reservation
 from llm_core.policy.route import OnClientGone
 from llm_core.tokens.counted import filled_in
 from llm_core.tokens.usage import TokenUsage
-from policy_service.ports.clock import Clock
-from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import Kept
 from policy_service.services.booking import Bookings
 from policy_service.services.progress import Progress, error_class_of
@@ -119,29 +114,6 @@ class Upstream:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """Pushes a running call's reservation on, so that nobody charges its estimate meanwhile.
-
-    Args:
-        lease_s: How far.
-    """
-
-    limits: LimitsStore
-    clock: Clock
-    lease_s: float
-
-    async def renew(self, reservation: Reservation) -> None:
-        """Push its end on."""
-        until = self.clock() + timedelta(seconds=self.lease_s)
-        try:
-            await self.limits.extend(reservation.decision_id, until)
-        except PolicyUnavailable as outage:
-            # The stream goes on. Should the lease end meanwhile, the estimate stands in until the
-            # true figure replaces it.
-            _log.warning("%s: its lease was not renewed: %s", reservation.decision_id, outage)
-
-
 @dataclass(slots=True)
 class Streaming:
     """One streamed call, from its first event to its booking.
@@ -155,11 +127,9 @@ class Streaming:
     upstream: Upstream
     reach: Reach
     bookings: Bookings
-    lease: Lease
     count: Callable[[str], int]
     outcome: ErrorClass = ErrorClass.CLIENT_GONE
     _failure: ProviderError | None = None
-    _renew_at_s: float = 0.0
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """The client's events; books what was consumed, however it ends.
@@ -167,7 +137,6 @@ class Streaming:
         The first thing it yields is empty and not to be sent: from there on it books.
         """
         upstream = self.upstream
-        self._renew_at_s = time.perf_counter() + self.lease.lease_s / 3
         try:
             yield b""
             if upstream.held:
@@ -192,9 +161,6 @@ class Streaming:
         if self.upstream.has_ended:
             # Whoever has been sent the last events has the whole answer.
             self.outcome = ErrorClass.NONE
-        if time.perf_counter() > self._renew_at_s:
-            self._renew_at_s = time.perf_counter() + self.lease.lease_s / 3
-            await self.lease.renew(self.reservation)
         return events
 
     def _end(self) -> None:
@@ -244,7 +210,7 @@ class Streaming:
             error_class=self.outcome,
             served_model=upstream.stream.served_model,
         )
-        await self.bookings.settler.book_surely(self.reservation, report)
+        await self.bookings.booked(self.reservation, report)
 
     def _land(self, usage: TokenUsage) -> None:
         """Keep a whole answer; those who wait for this one hear of a failure too."""

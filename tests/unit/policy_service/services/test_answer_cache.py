@@ -167,7 +167,7 @@ class Service:
 
     async def rows(self) -> list[UsageRow]:
         queued = await self.limits.take_rows(1000, 0)
-        await self.limits.acknowledge([one.token for one in queued])
+        await self.limits.acknowledge(queued)
         return [msgspec.json.decode(one.row, type=UsageRow) for one in queued]
 
     async def used(self) -> list[Decimal]:

@@ -20,17 +20,20 @@ from llm_core.policy.decision import (
     Reason,
     Transport,
 )
-from llm_core.policy.limits import Limit, Measure
+from llm_core.policy.limits import Amounts, Limit, Measure, Priority, Raise
+from llm_core.policy.route import RouteOptions
 from llm_core.pricing.charge import ModelPrice, Rates
 from llm_core.routing.facts import BreakerState, DeploymentFacts
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.ports.limits import Unprimed
 from policy_service.services.decide import Decider
 from policy_service.services.reserving import Reserving
+from policy_service.services.self_service import SelfService
 from policy_service.services.tickets import Tickets
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.known_health import KnownHealth
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.own_figures import FakeOwnFigures
 from tests.fakes.policy import FakePolicy
 from tests.fakes.samples import (
     AZURE,
@@ -69,6 +72,7 @@ class Service:
     ledger: FakeLedger = field(default_factory=FakeLedger)
     clock: FakeClock = field(default_factory=FakeClock)
     health: KnownHealth = field(default_factory=KnownHealth)
+    figures: FakeOwnFigures = field(default_factory=FakeOwnFigures)
     catalogue: Catalogue = CATALOGUE
     draws: Sequence[float] = ()
     made: int = 0
@@ -86,6 +90,7 @@ class Service:
             draw=iter(self.draws).__next__,
             ticket_ttl_s=30,
             lease_s=300,
+            about=SelfService(self.figures, Reserving(self.limits, self.ledger)),
             make_id=self._next_id,
         )
 
@@ -153,10 +158,9 @@ async def test_only_what_policy_permits_can_be_reached() -> None:
 
 async def test_policy_sees_every_candidate_with_its_price_and_the_budgets() -> None:
     service = Service(prices=FakePrices(openai=None))
-    service.ledger.spent = {"team:search": Decimal(4)}
+    service.ledger.before = {"team:search": Decimal(4)}
     caller = limited(budget("10"), requests(5))
-    await service.decide(model="mini", caller=caller)
-    await service.limits.prime(budget("10"), Decimal(4), NOON)
+    await Reserving(service.limits, service.ledger).prime([budget("10")], NOON)
     await service.decide(model="both", caller=caller)
     document = service.policy.documents[-1]
     assert [one["id"] for one in document["candidates"]] == ["openai-mini", "azure-mini"]
@@ -252,7 +256,7 @@ async def test_a_denial_reserves_nothing_and_tells_the_reasons() -> None:
 
 async def test_a_budget_that_does_not_cover_the_worst_case_refuses() -> None:
     service = Service()
-    service.ledger.spent = {"team:search": Decimal("9.9999")}
+    service.ledger.before = {"team:search": Decimal("9.9999")}
     made = await service.decide(caller=limited(budget("10")))
     assert refused_with(made) == (429, "insufficient_quota")
     assert made.denial
@@ -279,7 +283,7 @@ async def test_a_rate_limit_refuses_and_says_when_it_fits() -> None:
 
 async def test_a_missing_counter_is_set_up_from_the_ledger() -> None:
     service = Service()
-    service.ledger.spent = {"team:search": Decimal(4)}
+    service.ledger.before = {"team:search": Decimal(4)}
     made = await service.decide(caller=limited(budget("10")))
     assert made.denial is None
     assert service.ledger.sums_asked == ["team:search"]
@@ -340,6 +344,224 @@ async def test_a_caller_who_may_not_ask_for_the_list_is_refused() -> None:
     service = Service(policy=FakePolicy(reasons=(Reason("no", "No.", "llm.x"),)))
     made = await service.decider().decide(DecisionRequest(CALLER, Call(Operation.MODELS)))
     assert refused_with(made) == (403, "policy_denied")
+
+
+# --- which limits a call meets
+
+BATCH, INTERACTIVE = Priority.BATCH, Priority.INTERACTIVE
+KEEPING = Limit(
+    "team:search",
+    Measure.REQUESTS_PER_MINUTE,
+    Decimal(4),
+    interactive_share=Decimal("0.5"),
+)
+ON_MINI = Limit(
+    "team:search", Measure.REQUESTS_PER_MINUTE, Decimal(1), scope="model:mini", models=("mini",)
+)
+SMALL = Limit(
+    "team:search",
+    Measure.REQUESTS_PER_MINUTE,
+    Decimal(2),
+    scope="group:small",
+    models=("mini", "both"),
+)
+
+
+async def decide_as(service: Service, priority: Priority, caller: Caller) -> Decision:
+    call = replace(chat_call(chat_body()), priority=priority)
+    return await service.decider().decide(DecisionRequest(caller, call))
+
+
+async def test_a_batch_call_leaves_alone_what_is_kept_for_interactive_ones() -> None:
+    service = Service()
+    caller = limited(KEEPING)
+    for _ in range(2):
+        assert (await decide_as(service, BATCH, caller)).denial is None
+    refused = await decide_as(service, BATCH, caller)
+    assert refused_with(refused) == (429, "rate_limit_exceeded")
+    assert refused.denial
+    assert "50 % of the limit are kept" in refused.denial.body["error"]["message"]
+    for _ in range(2):
+        assert (await decide_as(service, INTERACTIVE, caller)).denial is None
+    refused = await decide_as(service, INTERACTIVE, caller)
+    assert refused_with(refused) == (429, "rate_limit_exceeded")
+    assert refused.denial
+    assert "kept" not in refused.denial.body["error"]["message"]
+
+
+async def test_a_batch_key_is_one_whatever_the_request_says() -> None:
+    service = Service()
+    caller = replace(limited(KEEPING), priority=BATCH)
+    made = [await decide_as(service, INTERACTIVE, caller) for _ in range(3)]
+    assert [one.denial is None for one in made] == [True, True, False]
+    kept = await service.limits.find("dec_1")
+    assert kept
+    # So the ledger knows it as well.
+    assert kept.call.priority is BATCH
+    assert service.policy.documents[0]["call"]["priority"] == "batch"
+
+
+async def test_a_limit_of_a_model_binds_calls_for_it_and_counts_no_others() -> None:
+    service = Service()
+    caller = limited(ON_MINI, SMALL)
+    assert (await service.decide(model="sonnet", caller=caller)).denial is None
+    assert await service.used(ON_MINI, SMALL) == [0, 0]
+    assert (await service.decide(model="mini", caller=caller)).denial is None
+    assert await service.used(ON_MINI, SMALL) == [1, 1]
+    assert (await service.decide(model="both", caller=caller)).denial is None
+    assert await service.used(ON_MINI, SMALL) == [1, 2]
+    for model, named in (("mini", "the model mini"), ("both", "the model group small")):
+        refused = await service.decide(model=model, caller=caller)
+        assert refused_with(refused) == (429, "rate_limit_exceeded")
+        assert refused.denial
+        assert named in refused.denial.body["error"]["message"]
+    assert (await service.decide(model="sonnet", caller=caller)).denial is None
+
+
+async def test_a_raise_holds_from_its_beginning_to_its_end() -> None:
+    service = Service()
+    hour = (NOON + timedelta(minutes=1), NOON + timedelta(minutes=2))
+    once = replace(requests(1), raises=(Raise(Decimal(1), *hour),))
+    caller = limited(once)
+
+    async def admitted() -> int:
+        made = [await service.decide(caller=caller) for _ in range(3)]
+        return sum(one.denial is None for one in made)
+
+    assert await admitted() == 1
+    service.clock.advance(90)
+    assert await admitted() == 2
+    service.clock.advance(90)
+    assert await admitted() == 1
+
+
+async def test_the_reservation_has_exactly_the_limits_that_the_call_met() -> None:
+    service = Service()
+    await decide_as(service, BATCH, limited(KEEPING, ON_MINI, replace(ON_MINI, models=("o1",))))
+    kept = await service.limits.find("dec_1")
+    assert kept
+    assert [(one.scope, one.amount) for one in kept.caller.limits] == [("", 2), ("model:mini", 1)]
+
+
+@pytest.mark.parametrize(("similarity", "kept_too"), [(None, []), (0.9, ["model:o1"])])
+async def test_what_binds_an_embedding_of_the_question_is_kept_where_one_may_be_made(
+    similarity: float | None, kept_too: list[str]
+) -> None:
+    service = Service()
+    caller = limited(ON_MINI, replace(ON_MINI, scope="model:o1", models=("o1",)))
+    route = RouteOptions(similarity=similarity)
+    await service.decider().decide(DecisionRequest(caller, chat_call(chat_body()), route=route))
+    kept = await service.limits.find("dec_1")
+    assert kept
+    assert [one.scope for one in kept.unmet] == kept_too
+
+
+async def test_calls_under_way_are_counted_until_they_have_ended() -> None:
+    service = Service()
+    caller = limited(Limit("team:search", Measure.CONCURRENT_REQUESTS, Decimal(1)))
+    first = await service.decide(caller=caller)
+    refused = await service.decide(caller=caller)
+    assert refused_with(refused) == (429, "rate_limit_exceeded")
+    assert refused.denial
+    assert refused.denial.headers["retry-after"] == "1"
+    nothing = Amounts(requests=1, input_tokens=0, output_tokens=0, usd=Decimal(0))
+    await service.limits.settle(first.decision_id, nothing, b"{}", service.clock())
+    assert (await service.decide(caller=caller)).denial is None
+
+
+async def test_policy_sees_money_and_tokens_that_last_and_no_window_of_a_minute() -> None:
+    service = Service()
+    per_day = Limit("key:key-1", Measure.TOKENS_PER_DAY, Decimal(10_000))
+    other = replace(per_day, scope="model:sonnet", models=("sonnet",))
+    await service.decide(caller=limited(requests(5), per_day, budget("10"), other))
+    [document] = service.policy.documents
+    assert [(one["node"], one["measure"]) for one in document["budgets"]] == [
+        ("key:key-1", "tokens_per_day"),
+        ("team:search", "usd_per_month"),
+    ]
+
+
+async def test_money_that_policy_finds_spent_says_when_it_renews() -> None:
+    service = Service(policy=FakePolicy(reasons=(Reason("budget_exhausted", "Spent.", "llm.b"),)))
+    made = await service.decide(caller=limited(budget("0"), requests(5)))
+    assert refused_with(made) == (429, "insufficient_quota")
+    assert made.denial
+    assert "It renews at 2026-12-01 00:00 UTC." in made.denial.body["error"]["message"]
+    assert made.denial.headers["x-gatehouse-budget-remaining-usd"] == "0"
+    assert made.denial.headers["x-should-retry"] == "false"
+
+
+# --- what a key is good for
+
+
+async def test_a_key_for_other_operations_is_refused_without_asking_policy() -> None:
+    service = Service()
+    caller = replace(CALLER, operations=(Operation.EMBEDDINGS,))
+    made = await service.decide(caller=caller)
+    assert refused_with(made) == (403, "policy_denied")
+    assert made.denial
+    error = made.denial.body["error"]
+    assert "good for embeddings" in error["message"]
+    assert error["reasons"][0]["code"] == "key_scope"
+    assert service.policy.documents == []
+
+
+@pytest.mark.parametrize(
+    ("operations", "asked", "is_allowed"),
+    [
+        ((), Operation.MODELS, True),
+        ((Operation.MODELS,), Operation.MODELS, True),
+        ((Operation.CHAT_COMPLETIONS,), Operation.MODELS, False),
+        ((Operation.CHAT_COMPLETIONS,), Operation.ME, True),
+        ((Operation.CHAT_COMPLETIONS,), Operation.ME_USAGE, True),
+    ],
+)
+async def test_the_list_of_models_is_an_operation_and_oneself_is_none(
+    operations: tuple[Operation, ...], asked: Operation, is_allowed: bool
+) -> None:
+    request = DecisionRequest(replace(CALLER, operations=operations), Call(asked))
+    made = await Service().decider().decide(request)
+    assert (made.denial is None) is is_allowed
+
+
+# --- who am I
+
+
+async def test_a_caller_is_told_about_itself_without_a_reservation() -> None:
+    service = Service(policy=FakePolicy(models=("mini",)))
+    request = DecisionRequest(limited(requests(5)), Call(Operation.ME))
+    made = await service.decider().decide(request)
+    assert made.transport is Transport.ANSWER
+    assert made.answer
+    assert made.answer["models"] == ["mini"]
+    assert made.answer["limits"][0]["remaining"] == "5"
+    assert (made.ticket, made.deployments) == ("", ())
+    assert made.headers["cache-control"] == "no-store"
+    # Policy is asked which models there are, and knows of no operation that is about oneself.
+    assert [one["call"]["operation"] for one in service.policy.documents] == ["models"]
+    assert await service.limits.find(made.decision_id) is None
+    assert await service.used(requests(5)) == [0]
+
+
+async def test_who_may_list_no_models_is_told_about_itself_all_the_same() -> None:
+    service = Service(policy=FakePolicy(reasons=(Reason("no", "No.", "llm.x"),)))
+    made = await service.decider().decide(DecisionRequest(CALLER, Call(Operation.ME)))
+    assert made.answer
+    assert made.answer["models"] == []
+
+
+async def test_a_caller_is_told_what_it_used() -> None:
+    service = Service()
+    made = await service.decider().decide(DecisionRequest(CALLER, Call(Operation.ME_USAGE)))
+    assert made.answer
+    assert made.answer["of"] == "key:key-1"
+    assert service.policy.documents == []
+
+
+async def test_where_nobody_can_tell_the_path_does_not_exist() -> None:
+    decider = replace(Service().decider(), about=None)
+    made = await decider.decide(DecisionRequest(CALLER, Call(Operation.ME)))
+    assert refused_with(made) == (404, "not_found")
 
 
 async def test_every_decision_has_an_id_of_its_own() -> None:

@@ -1,9 +1,21 @@
+from collections.abc import Collection
+
 import pytest
 
 from llm_core.errors import PolicyUnavailable
-from llm_core.policy.caller import Caller
-from policy_service.services.identify import ConsumerClaim, IdentifyRequest, identify
+from llm_core.policy.claims import Claims
+from policy_service.ports.callers import Identified, Unknown
+from policy_service.ports.tokens import NotProven
+from policy_service.services.identify import (
+    ConsumerClaim,
+    IdentifyAnswer,
+    IdentifyRequest,
+    identify,
+)
+from tests.fakes.clock import NOON
 from tests.fakes.samples import CALLER
+
+CLAIMS = Claims("https://id.test", "sub-1", NOON)
 
 
 class FakeCallers:
@@ -13,30 +25,65 @@ class FakeCallers:
         self.is_down = is_down
         self.asked: list[object] = []
 
-    async def by_key(self, api_key: str) -> Caller | None:
+    async def by_key(self, api_key: str) -> Identified | Unknown:
         self.asked.append(api_key)
         if self.is_down:
             raise PolicyUnavailable("down")
-        return CALLER if api_key == "gk-1" else None
+        return Identified(CALLER, NOON) if api_key == "gk-1" else Unknown.REVOKED
 
-    async def by_consumer(self, *, username: str | None, custom_id: str | None) -> Caller | None:
-        self.asked.append((username, custom_id))
-        return CALLER if custom_id == "c-1" else None
+    async def by_consumer(
+        self, *, username: str | None, custom_id: str | None, groups: Collection[str] = ()
+    ) -> Identified | Unknown:
+        self.asked.append((username, custom_id, groups))
+        is_known = custom_id == "c-1" or "staff" in groups
+        return Identified(CALLER) if is_known else Unknown.UNPLACED
+
+    async def by_claims(self, claims: Claims) -> Identified | Unknown:
+        self.asked.append(claims)
+        return Identified(CALLER, claims.expires_at)
+
+
+class FakeTokens:
+    """Implements `Tokens`."""
+
+    async def verify(self, token: str) -> Claims | NotProven:
+        if token == "a.b.good":
+            return CLAIMS
+        return NotProven(Unknown.EXPIRED, "an hour ago")
+
+    async def close(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        (IdentifyRequest(api_key="gk-1"), CALLER),
-        (IdentifyRequest(api_key="gk-2"), None),
-        (IdentifyRequest(consumer=ConsumerClaim(custom_id="c-1")), CALLER),
-        (IdentifyRequest(consumer=ConsumerClaim(username="shop")), None),
+        (IdentifyRequest(api_key="gk-1"), IdentifyAnswer(CALLER, NOON)),
+        (IdentifyRequest(api_key="gk-2"), IdentifyAnswer(unknown=Unknown.REVOKED)),
+        (IdentifyRequest(consumer=ConsumerClaim(custom_id="c-1")), IdentifyAnswer(CALLER)),
+        (IdentifyRequest(consumer=ConsumerClaim(groups=("staff",))), IdentifyAnswer(CALLER)),
+        (
+            IdentifyRequest(consumer=ConsumerClaim(username="shop")),
+            IdentifyAnswer(unknown=Unknown.UNPLACED),
+        ),
+        (IdentifyRequest(token="a.b.good"), IdentifyAnswer(CALLER, NOON)),
+        (
+            IdentifyRequest(token="a.b.bad"),
+            IdentifyAnswer(unknown=Unknown.EXPIRED, detail="an hour ago"),
+        ),
     ],
 )
 async def test_who_is_behind_a_credential(
-    request_: IdentifyRequest, expected: Caller | None
+    request_: IdentifyRequest, expected: IdentifyAnswer
 ) -> None:
-    assert (await identify(request_, FakeCallers())).caller == expected
+    assert await identify(request_, FakeCallers(), FakeTokens()) == expected
+
+
+async def test_where_no_issuer_is_trusted_a_token_is_unknown() -> None:
+    callers = FakeCallers()
+    answer = await identify(IdentifyRequest(token="a.b.good"), callers)
+    assert answer == IdentifyAnswer(unknown=Unknown.UNKNOWN)
+    assert callers.asked == []
 
 
 @pytest.mark.parametrize("key", [None, "", "g" * 513])

@@ -11,7 +11,8 @@ from llm_core.policy.decision import ErrorClass, Transport, UsageReport
 from llm_core.policy.limits import Amounts
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.ports.ledger import UsageRow
-from policy_service.services import ledger_writer
+from policy_service.ports.limits import QueuedRow
+from policy_service.services import background, ledger_writer
 from policy_service.services.ledger_writer import LedgerWriter, Sweeper
 from policy_service.services.reserving import Reserving
 from policy_service.services.settle import Settler
@@ -22,7 +23,7 @@ from tests.fixtures.reservations import amounts, reservation
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_writer, "_BACK_OFF_S", 0.001)
+    monkeypatch.setattr(background, "_BACK_OFF_S", 0.001)
     monkeypatch.setattr(ledger_writer, "_GATHER_S", 0.001, raising=False)
 
 
@@ -31,7 +32,7 @@ async def queue(limits: MemoryLimitsStore, *decision_ids: str) -> None:
     settler = Settler(limits, Reserving(limits, FakeLedger()), FakeClock())
     for decision_id in decision_ids:
         made = reservation(decision_id)
-        await limits.reserve(made, Amounts(1, 0, made.usd), NOON)
+        await limits.reserve(made, Amounts(1, 0, 0, made.usd), NOON)
         await settler.book(made, UsageReport(None, Transport.RELAY, 502, ErrorClass.UNREACHABLE))
 
 
@@ -54,6 +55,37 @@ async def test_a_batch_is_written_and_acknowledged() -> None:
     assert await writer.write_once() == 2
     assert sorted(ledger.rows) == ["a", "b"]
     assert await limits.take_rows(10, 0) == ()
+
+
+async def test_rows_that_the_store_had_forgotten_make_the_counters_anew(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Counters that were set up meanwhile may lack them."""
+
+    class Forgetful(MemoryLimitsStore):
+        rebuilt = 0
+        is_away = True
+
+        async def acknowledge(self, rows: Sequence[QueuedRow]) -> bool:
+            await super().acknowledge(rows)
+            return False
+
+        async def rebuild(self) -> int:
+            if self.is_away:
+                self.is_away = False
+                raise PolicyUnavailable("away again")
+            self.rebuilt += 1
+            return await super().rebuild()
+
+    limits, ledger = Forgetful(), FakeLedger()
+    await queue(limits, "a")
+    writer = LedgerWriter(limits, ledger)
+    with pytest.raises(PolicyUnavailable):
+        await writer.write_once()
+    assert list(ledger.rows) == ["a"]
+    assert await writer.write_once(wait_s=0) == 0
+    assert limits.rebuilt == 1
+    assert "set up anew" in caplog.text
 
 
 async def test_a_row_stays_queued_while_the_ledger_is_away_and_is_written_afterwards(
@@ -168,7 +200,7 @@ async def test_stopping_does_not_fail_when_the_ledger_is_away(
 async def test_the_sweeper_ends_leases_until_it_is_stopped() -> None:
     limits, clock = MemoryLimitsStore(), FakeClock()
     made = reservation("a")
-    await limits.reserve(made, Amounts(1, 110, made.usd), NOON)
+    await limits.reserve(made, Amounts(1, 10, 100, made.usd), NOON)
     settler = Settler(limits, Reserving(limits, FakeLedger()), clock)
     task = asyncio.create_task(Sweeper(settler, 0.001).run())
     clock.advance(301)

@@ -5,7 +5,6 @@ Whatever happens, a call is booked exactly once, and what a provider took or gav
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -65,6 +64,7 @@ class Limits(MemoryLimitsStore):
         super().__init__()
         self.is_away = False
         self.renewed: list[str] = []
+        self.was_asked_to_renew = asyncio.Event()
 
     async def states(self, limits: Sequence[Limit], now: datetime) -> tuple[LimitState, ...]:
         if self.is_away:
@@ -72,6 +72,7 @@ class Limits(MemoryLimitsStore):
         return await super().states(limits, now)
 
     async def extend(self, decision_id: str, expires_at: datetime) -> None:
+        self.was_asked_to_renew.set()
         if self.is_away:
             raise PolicyUnavailable("away")
         self.renewed.append(decision_id)
@@ -536,20 +537,35 @@ async def test_a_client_that_leaves_while_the_provider_is_silent_is_booked() -> 
 
 
 @pytest.mark.parametrize("is_away", [False, True], ids=["renewed", "store away"])
-async def test_a_long_stream_renews_its_lease_and_survives_when_it_cannot(
-    monkeypatch: pytest.MonkeyPatch, is_away: bool
+@pytest.mark.parametrize("is_streaming", [True, False], ids=["streamed", "whole"])
+async def test_a_long_call_renews_its_lease_and_survives_when_it_cannot(
+    is_away: bool, is_streaming: bool
 ) -> None:
-    made = service(openai=FakeAnswer(openai_events("one ", "two")))
-    times = iter(range(0, 100_000, 200))  # every look at the clock is 200 s later
-    monkeypatch.setattr(time, "perf_counter", lambda: float(next(times)))
-    stream = await streamed(made, OPENAI)
+    """While it waits for the first byte, and between two of them."""
+    go_on = asyncio.Event()
+    events = openai_events("one ", "two")
+    pieces = [*events[:1], go_on, *events[1:]] if is_streaming else [go_on, openai_answer()]
+    providers = FakeProviders({"openai.test": FakeAnswer(pieces)})
+    made = Service(providers, lease_s=0.03)
     made.limits.is_away = is_away
-    chunks = await collected(stream.events)
-    assert text_of(chunks) == "one two"
-    assert chunks[-1] == "DONE"
+
+    async def call() -> None:
+        if is_streaming:
+            await collected((await streamed(made, OPENAI)).events)
+        else:
+            await whole(made, OPENAI)
+
+    calling = asyncio.ensure_future(call())
+    for _ in range(3):
+        made.limits.was_asked_to_renew.clear()
+        async with asyncio.timeout(10):
+            await made.limits.was_asked_to_renew.wait()
+    go_on.set()
+    await calling
     assert ("dec_1" in made.limits.renewed) is not is_away
     made.limits.is_away = False
     assert (await made.row()).error_class == "none"
+    assert made.relay.bookings.held == 0
 
 
 async def test_a_stream_fails_over_before_its_first_byte() -> None:

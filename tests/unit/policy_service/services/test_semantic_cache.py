@@ -317,6 +317,20 @@ async def test_an_embedding_is_decided_booked_and_paid_for_by_whose_question_it_
     assert document["call"]["data_labels"] == ["personal"]
 
 
+async def test_an_embedding_counts_in_the_limits_of_its_own_model_and_in_no_others() -> None:
+    """What the ledger sums for a limit is then what its counter says."""
+    per_day = Limit("team:search", Measure.TOKENS_PER_DAY, Decimal(1000))
+    own, other = (
+        replace(LIMITS[1], scope=f"model:{model}", models=(model,)) for model in ("embed", "mini")
+    )
+    made = EmbeddingModel(FakeAnswer([EMBEDDED]))
+    caller = replace(CALLER, limits=(per_day, other), operations=(Operation.CHAT_COMPLETIONS,))
+    await made.embed(replace(reserved("hello there", caller), unmet=(own,)), "hello there")
+    [row] = await made.rows()
+    states = await made.limits.states((per_day, own, other), NOON)
+    assert [state.used for state in states] == [2, row.usd, 0]
+
+
 async def test_a_caller_who_may_not_use_the_embedding_model_has_no_words_sent_there() -> None:
     made = EmbeddingModel(FakeAnswer([EMBEDDED]), FakePolicy(permitted=()))
     with pytest.raises(PolicyDenied):

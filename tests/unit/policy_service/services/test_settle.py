@@ -2,13 +2,15 @@
 
 import logging
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
+from llm_core.errors import PolicyUnavailable
+from llm_core.policy.allowance import worst_case
 from llm_core.policy.decision import (
     CacheUse,
     ErrorClass,
@@ -18,25 +20,27 @@ from llm_core.policy.decision import (
     Transport,
     UsageReport,
 )
-from llm_core.policy.limits import Amounts, Limit, Measure
+from llm_core.policy.limits import Amounts, Limit, Measure, Priority
 from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import Reserved, SettleOutcome
+from policy_service.services import settle
 from policy_service.services.reserving import Reserving
 from policy_service.services.settle import Settler
+from policy_service.services.unconfirmed import Unconfirmed
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.known_health import KnownHealth
 from tests.fakes.ledger import FakeLedger
-from tests.fakes.samples import AZURE, CALLER, OPENAI, PRICE, chat_body, chat_call
+from tests.fakes.samples import AZURE, CALLER, CLAUDE, OPENAI, PRICE, chat_body, chat_call
 
 BUDGET = Limit("team:search", Measure.USD_PER_MONTH, Decimal(10))
 TOKENS = Limit("team:search", Measure.TOKENS_PER_MINUTE, Decimal(1000))
 LIMITS = (BUDGET, TOKENS)
 # 10 tokens in at a dollar a million, 2 choices of 100 tokens at two.
 RESERVED_USD = Decimal("0.00041")
-RESERVED = Amounts(requests=1, tokens=210, usd=RESERVED_USD)
+RESERVED = Amounts(requests=1, input_tokens=10, output_tokens=200, usd=RESERVED_USD)
 USED = TokenUsage(12, output_tokens=3)
 USED_USD = Decimal("0.000018")
 
@@ -61,21 +65,36 @@ def report(error_class: ErrorClass = ErrorClass.NONE, **fields: Any) -> UsageRep
     return replace(made, **fields)
 
 
+class AwayNowAndThen(MemoryLimitsStore):
+    """Does not settle while it is away."""
+
+    is_away = False
+
+    async def settle(
+        self, decision_id: str, actual: Amounts, row: bytes, now: datetime
+    ) -> SettleOutcome:
+        if self.is_away:
+            raise PolicyUnavailable("away")
+        return await super().settle(decision_id, actual, row, now)
+
+
 @dataclass
 class Service:
     """A settler and what stands around it."""
 
-    limits: MemoryLimitsStore = field(default_factory=MemoryLimitsStore)
+    limits: AwayNowAndThen = field(default_factory=AwayNowAndThen)
     ledger: FakeLedger = field(default_factory=FakeLedger)
     clock: FakeClock = field(default_factory=FakeClock)
     health: KnownHealth = field(default_factory=KnownHealth)
+    unconfirmed: Unconfirmed = field(default_factory=Unconfirmed)
 
     @property
     def settler(self) -> Settler:
-        return Settler(self.limits, Reserving(self.limits, self.ledger), self.clock, self.health)
+        reserving = Reserving(self.limits, self.ledger)
+        return Settler(self.limits, reserving, self.clock, self.health, self.unconfirmed)
 
     async def reserve(self, reservation: Reservation = RESERVATION) -> None:
-        await self.limits.prime(BUDGET, Decimal(0), NOON)
+        await self.limits.prime(BUDGET, (), (await self.limits.unwritten()).mark, NOON)
         assert isinstance(await self.limits.reserve(reservation, RESERVED, NOON), Reserved)
 
     async def used(self) -> tuple[Decimal, ...]:
@@ -169,6 +188,16 @@ async def test_a_row_says_who_where_and_at_what_price(service: Service) -> None:
     assert row.at == NOON
     assert row.total_ms == 80.5
     assert "hello" not in repr(row)
+
+
+async def test_a_row_says_who_pays_what_for_and_how_urgent_it_was() -> None:
+    service = Service()
+    call = replace(RESERVATION.call, use_case="summaries", priority=Priority.BATCH)
+    caller = replace(RESERVATION.caller, cost_centre="cc-7")
+    await service.reserve(replace(RESERVATION, call=call, caller=caller))
+    await service.settler.settle("dec_1", report())
+    [row] = await service.rows()
+    assert (row.cost_centre, row.use_case, row.priority) == ("cc-7", "summaries", "batch")
 
 
 @pytest.mark.parametrize("second", [report(), report(ErrorClass.UNREPORTED, usage=None)])
@@ -273,6 +302,113 @@ async def test_a_true_figure_that_comes_late_replaces_the_estimate(service: Serv
     assert (estimated.source, true.source) == ("estimated", "provider")
     await service.ledger.record([true, estimated])
     assert service.ledger.rows["dec_1"].usd == USED_USD
+
+
+@pytest.mark.parametrize("is_swept", [True, False], ids=["swept", "not swept yet"])
+async def test_a_call_that_reached_nobody_is_free_however_late_that_is_told(
+    service: Service, is_swept: bool
+) -> None:
+    service.clock.advance(301)
+    if is_swept:
+        await service.settler.sweep()
+    sent = report(ErrorClass.UNREACHABLE, usage=None, http_status=502)
+    assert await service.settler.settle("dec_1", sent) is SettleOutcome.SETTLED
+    assert (await service.used())[0] == 0
+    await service.ledger.record(await service.rows())
+    assert service.ledger.rows["dec_1"].usd == 0
+
+
+@pytest.mark.parametrize("blind", [ErrorClass.UNREACHABLE, ErrorClass.UNREPORTED])
+async def test_after_its_lease_as_well_a_call_that_the_relay_has_is_the_relays_to_report(
+    service: Service, blind: ErrorClass
+) -> None:
+    assert await service.limits.redeem("dec_1", NOON)
+    service.clock.advance(301)
+    await service.settler.sweep()
+    sent = report(blind, usage=None)
+    assert await service.settler.settle("dec_1", sent) is SettleOutcome.ALREADY_SETTLED
+    assert (await service.used())[0] == RESERVED_USD
+    assert await service.settler.book(RESERVATION, report()) is SettleOutcome.SETTLED
+    assert (await service.used())[0] == USED_USD
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        report(ErrorClass.UNREPORTED, usage=None),
+        # A provider that was not heard of in time: its prompt, and a guess at that.
+        report(ErrorClass.TIMEOUT, usage=TokenUsage(10, output_tokens=0), http_status=504),
+        report(usage=TokenUsage(12)),
+    ],
+    ids=["blind", "a prompt", "does not fit"],
+)
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "the other way round"])
+async def test_an_estimate_that_comes_late_stands_in_counter_and_ledger_alike(
+    service: Service, sent: UsageReport, order: int
+) -> None:
+    service.clock.advance(301)
+    await service.settler.sweep()
+    await service.settler.settle("dec_1", replace(sent, source=UsageSource.ESTIMATED))
+    for row in (await service.rows())[::order]:
+        await service.ledger.record([row])
+    assert (await service.used())[0] == service.ledger.rows["dec_1"].usd
+
+
+async def test_an_estimates_row_says_what_was_reserved_margin_and_all() -> None:
+    """Another tokeniser's margin is reserved; tokens of a day are summed from the rows."""
+    service = Service()
+    made = replace(RESERVATION, deployments=(PricedDeployment(CLAUDE, PRICE),))
+    await service.limits.prime(BUDGET, (), (await service.limits.unwritten()).mark, NOON)
+    amounts = worst_case(made.call, made.deployments, made.obligations)
+    assert amounts.input_tokens > made.prompt_tokens
+    await service.limits.reserve(replace(made, usd=amounts.usd), amounts, NOON)
+    service.clock.advance(301)
+    await service.settler.sweep()
+    [row] = await service.rows()
+    assert (row.input_tokens, row.output_tokens) == (amounts.input_tokens, amounts.output_tokens)
+    assert row.usd == amounts.usd
+
+
+# --- a store that is away
+
+
+async def test_a_report_that_would_not_count_again_is_owed_when_the_store_goes_away(
+    service: Service,
+) -> None:
+    """The ticket is redeemed by then."""
+    service.limits.is_away = True
+    with pytest.raises(PolicyUnavailable):
+        await service.settler.settle("dec_1", report(ErrorClass.UNREACHABLE, usage=None))
+    service.limits.is_away = False
+    [owed] = service.unconfirmed.owed(10)
+    assert await service.settler.book(owed.reservation, owed.report) is SettleOutcome.SETTLED
+    assert await service.used() == (0, 0)
+
+
+async def test_a_report_that_may_be_given_again_is_not_owed(service: Service) -> None:
+    service.limits.is_away = True
+    with pytest.raises(PolicyUnavailable):
+        await service.settler.settle("dec_1", report())
+    assert service.unconfirmed.owed_count == 0
+
+
+async def test_what_a_relay_cannot_book_is_owed(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "_RETRY_AFTER_S", (0, 0))
+    service.limits.is_away = True
+    await service.settler.book_surely(RESERVATION, report())
+    assert service.unconfirmed.owed_count == 1
+
+
+async def test_what_is_settled_or_ended_is_remembered_until_the_ledger_has_it(
+    service: Service,
+) -> None:
+    await service.settler.settle("dec_1", report())
+    await service.reserve(replace(RESERVATION, decision_id="dec_2"))
+    service.clock.advance(301)
+    await service.settler.sweep()
+    assert service.unconfirmed.unseen(0, 10) == ("dec_1", "dec_2")
 
 
 async def test_a_settled_call_is_not_swept(service: Service) -> None:
