@@ -4,13 +4,17 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import gate
+
 PAGES = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Gatehouse", page_icon="🚪", layout="wide")
-st.navigation(
+page = st.navigation(
     [
         # The default page gets no `url_path`: Streamlit's AppTest goes blank when it has one.
         st.Page(PAGES / "spend.py", title="Spend", icon=":material/payments:", default=True),
     ],
     position="top",
-).run()
+)
+if gate.is_open():
+    page.run()

@@ -1,14 +1,40 @@
-"""The dashboard's three settings, read once from the environment."""
+"""The dashboard's settings, read once from the environment."""
 
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 DEFAULT_TIMEOUT_S = 10.0
+DEFAULT_SCOPES = "openid email profile"
+_COOKIE_SECRET_BYTES = 32
+_MIN_SECRET_CHARS = 16
 
 
 class SettingsMissing(Exception):
     """The dashboard cannot start to ask; the text says which variable to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How people sign in: authorization code with PKCE at an OpenID provider.
+
+    Args:
+        issuer: As it calls itself.
+        client_id: A client that may redirect to `<url>/oauth2callback`.
+        url: Where browsers reach the dashboard, without a trailing slash.
+        scopes: With spaces between.
+        secrets_dir: Where the file is written that Streamlit reads this from.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    cookie_secret: str = field(repr=False)
+    url: str
+    scopes: str
+    secrets_dir: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,29 +43,34 @@ class Settings:
 
     Args:
         policy_url: Base URL of the policy service, without a trailing slash.
-        admin_token: Bearer token of its admin API.
+        admin_token: Bearer token of its admin API; empty where people sign in.
         timeout_s: Longest wait for one answer.
+        sign_in: How people sign in; `None`: whoever reaches the dashboard sees what the admin token
+            may see.
     """
 
     policy_url: str
     admin_token: str = field(repr=False)
     timeout_s: float = DEFAULT_TIMEOUT_S
+    sign_in: SignIn | None = None
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read `DASHBOARD_POLICY_URL`, `DASHBOARD_ADMIN_TOKEN` and `DASHBOARD_TIMEOUT_S`.
+    """Read the `DASHBOARD_...` variables; docs/settings.md lists them.
 
     Args:
         environment: In place of the process's own, for tests.
 
     Raises:
-        SettingsMissing: One of the first two is not set, or the third is no number above zero.
+        SettingsMissing: One that is needed is not set, or makes no sense.
     """
     if environment is None:
         environment = os.environ  # noqa: TID251 - this is the one place that reads it
-    for name in ("DASHBOARD_POLICY_URL", "DASHBOARD_ADMIN_TOKEN"):
-        if not environment.get(name):
-            raise SettingsMissing(f"Set {name} and start the dashboard again.")
+    sign_in = _sign_in(environment)
+    needed = ["DASHBOARD_POLICY_URL"]
+    # With sign-in no token may speak for people who have not signed in.
+    needed += [] if sign_in else ["DASHBOARD_ADMIN_TOKEN"]
+    _check(environment, needed)
     given = environment.get("DASHBOARD_TIMEOUT_S", str(DEFAULT_TIMEOUT_S))
     try:
         timeout_s = float(given)
@@ -49,6 +80,45 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise SettingsMissing("Set DASHBOARD_TIMEOUT_S to a number of seconds above zero.")
     return Settings(
         policy_url=environment["DASHBOARD_POLICY_URL"].rstrip("/"),
-        admin_token=environment["DASHBOARD_ADMIN_TOKEN"],
+        admin_token="" if sign_in else environment["DASHBOARD_ADMIN_TOKEN"],
         timeout_s=timeout_s,
+        sign_in=sign_in,
     )
+
+
+def _sign_in(environment: Mapping[str, str]) -> SignIn | None:
+    if not environment.get("DASHBOARD_OIDC_ISSUER"):
+        return None
+    needed = ("DASHBOARD_OIDC_CLIENT_ID", "DASHBOARD_OIDC_CLIENT_SECRET", "DASHBOARD_PUBLIC_URL")
+    _check(environment, needed)
+    cookie_secret = environment.get("DASHBOARD_COOKIE_SECRET") or secrets.token_urlsafe(
+        _COOKIE_SECRET_BYTES
+    )
+    if len(cookie_secret) < _MIN_SECRET_CHARS:
+        raise SettingsMissing(
+            f"Set DASHBOARD_COOKIE_SECRET to at least {_MIN_SECRET_CHARS} random characters."
+        )
+    return SignIn(
+        issuer=environment["DASHBOARD_OIDC_ISSUER"],
+        client_id=environment["DASHBOARD_OIDC_CLIENT_ID"],
+        client_secret=environment["DASHBOARD_OIDC_CLIENT_SECRET"],
+        cookie_secret=cookie_secret,
+        url=environment["DASHBOARD_PUBLIC_URL"].rstrip("/"),
+        scopes=environment.get("DASHBOARD_OIDC_SCOPES") or DEFAULT_SCOPES,
+        secrets_dir=_secrets_dir(environment),
+    )
+
+
+def _secrets_dir(environment: Mapping[str, str]) -> Path:
+    given = environment.get("DASHBOARD_SECRETS_DIR")
+    if given:
+        return Path(given)
+    # The first is in memory, and gone at the end of the session.
+    base = environment.get("XDG_RUNTIME_DIR") or environment.get("XDG_STATE_HOME")
+    return Path(base or Path.home() / ".local" / "state") / "gatehouse-dashboard"
+
+
+def _check(environment: Mapping[str, str], names: tuple[str, ...] | list[str]) -> None:
+    for name in names:
+        if not environment.get(name):
+            raise SettingsMissing(f"Set {name} and start the dashboard again.")

@@ -1,6 +1,7 @@
 """Asks the policy service what was used."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -66,6 +67,14 @@ class UsageUnavailable(Exception):
         self.hint = hint
 
 
+class SignInNeeded(UsageUnavailable):
+    """Whoever looks is signed in no longer."""
+
+
+class NotPermitted(UsageUnavailable):
+    """Whoever looks may not see this."""
+
+
 class UsageApi(Protocol):
     """What the pages need. Every method raises `UsageUnavailable` when it cannot answer."""
 
@@ -97,6 +106,16 @@ class _RecentAnswer:
     rows: list[CallRow]
 
 
+@dataclass(frozen=True, slots=True)
+class _Error:
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    error: _Error
+
+
 _Answer = TypeVar("_Answer")
 
 
@@ -111,12 +130,20 @@ class HttpUsageApi:
     def __init__(self, settings: Settings, *, transport: httpx.BaseTransport | None = None) -> None:
         self._url = settings.policy_url
         self._timeout_s = settings.timeout_s
+        self._token = settings.admin_token
+        self._speaks_for_person = False
         self._client = httpx.Client(
             base_url=f"{settings.policy_url}/admin/v1/",
-            headers={"authorization": f"Bearer {settings.admin_token}"},
             timeout=settings.timeout_s,
             transport=transport,
         )
+
+    def speaking_for(self, access_token: str) -> Self:
+        """The same service, with the same connections, asked in somebody's own name."""
+        theirs = copy(self)
+        theirs._token = access_token
+        theirs._speaks_for_person = True
+        return theirs
 
     def __enter__(self) -> Self:
         """Use it in a `with`."""
@@ -140,7 +167,9 @@ class HttpUsageApi:
 
     def _get(self, path: str, query: Mapping[str, str], kind: type[_Answer]) -> _Answer:
         try:
-            answer = self._client.get(path, params=dict(query))
+            answer = self._client.get(
+                path, params=dict(query), headers={"authorization": f"Bearer {self._token}"}
+            )
         except httpx.TimeoutException as error:
             raise UsageUnavailable(
                 f"The policy service at `{self._url}` did not answer within {self._timeout_s:g} s.",
@@ -150,11 +179,7 @@ class HttpUsageApi:
             raise UsageUnavailable(
                 f"The policy service at `{self._url}` cannot be reached.", self._look_at("healthz")
             ) from error
-        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise UsageUnavailable(
-                "The policy service does not accept the dashboard's token.",
-                "Set `DASHBOARD_ADMIN_TOKEN` to the service's `POLICY_ADMIN_TOKEN`, then restart.",
-            )
+        self._check_access(answer)
         if not answer.is_success:
             raise UsageUnavailable(
                 f"The policy service answered {answer.status_code} to a question about usage.",
@@ -168,5 +193,30 @@ class HttpUsageApi:
                 f"Check that `{self._url}` is the policy service and of the same version.",
             ) from error
 
+    def _check_access(self, answer: httpx.Response) -> None:
+        if answer.status_code == HTTPStatus.FORBIDDEN:
+            raise NotPermitted(
+                "You may not see this.", _message(answer) or "Ask an administrator for a role."
+            )
+        if answer.status_code != HTTPStatus.UNAUTHORIZED:
+            return
+        if self._speaks_for_person:
+            raise SignInNeeded(
+                "You are signed in no longer.",
+                _message(answer) or "Your sign-in has expired: sign in again.",
+            )
+        raise UsageUnavailable(
+            "The policy service does not accept the dashboard's token.",
+            "Set `DASHBOARD_ADMIN_TOKEN` to the service's `POLICY_ADMIN_TOKEN`, then restart.",
+        )
+
     def _look_at(self, path: str) -> str:
         return f"See what it says of itself: `curl {self._url}/{path}`"
+
+
+def _message(answer: httpx.Response) -> str:
+    """The sentence that the service sends for people to read."""
+    try:
+        return msgspec.json.decode(answer.content, type=_Refusal).error.message
+    except (msgspec.ValidationError, msgspec.DecodeError):
+        return ""

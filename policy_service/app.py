@@ -6,11 +6,24 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from policy_service.api import admin, health, internal, providers, relay
+from policy_service.api import (
+    admin,
+    admin_tokens,
+    alerts,
+    health,
+    internal,
+    keys,
+    limits,
+    organisation,
+    providers,
+    relay,
+    sign_in,
+)
 from policy_service.api.description import DescribedService
 from policy_service.api.wire import answer_failures
 from policy_service.ports.clock import Clock
 from policy_service.settings import Settings
+from policy_service.stopping import told_of_stop
 from policy_service.wiring import open_resources, utc_now
 
 
@@ -34,7 +47,8 @@ def create_app(
                 # which no call is decided (docs/performance.md).
                 gc.collect()
                 gc.freeze()
-            yield
+            with told_of_stop(opened.changes.end):
+                yield
 
     app = DescribedService(
         title="Gatehouse policy service",
@@ -42,8 +56,18 @@ def create_app(
         lifespan=lifespan,
         routes=[*internal.routes, *relay.routes],
     )
-    for router in (health.router, admin.router, providers.router):
-        app.include_router(router)
+    for module in (
+        health,
+        sign_in,
+        admin,
+        admin_tokens,
+        alerts,
+        keys,
+        limits,
+        organisation,
+        providers,
+    ):
+        app.include_router(module.router)
     app.router.routes.append(relay.anywhere_else)
     answer_failures(app)
     return app

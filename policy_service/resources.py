@@ -3,12 +3,23 @@
 from dataclasses import dataclass
 
 from llm_core.catalogue import Catalogue
-from policy_service.ports.ledger import Callers, Ledger
+from policy_service.ports.administrators import AdminTokens
+from policy_service.ports.alerts import Alerts
+from policy_service.ports.callers import Callers
+from policy_service.ports.clock import Clock
+from policy_service.ports.keys import Keys
+from policy_service.ports.ledger import Ledger
 from policy_service.ports.limits import LimitsStore
+from policy_service.ports.organisation import Administration, Audit, Companies
 from policy_service.ports.policy import PolicyEngine
 from policy_service.ports.providers import Health
 from policy_service.ports.reports import Reports
+from policy_service.ports.tokens import Tokens
+from policy_service.services.administrators import Administrators
+from policy_service.services.changes import Changes
 from policy_service.services.decide import Decider
+from policy_service.services.degraded import DegradableLimits
+from policy_service.services.last_used import LastUsed
 from policy_service.services.relay import Relay
 from policy_service.services.settle import Settler
 from policy_service.settings import Settings
@@ -19,13 +30,25 @@ class Resources:
     """Typed state of the app; handlers fetch it, nothing else holds it."""
 
     settings: Settings
+    clock: Clock
     catalogue: Catalogue
     health: Health
     callers: Callers
+    keys: Keys
+    last_used: LastUsed
+    changes: Changes
+    tokens: Tokens | None
     ledger: Ledger
     reports: Reports
     limits: LimitsStore
+    degradable: DegradableLimits | None
+    alerts: Alerts
     policy: PolicyEngine
     decider: Decider
     settler: Settler
     relay: Relay
+    administrators: Administrators
+    admin_tokens: AdminTokens
+    administration: Administration
+    companies: Companies
+    audit: Audit

@@ -1,10 +1,10 @@
 """Everything the policy service can be told, read once from the environment and passed in."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from llm_core.routing.breaker import BreakerRules
 
@@ -29,7 +29,11 @@ class Settings(BaseSettings):
         description="Shared with the Kong plugins (`policy_secret`); authenticates their calls."
     )
     ticket_secret: SecretStr = Field(description="Signs the tickets that the relay asks for.")
-    admin_token: SecretStr = Field(description="Lets the dashboard and automation read usage.")
+    admin_token: SecretStr | None = Field(
+        default=None,
+        description="The root token: may do everything in the admin API. Leave it out once people "
+        "sign in or admin tokens are issued.",
+    )
     models_file: Path = Field(description="The model catalogue, YAML.")
 
     database_url: str = Field(
@@ -149,11 +153,67 @@ class Settings(BaseSettings):
         "Needs Redis 8.",
     )
 
+    usage_kept_months: int | None = Field(
+        default=None,
+        ge=2,
+        description="So many months before the current one keep their calls in the ledger; older "
+        "calls are dropped, their hourly sums stay. Without it nothing is dropped.",
+    )
+
+    budget_thresholds: Annotated[tuple[int, ...], NoDecode] = Field(
+        default=(50, 80, 100),
+        description="At so many percent of a budget or a day's tokens people are told, once in "
+        "its period; separated by commas, empty for never.",
+    )
+    alert_webhook_url: SecretStr | None = Field(
+        default=None,
+        description="Where alerts about budgets are posted as JSON; without it only the log tells.",
+    )
+
+    oidc_file: Path | None = Field(
+        default=None,
+        description="The trusted issuers of OIDC tokens, YAML; without it tokens prove nothing.",
+    )
+    oidc_admin_roles: bool = Field(
+        default=False,
+        description="Let the roles `platform_admin` and `auditor` in a token's claims count for "
+        "the whole platform. Every issuer in the file can then make administrators.",
+    )
+    sign_in_issuer: str | None = Field(
+        default=None,
+        description="Where people sign in for `gatehouse login`: an issuer of the OIDC file.",
+    )
+    sign_in_client_id: str | None = Field(
+        default=None,
+        description="The public client for `gatehouse login`; it needs PKCE and loopback "
+        "redirects.",
+    )
+    sign_in_scopes: str = Field(
+        default="openid email profile", description="What `gatehouse login` asks the issuer for."
+    )
+
+    @field_validator("budget_thresholds", mode="before")
+    @classmethod
+    def _split_by_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("budget_thresholds")
+    @classmethod
+    def _refuse_odd_percents(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(percent <= 0 for percent in value):
+            raise ValueError("a threshold is a whole number of percent above zero")
+        return tuple(sorted(set(value)))
+
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:
         known: dict[str, str] = {}
         for name in ("internal_secret", "ticket_secret", "admin_token"):
-            value = getattr(self, name).get_secret_value()
+            secret: SecretStr | None = getattr(self, name)
+            if secret is None:
+                continue
+            value = secret.get_secret_value()
             if len(value) < MIN_SECRET_CHARS or value.lower().startswith(_PLACEHOLDERS):
                 raise ValueError(
                     f"POLICY_{name.upper()} is too weak: use at least {MIN_SECRET_CHARS} random "
@@ -164,6 +224,14 @@ class Settings(BaseSettings):
                     f"POLICY_{known[value].upper()} and POLICY_{name.upper()} must differ"
                 )
             known[value] = name
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_sign_in(self) -> Self:
+        if (self.sign_in_issuer is None) is not (self.sign_in_client_id is None):
+            raise ValueError(
+                "POLICY_SIGN_IN_ISSUER and POLICY_SIGN_IN_CLIENT_ID go together: set both or none"
+            )
         return self
 
     @property

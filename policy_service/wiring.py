@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from llm_core.catalogue import Catalogue, Deployment
 from llm_core.operation import Operation
 from llm_core.tokens.counted import LazyCounter
@@ -18,35 +20,58 @@ from policy_service.adapters.http_providers import HttpProviders
 from policy_service.adapters.memory_cache import MemoryCache
 from policy_service.adapters.memory_health import MemoryHealth
 from policy_service.adapters.memory_limits import MemoryLimitsStore
+from policy_service.adapters.oidc import OidcTokens, read_issuers
 from policy_service.adapters.opa_policy import OpaPolicy
 from policy_service.adapters.policy_bundle import load_bundle
 from policy_service.adapters.price_list import PriceList, price_files
 from policy_service.adapters.redis_cache import RedisCache
+from policy_service.adapters.redis_changes import RedisWakes
 from policy_service.adapters.redis_health import RedisHealth
 from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.redis_neighbours import RedisNeighbours
 from policy_service.adapters.regopy_policy import RegopyPolicy
+from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
+from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.callers import SqlCallers
+from policy_service.adapters.sql.changes import SqlChangeLog
+from policy_service.adapters.sql.company import CompanyStore
 from policy_service.adapters.sql.engine import open_engine
+from policy_service.adapters.sql.grants import SqlGrants
+from policy_service.adapters.sql.keys import ApiKeys
 from policy_service.adapters.sql.ledger import SqlLedger
+from policy_service.adapters.sql.organisation import Organisation
+from policy_service.adapters.sql.partitions import SqlUpkeep
 from policy_service.adapters.sql.reports import UsageReports
+from policy_service.adapters.sql.self_service import SqlOwnFigures
+from policy_service.adapters.sql.thresholds import SqlAlerts
+from policy_service.adapters.webhook import Webhook
 from policy_service.bundled import bundled
+from policy_service.ports.alerts import Teller
 from policy_service.ports.cache import ResponseCache
 from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
 from policy_service.ports.policy import PolicyEngine
 from policy_service.ports.providers import Health
+from policy_service.ports.tokens import Tokens
 from policy_service.resources import Resources
+from policy_service.services.administrators import Administrators
 from policy_service.services.answer_cache import AnswerCache
+from policy_service.services.changes import Changes
 from policy_service.services.decide import Decider
+from policy_service.services.degraded import DegradableLimits
 from policy_service.services.embedding import Embedder
 from policy_service.services.health import HealthChecks, each_deployment
+from policy_service.services.keeper import Keeper
+from policy_service.services.last_used import LastUsed
 from policy_service.services.ledger_writer import LedgerWriter, Sweeper
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay
 from policy_service.services.reserving import Reserving
+from policy_service.services.retention import Retention
+from policy_service.services.self_service import SelfService
 from policy_service.services.semantic_cache import SemanticCache
 from policy_service.services.settle import Settler
+from policy_service.services.thresholds import Thresholds
 from policy_service.services.tickets import Tickets
 from policy_service.settings import Settings
 
@@ -65,12 +90,15 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
     """
     async with AsyncExitStack() as stack:
         catalogue = read_catalogue(settings.models_file)
+        tokens = await _tokens(stack, settings, clock)
         engine = open_engine(settings.database_url)
         stack.push_async_callback(engine.dispose)
-        limits: LimitsStore = (
-            RedisLimitsStore(settings.redis_url) if settings.redis_url else MemoryLimitsStore()
-        )
+        ledger = SqlLedger(engine)
+        degradable = _degradable(settings, ledger, clock)
+        limits: LimitsStore = degradable or MemoryLimitsStore()
         stack.push_async_callback(limits.close)
+        if degradable is not None:
+            await _in_background(stack, degradable.run())
         policy = await _policy(settings)
         stack.push_async_callback(policy.close)
         providers = HttpProviders(settings.idle_timeout_s)
@@ -81,7 +109,11 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         ledger = SqlLedger(engine)
         tickets = Tickets(settings.ticket_secret.get_secret_value())
         reserving = Reserving(limits, ledger)
-        settler = Settler(limits, reserving, clock, health)
+        alerts = SqlAlerts(engine)
+        thresholds = Thresholds(
+            limits, ledger, alerts, clock, settings.budget_thresholds, _teller(stack, settings)
+        )
+        settler = Settler(limits, reserving, clock, health, thresholds=thresholds)
         relay = Relay(
             limits=limits,
             reach=Reach(
@@ -110,6 +142,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             draw=random.random,
             ticket_ttl_s=settings.ticket_ttl_s,
             lease_s=settings.lease_s,
+            about=SelfService(SqlOwnFigures(engine), reserving, settings.budget_thresholds),
         )
         answers = AnswerCache(
             _cache(stack, settings),
@@ -124,20 +157,78 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(writer.finish)
         await _in_background(stack, writer.run())
         await _in_background(stack, Sweeper(settler, settings.sweep_interval_s).run())
+        upkeep = Retention(SqlUpkeep(engine), clock, settings.usage_kept_months)
+        await _in_background(stack, upkeep.run())
+        await _in_background(stack, thresholds.run())
+        keeper = Keeper(settler, ledger)
+        stack.push_async_callback(keeper.finish)
+        await _in_background(stack, keeper.run())
         stack.push_async_callback(relay.drain)
+        keys = ApiKeys(engine, clock)
+        last_used = LastUsed(keys, clock)
+        stack.push_async_callback(last_used.finish)
+        await _in_background(stack, last_used.run())
+        admin_tokens = SqlAdminTokens(engine, clock)
+        root = settings.admin_token
         yield Resources(
             settings=settings,
+            clock=clock,
             catalogue=catalogue,
             health=health,
-            callers=SqlCallers(engine),
+            tokens=tokens,
+            callers=SqlCallers(engine, clock),
+            keys=keys,
+            last_used=last_used,
+            changes=await _changes(stack, settings, engine),
             ledger=ledger,
             reports=UsageReports(engine),
             limits=limits,
+            degradable=degradable,
+            alerts=alerts,
             policy=policy,
             decider=decider,
             settler=settler,
             relay=relay,
+            admin_tokens=admin_tokens,
+            administration=Organisation(engine, clock),
+            companies=CompanyStore(engine, clock),
+            audit=AuditLog(engine),
+            administrators=Administrators(
+                None if root is None else root.get_secret_value(),
+                admin_tokens,
+                SqlGrants(engine, clock),
+                clock,
+                tokens=tokens,
+                heeds_claimed_roles=settings.oidc_admin_roles,
+            ),
         )
+
+
+async def _changes(stack: AsyncExitStack, settings: Settings, engine: AsyncEngine) -> Changes:
+    """What was changed, followed in the background."""
+    wakes = None
+    if settings.redis_url:
+        wakes = RedisWakes(settings.redis_url)
+        stack.push_async_callback(wakes.close)
+    changes = Changes(SqlChangeLog(engine), wakes)
+    await _in_background(stack, changes.run())
+    return changes
+
+
+def _degradable(settings: Settings, ledger: SqlLedger, clock: Clock) -> DegradableLimits | None:
+    """Limits shared by all processes; without Redis there is only this one."""
+    if settings.redis_url is None:
+        return None
+    shared = RedisLimitsStore(settings.redis_url)
+    return DegradableLimits(shared, MemoryLimitsStore, ledger, clock)
+
+
+def _teller(stack: AsyncExitStack, settings: Settings) -> Teller | None:
+    if settings.alert_webhook_url is None:
+        return None
+    webhook = Webhook(settings.alert_webhook_url.get_secret_value())
+    stack.push_async_callback(webhook.close)
+    return webhook
 
 
 async def _health(
@@ -158,6 +249,16 @@ async def _health(
         checks = HealthChecks(catalogue, health, probe, settings.probe_interval_s)
         await _in_background(stack, checks.run())
     return health
+
+
+async def _tokens(stack: AsyncExitStack, settings: Settings, clock: Clock) -> Tokens | None:
+    """The trusted issuers' tokens, their keys kept fresh in the background."""
+    if settings.oidc_file is None:
+        return None
+    tokens = OidcTokens(read_issuers(settings.oidc_file), clock)
+    stack.push_async_callback(tokens.close)
+    await _in_background(stack, tokens.run())
+    return tokens
 
 
 def _cache(stack: AsyncExitStack, settings: Settings) -> ResponseCache:

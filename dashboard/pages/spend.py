@@ -2,9 +2,17 @@
 
 import streamlit as st
 
-from dashboard import figures, formats, frames, tables, wiring
+from dashboard import figures, formats, frames, gate, tables, wiring
 from dashboard.settings import SettingsMissing
-from dashboard.usage_api import BudgetRow, CallRow, SpendRow, UsageApi, UsageUnavailable
+from dashboard.usage_api import (
+    BudgetRow,
+    CallRow,
+    NotPermitted,
+    SignInNeeded,
+    SpendRow,
+    UsageApi,
+    UsageUnavailable,
+)
 
 RECENT_CALLS = 50
 
@@ -41,6 +49,13 @@ def _show_failure(error: UsageUnavailable | SettingsMissing) -> None:
         if isinstance(error, UsageUnavailable)
         else ("The dashboard is not set up yet.", str(error))
     )
+    if isinstance(error, SignInNeeded):
+        st.warning(f"**{what}**\n\n{hint}", icon=":material/lock_clock:")
+        gate.sign_in_button("Sign in again")
+        return
+    if isinstance(error, NotPermitted):
+        st.info(f"**{what}**\n\n{hint}", icon=":material/lock:")
+        return
     st.error(f"**{what}**\n\n{hint}", icon=":material/cloud_off:")
     st.button("Try again", key="retry")
 

@@ -35,7 +35,7 @@ from pydantic import (
 )
 
 from llm_core.catalogue import Auth, Catalogue, Deployment, Model, ProviderKind, Strategy
-from llm_core.operation import Operation
+from llm_core.operation import OWN_OPERATIONS, Operation
 from llm_core.providers.servers import NOT_OFFERED, SERVERS
 from policy_service.adapters.yaml_file import InvalidFile, read_yaml
 
@@ -129,8 +129,8 @@ class DeploymentEntry(_Entry):
     def _is_something_called(
         cls, value: tuple[Operation, ...] | None
     ) -> tuple[Operation, ...] | None:
-        if Operation.MODELS in (value or ()):
-            raise ValueError("the list of models is the gateway's own; leave 'models' out")
+        if own := sorted(OWN_OPERATIONS & set(value or ())):
+            raise ValueError(f"the gateway answers it by itself; leave '{own[0]}' out")
         return value
 
     @field_validator("native_operations")

@@ -1,33 +1,79 @@
-"""What managers and automation read; the admin token lets them in."""
+"""What managers and automation read: who they are, and the usage that is theirs to see."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from llm_core.errors import MalformedRequest
-from policy_service.api.wire import Opened, admin_only, json_answer
+from llm_core.policy.roles import ROLES, Grant, Permission
+from policy_service.api.admins import CurrentActor, nodes_for
+from policy_service.api.wire import Opened, json_answer
 
-router = APIRouter(prefix="/admin/v1", dependencies=[Depends(admin_only)])
+router = APIRouter(prefix="/admin/v1")
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A role that the actor holds, and what it permits on its node and below."""
+
+    role: str
+    node: str
+    permissions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhoAmI:
+    """Who the bearer token speaks of.
+
+    Args:
+        name: As the audit trail has it: `user:alice`, `admin_token:ci`, `root_token`.
+        proof: `oidc`, `admin_token` or `root_token`.
+    """
+
+    name: str
+    proof: str
+    grants: tuple[Held, ...]
+
+
+@router.get("/whoami")
+async def whoami(actor: CurrentActor) -> Response:
+    """Who you are here, and what you may do; for whoever has a good token, even with no role."""
+    return json_answer(WhoAmI(actor.name, actor.proof, tuple(map(_held, actor.grants))))
+
+
 @router.get("/usage/spend")
-async def spend(month: str, opened: Opened) -> Response:
-    """Spend of a month by department, team and model."""
-    return json_answer({"month": _checked(month), "rows": await opened.reports.spend(month)})
+async def spend(month: str, opened: Opened, actor: CurrentActor) -> Response:
+    """Spend of a month by department, team and model, as far as your roles reach."""
+    nodes = nodes_for(actor, Permission.USAGE_READ)
+    rows = await opened.reports.spend(_checked(month), nodes=nodes)
+    return json_answer({"month": month, "rows": rows})
 
 
 @router.get("/usage/recent")
-async def recent(opened: Opened, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> Response:
-    """The newest calls."""
-    return json_answer({"rows": await opened.reports.recent(limit)})
+async def recent(
+    opened: Opened,
+    actor: CurrentActor,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> Response:
+    """The newest calls, as far as your roles reach."""
+    nodes = nodes_for(actor, Permission.USAGE_READ)
+    return json_answer({"rows": await opened.reports.recent(limit, nodes=nodes)})
 
 
 @router.get("/budgets")
-async def budgets(month: str, opened: Opened) -> Response:
-    """Every team's budget, and what is used of it."""
-    return json_answer({"month": _checked(month), "rows": await opened.reports.budgets(month)})
+async def budgets(month: str, opened: Opened, actor: CurrentActor) -> Response:
+    """Every team's budget, and what is used of it, as far as your roles reach."""
+    nodes = nodes_for(actor, Permission.USAGE_READ)
+    rows = await opened.reports.budgets(_checked(month), nodes=nodes)
+    return json_answer({"month": month, "rows": rows})
+
+
+def _held(grant: Grant) -> Held:
+    permissions = tuple(sorted(one.value for one in ROLES[grant.role]))
+    return Held(grant.role.value, grant.node, permissions)
 
 
 def _checked(month: str) -> str:

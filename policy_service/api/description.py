@@ -11,11 +11,14 @@ import msgspec
 from fastapi import FastAPI
 
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
+from policy_service.api.admin import WhoAmI
+from policy_service.api.admin_tokens import ListedAdminTokens
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
 from policy_service.services.health import ProvidersHealth
 from policy_service.services.identify import IdentifyAnswer, IdentifyRequest
+from policy_service.services.self_service import Me, MyUsage
 
 _Object = dict[str, Any]
 _REFERENCE = "#/components/schemas/{name}"
@@ -59,19 +62,40 @@ _FOR_PLUGINS: tuple[tuple[str, str, type, type], ...] = (
         IdentifyRequest,
         IdentifyAnswer,
     ),
-    ("/v1/decisions", "Decide about a call, and reserve.", DecisionRequest, Decision),
+    (
+        "/v1/decisions",
+        "Decide about a call, and reserve. The `answer` to the operation `me` is a `Me`, to "
+        "`me.usage` a `MyUsage`.",
+        DecisionRequest,
+        Decision,
+    ),
     ("/v1/decisions/{decision_id}/usage", "Take a report; it counts once.", UsageReport, Settled),
 )
+_CHANGES: _Object = {
+    "get": {
+        "summary": "Tell what to forget about callers.",
+        "description": "A line of JSON for each change, for as long as somebody listens: `hello`, "
+        "then `key` with `key_id`, `all`, `heartbeat`.",
+        "security": [{"internal_secret": []}],
+        "responses": {"200": {"description": "Lines", "content": {"application/x-ndjson": {}}}},
+    }
+}
 _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/usage/spend": Spend,
     "/admin/v1/usage/recent": Recent,
     "/admin/v1/budgets": Budgets,
     "/v1/providers/health": ProvidersHealth,
+    "/admin/v1/whoami": WhoAmI,
+    "/admin/v1/admin-tokens": ListedAdminTokens,
 }
 _RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")
 _SCHEMES: _Object = {
     "internal_secret": {"type": "http", "scheme": "bearer", "description": "For the plugins."},
-    "admin_token": {"type": "http", "scheme": "bearer", "description": "For who reads usage."},
+    "admin_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An admin token, or an access token of the company's identity provider.",
+    },
     "ticket": {"type": "apiKey", "in": "header", "name": "x-gatehouse-ticket"},
 }
 
@@ -88,10 +112,12 @@ class DescribedService(FastAPI):
 
 def _completed(made: _Object) -> _Object:
     kinds = [kind for _, _, *both in _FOR_PLUGINS for kind in both] + [*_FOR_ADMINS.values()]
+    kinds += [Me, MyUsage]
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
     paths: _Object = {path: dict(item) for path, item in made["paths"].items()}
     for path, told, asked, answered in _FOR_PLUGINS:
         paths[path] = {"post": _operation(path, told, asked, answered)}
+    paths["/v1/callers/changes"] = _CHANGES
     for path, answered in _FOR_ADMINS.items():
         paths[path]["get"] = {
             **paths[path]["get"],

@@ -17,7 +17,10 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 async def readyz(opened: Opened) -> Response:
-    """Ready: database, limits store and policy engine answer; 503 names those that do not."""
+    """Ready: database, limits store and policy engine answer; 503 names those that do not.
+
+    `degraded_decisions` counts the calls that this process has admitted alone since it started.
+    """
     names = ("database", "limits", "policy")
     states = await asyncio.gather(
         opened.ledger.ready(), opened.limits.ready(), opened.policy.ready()
@@ -29,6 +32,7 @@ async def readyz(opened: Opened) -> Response:
             "status": "ok" if all(states) else "not ready",
             "checks": checks,
             "policy_engine": opened.policy.name,
+            "degraded_decisions": opened.degradable.admitted if opened.degradable else 0,
         },
         status,
     )

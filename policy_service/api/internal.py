@@ -4,20 +4,40 @@ Every call through the gateway waits for these, so they are plain Starlette rout
 way of calling an endpoint and its dependencies costs several times what the endpoint does.
 """
 
+from collections.abc import AsyncIterator
+
+import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from llm_core.policy.decision import DecisionRequest, UsageReport
 from policy_service.api.wire import for_plugins, json_answer, read_json
+from policy_service.services.changes import Changes
 from policy_service.services.identify import IdentifyRequest, identify
+
+HEARTBEAT_S = 5.0
+"""How often a stream of changes shows that it is alive."""
 
 
 async def identify_caller(request: Request) -> Response:
     """Say who is behind a credential."""
     opened = for_plugins(request)
     asked = await read_json(request, IdentifyRequest)
-    return json_answer(await identify(asked, opened.callers))
+    answer = await identify(asked, opened.callers, opened.tokens)
+    if answer.caller is not None and answer.caller.key_id is not None:
+        opened.last_used.note(answer.caller.key_id)
+    return json_answer(answer)
+
+
+async def changes(request: Request) -> Response:
+    """Tell what to forget about callers, line by line, for as long as somebody listens.
+
+    The first line says `hello`: whatever changes after it will be told. Then come `key` with a
+    `key_id`, `all` when anybody may have changed, and `heartbeat` when nothing did for a while.
+    """
+    opened = for_plugins(request)
+    return StreamingResponse(_lines(opened.changes), media_type="application/x-ndjson")
 
 
 async def decide(request: Request) -> Response:
@@ -35,8 +55,24 @@ async def report_usage(request: Request) -> Response:
     return json_answer({"outcome": outcome.value})
 
 
+async def _lines(followed: Changes) -> AsyncIterator[bytes]:
+    with followed.listening() as listener:
+        yield _line("hello")
+        while (told := await listener.next(HEARTBEAT_S)) is not None:
+            for change in told:
+                yield _line(change.kind.value, change.key_id)
+            if not told:
+                yield _line("heartbeat")
+
+
+def _line(event: str, key_id: str | None = None) -> bytes:
+    told = {"event": event} if key_id is None else {"event": event, "key_id": key_id}
+    return msgspec.json.encode(told) + b"\n"
+
+
 routes = (
     Route("/v1/decisions", decide, methods=["POST"]),
     Route("/v1/decisions/{decision_id}/usage", report_usage, methods=["POST"]),
     Route("/v1/callers/identify", identify_caller, methods=["POST"]),
+    Route("/v1/callers/changes", changes, methods=["GET"]),
 )

@@ -48,9 +48,10 @@ async def _opened(request: Request) -> Resources:
     return resources(request)
 
 
-def _bearer(request: Request) -> bytes:
+def bearer(request: Request) -> str:
+    """The bearer token that came along; empty when none did."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.encode() if scheme.lower() == "bearer" else b""
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def for_plugins(request: Request) -> Resources:
@@ -61,19 +62,12 @@ def for_plugins(request: Request) -> Resources:
     """
     opened = resources(request)
     secret = opened.settings.internal_secret.get_secret_value()
-    if not hmac.compare_digest(_bearer(request), secret.encode()):
+    if not hmac.compare_digest(bearer(request).encode(), secret.encode()):
         raise InvalidKey(
             "This endpoint is for the gateway's plugins: their `policy_secret` must equal the "
             "service's POLICY_INTERNAL_SECRET."
         )
     return opened
-
-
-async def admin_only(request: Request) -> None:
-    """Let only holders of the admin token in."""
-    secret = resources(request).settings.admin_token.get_secret_value()
-    if not hmac.compare_digest(_bearer(request), secret.encode()):
-        raise InvalidKey("Send the admin token as `Authorization: Bearer <POLICY_ADMIN_TOKEN>`.")
 
 
 Opened = Annotated[Resources, Depends(_opened)]

@@ -5,7 +5,18 @@ from typing import Annotated
 
 import typer
 
-from policy_service.cli import company, demo, kong, providers, serve
+from policy_service.cli import (
+    admin_tokens,
+    company,
+    demo,
+    keys,
+    kong,
+    ledger,
+    limits,
+    login,
+    providers,
+    serve,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,8 +25,15 @@ app = typer.Typer(
 )
 app.add_typer(demo.app, name="demo")
 app.add_typer(kong.app, name="kong")
-app.add_typer(company.keys, name="keys")
+app.add_typer(admin_tokens.app, name="admin-tokens")
+app.add_typer(keys.app, name="keys")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(limits.app, name="limits")
 app.command("apply")(company.apply)
+app.command("export")(company.export)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
+app.command("whoami")(login.whoami)
 app.command("migrate")(serve.migrate)
 app.command("serve")(serve.serve)
 app.command("providers")(providers.providers)

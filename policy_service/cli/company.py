@@ -1,117 +1,91 @@
-"""`gatehouse apply` and `gatehouse keys`: the organisation and its keys."""
+"""`gatehouse apply` and `gatehouse export`: the company as one file."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
 from policy_service.cli.failures import fail, needs
 
-keys = typer.Typer(no_args_is_help=True, help="API keys.")
-_Database = Annotated[
-    str,
-    typer.Option(
-        "--database-url", envvar="POLICY_DATABASE_URL", help="The policy service's database."
-    ),
-]
-DEFAULT_DATABASE = "sqlite+aiosqlite:///gatehouse.db"
+if TYPE_CHECKING:
+    from policy_service.ports.organisation import Applied
+
+WOULD_CHANGE = 2
+"""The exit code of `--dry-run --exit-code` when something would change."""
 
 
 def apply(
+    *,
     file: Annotated[Path, typer.Option("--file", "-f", help="The company's YAML file.")],
-    database_url: _Database = DEFAULT_DATABASE,
+    dry_run: Annotated[bool, typer.Option(help="Show what would change, and change nothing.")] = (
+        False
+    ),
+    prune: Annotated[
+        bool, typer.Option(help="Remove what the file does not name; keys are revoked.")
+    ] = False,
+    exit_code: Annotated[
+        bool, typer.Option(help="With --dry-run: exit with 2 when something would change.")
+    ] = False,
+    database_url: Database = DEFAULT_DATABASE,
 ) -> None:
     """Make the database say what a company file says, and print new keys, once.
 
-    Nothing that the file does not name is taken away.
+    Shows what changes: + comes, ~ changes, - goes. All of it is done or nothing.
     """
     with needs("service"):
-        from policy_service.adapters.sql.company import read_company, seed_company
+        from policy_service.adapters.sql.company import CompanyStore, read_company
 
-    issued = _with_database(database_url, lambda engine: seed_company(engine, read_company(file)))
-    if not issued:
-        typer.echo("Done; no new keys.")
-        return
-    typer.echo("New keys, shown this once and stored as digests only:")
-    for name, text in issued.items():
-        typer.echo(f"  {name}: {text}")
-
-
-@keys.command("issue")
-def issue_key(
-    team: Annotated[str, typer.Option(help="The team it belongs to.")],
-    name: Annotated[str, typer.Option(help="A name to recognise it by.")],
-    project: Annotated[str | None, typer.Option(help="A project of the team.")] = None,
-    user: Annotated[str | None, typer.Option(help="The person who uses it.")] = None,
-    database_url: _Database = DEFAULT_DATABASE,
-) -> None:
-    """Issue a key, and print it, once."""
-    with needs("service"):
-        from policy_service.adapters.sql.organisation import Holder, Organisation
-
-    holder = Holder(team=team, project=project, user=user)
-    issued = _with_database(
-        database_url, lambda engine: Organisation(engine).issue_key(name, holder)
+    applied = with_database(
+        database_url,
+        lambda engine: CompanyStore(engine).apply_company(
+            read_company(file), operator(), prune=prune, dry_run=dry_run
+        ),
     )
-    typer.echo(issued.text)
+    _show(applied)
+    if dry_run:
+        if exit_code and applied.changes:
+            raise typer.Exit(WOULD_CHANGE)
+        return
+    if applied.keys:
+        typer.echo("New keys, shown this once and stored as digests only:")
+        for name, text in applied.keys.items():
+            typer.echo(f"  {name}: {text}")
 
 
-@keys.command("list")
-def list_keys(
-    team: Annotated[str | None, typer.Option(help="Only this team's.")] = None,
-    database_url: _Database = DEFAULT_DATABASE,
+def export(
+    organisation: Annotated[
+        str | None, typer.Option(help="Which, where there are several in the database.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Write it there; else it is printed.")
+    ] = None,
+    database_url: Database = DEFAULT_DATABASE,
 ) -> None:
-    """List keys; their text is not known to anybody but their owners."""
+    """Write the company as the file that `gatehouse apply` takes. There are no secrets in it."""
     with needs("service"):
-        from policy_service.adapters.sql.organisation import Organisation
+        from policy_service.adapters.sql.company import CompanyStore, to_yaml
 
-    records = _with_database(database_url, lambda engine: Organisation(engine).list_keys(team=team))
-    table = Table("id", "name", "team", "starts with", "created", "expires", "revoked")
-    for record in records:
-        table.add_row(
-            record.id,
-            record.name,
-            record.holder.team,
-            record.prefix,
-            f"{record.created_at:%Y-%m-%d}",
-            f"{record.expires_at:%Y-%m-%d}" if record.expires_at else "",
-            f"{record.revoked_at:%Y-%m-%d %H:%M}" if record.revoked_at else "",
-        )
-    Console().print(table)
-
-
-@keys.command("revoke")
-def revoke_key(
-    key_id: Annotated[str, typer.Argument(help="The key's id, from `gatehouse keys list`.")],
-    database_url: _Database = DEFAULT_DATABASE,
-) -> None:
-    """Revoke a key; the plugins forget it within `cache_ttl_s`."""
-    with needs("service"):
-        from policy_service.adapters.sql.organisation import Organisation
-
-    if not _with_database(database_url, lambda engine: Organisation(engine).revoke_key(key_id)):
-        raise fail(f"there is no live key {key_id!r}; see `gatehouse keys list`")
-    typer.echo(f"{key_id} is revoked.")
-
-
-def _with_database(url: str, work: Callable[[Any], Awaitable[Any]]) -> Any:  # noqa: ANN401
-    from llm_core.errors import PolicyUnavailable
-    from policy_service.adapters.sql import schema
-    from policy_service.adapters.sql.engine import open_engine
-
-    async def run() -> Any:  # noqa: ANN401
-        await schema.migrate(url)
-        engine = open_engine(url)
-        try:
-            return await work(engine)
-        finally:
-            await engine.dispose()
-
+    text = to_yaml(
+        with_database(database_url, lambda engine: CompanyStore(engine).export(organisation))
+    )
+    if file is None:
+        typer.echo(text, nl=False)
+        return
     try:
-        return asyncio.run(run())
-    except (ValueError, PolicyUnavailable) as fault:
-        raise fail(str(fault)) from fault
+        file.write_text(text, encoding="utf-8")
+    except OSError as fault:
+        raise fail(f"{file} cannot be written: {fault.strerror}") from fault
+
+
+def _show(applied: "Applied") -> None:
+    from policy_service.adapters.sql.company import line_of
+
+    for change in applied.changes:
+        typer.echo(line_of(change))
+    if not applied.changes:
+        typer.echo("No changes.")
+    if applied.left_alone:
+        typer.echo("Left alone, because the file does not name it; --prune removes it:")
+        for change in applied.left_alone:
+            typer.echo(f"  {line_of(change)}")

@@ -122,6 +122,11 @@ def test_every_route_has_all_three_plugins_and_the_meter_once() -> None:
         ("POST", "/v1/embeddings", "embeddings"),
         ("POST", "/v1/responses", "responses"),
         ("POST", "/v1/messages", "messages"),
+        ("GET", "/v1/me", "me"),
+        ("GET", "/me", "me"),
+        ("GET", "/v1/me/usage", "me.usage"),
+        ("GET", "/v1/me/keys", None),
+        ("POST", "/v1/me", None),
         ("POST", "/v1/audio/speech", None),
     ],
 )

@@ -45,7 +45,7 @@ def test_every_route_is_described_or_meant_not_to_be(app: Any) -> None:
     described = set(app.openapi()["paths"])
     relay |= {path.replace("/v1", "") for path in described if path.startswith("/relay/v1/")}
     routes = {route.path for route in _routes(app.routes) if isinstance(route, Route)}
-    assert routes - own - relay == described
+    assert {path.replace(":path}", "}") for path in routes - own - relay} == described
 
 
 def _routes(routes: Any) -> Any:
@@ -83,7 +83,8 @@ def test_money_is_text_in_every_answer(app: Any) -> None:
         assert schemas[name]["properties"][field] == {"type": "string", "format": "decimal"}
 
 
-def test_everything_but_health_asks_for_a_proof(app: Any) -> None:
+def test_everything_asks_for_a_proof_but_health_and_where_to_get_one(app: Any) -> None:
+    open_to_all = ("/healthz", "/readyz", "/v1/sign-in")
     for path, item in app.openapi()["paths"].items():
         for operation in item.values():
-            assert bool(operation.get("security")) is (path not in ("/healthz", "/readyz")), path
+            assert bool(operation.get("security")) is (path not in open_to_all), path

@@ -19,6 +19,8 @@ class FakePolicyService:
     """Knows callers by key or consumer, gives one decision, and takes reports.
 
     Args:
+        refusals: What `identify` says beside `{"caller": null}`, by credential.
+        ends: When credentials end, by credential, as RFC 3339.
         fails_for: Decision ids whose reports are answered with 500.
         known: Decision ids it knows; `None` knows all.
     """
@@ -29,9 +31,28 @@ class FakePolicyService:
     fails_for: set[str] = field(default_factory=set)
     known: set[str] | None = None
     url: str = ""
+    refusals: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ends: dict[str, str] = field(default_factory=dict)
+    has_stream: bool = True
     asked: list[tuple[str, Any]] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _streams: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def tell(self, **event: Any) -> None:
+        """Send a line on every stream of changes; waits until there is one."""
+        async with asyncio.timeout(10):
+            while not self._streams:
+                self.came.clear()
+                await self.came.wait()
+        for writer in self._streams:
+            await _send_line(writer, event)
+
+    def cut_streams(self) -> None:
+        """Break every stream of changes."""
+        for writer in self._streams:
+            writer.close()
+        self._streams.clear()
 
     def bodies(self, ending: str) -> list[Any]:
         """What was asked at the paths that end so."""
@@ -73,10 +94,18 @@ class FakePolicyService:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 line, *rest = head.strip().split("\r\n")
                 headers = {k.lower(): v for k, v in (one.split(": ", 1) for one in rest)}
-                body = await reader.readexactly(int(headers["content-length"]))
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
                 path = line.split(" ")[1]
-                self.asked.append((path, msgspec.json.decode(body)))
                 is_known = headers.get("authorization") == f"Bearer {SECRET}"
+                if path == "/v1/callers/changes" and is_known and self._has_stream:
+                    writer.write(b"HTTP/1.1 200 X\r\ntransfer-encoding: chunked\r\n\r\n")
+                    await _send_line(writer, {"event": "hello"})
+                    self._streams.add(writer)
+                    self.came.set()
+                    await reader.read()
+                    break
+                if path != "/v1/callers/changes":
+                    self.asked.append((path, msgspec.json.decode(body)))
                 status, answer = self._answer(path) if is_known else (401, {})
                 self.came.set()
                 content = msgspec.json.encode(answer)
@@ -89,14 +118,22 @@ class FakePolicyService:
             pass
         finally:
             self._writers.discard(writer)
+            self._streams.discard(writer)
             writer.close()
 
+    @property
+    def _has_stream(self) -> bool:
+        return self.has_stream and not self.is_down
+
     def _answer(self, path: str) -> tuple[int, object]:
-        asked = self.asked[-1][1]
-        if self.is_down:
+        if self.is_down or path == "/v1/callers/changes":
             return 503, {}
+        asked = self.asked[-1][1]
         if path == "/v1/callers/identify":
-            return 200, {"caller": self.callers.get(_name(asked))}
+            name = _name(asked)
+            caller = self.callers.get(name)
+            told = {"valid_until": self.ends.get(name)} if caller else self.refusals.get(name, {})
+            return 200, {"caller": caller, **told}
         if path == "/v1/decisions":
             return 200, self.decision
         decision_id = path.split("/")[-2]
@@ -107,7 +144,16 @@ class FakePolicyService:
 
 
 def _name(asked: dict[str, Any]) -> str:
-    if asked.get("api_key") is not None:
-        return str(asked["api_key"])
+    for kind in ("api_key", "token"):
+        if asked.get(kind) is not None:
+            return str(asked[kind])
     consumer = asked["consumer"]
-    return f"consumer:{consumer['custom_id']}:{consumer['username']}"
+    groups = ",".join(consumer.get("groups") or ())
+    name = f"consumer:{consumer['custom_id']}:{consumer['username']}"
+    return f"{name}:{groups}" if groups else name
+
+
+async def _send_line(writer: asyncio.StreamWriter, event: object) -> None:
+    line = msgspec.json.encode(event) + b"\n"
+    writer.write(b"%x\r\n%b\r\n" % (len(line), line))
+    await writer.drain()

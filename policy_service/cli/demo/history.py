@@ -29,14 +29,37 @@ class _Habit:
     models: tuple[str, ...]
     prompt_tokens: int
     answer_tokens: int
+    use_case: str
 
 
 _HABITS = (
-    _Habit("engineering", "search", "ranking", "sam", 70, ("gpt-4o-mini", "gpt-4o"), 2600, 420),
-    _Habit("engineering", "platform", None, "pat", 25, ("claude-sonnet-4-6", "gpt-4o"), 5200, 1400),
-    _Habit("support", "helpdesk", "chatbot", None, 90, ("gpt-4o-mini",), 1500, 260),
-    _Habit("support", "trainees", None, "terry", 8, ("gpt-4o-mini",), 500, 200),
-    _Habit("marketing", "campaigns", None, "mia", 12, ("claude-sonnet-4-6",), 3000, 2200),
+    _Habit(
+        "engineering",
+        "search",
+        "ranking",
+        "sam",
+        70,
+        ("gpt-4o-mini", "gpt-4o"),
+        2600,
+        420,
+        "ranking",
+    ),
+    _Habit(
+        "engineering",
+        "platform",
+        None,
+        "pat",
+        25,
+        ("claude-sonnet-4-6", "gpt-4o"),
+        5200,
+        1400,
+        "coding",
+    ),
+    _Habit("support", "helpdesk", "chatbot", None, 90, ("gpt-4o-mini",), 1500, 260, "chat"),
+    _Habit("support", "trainees", None, "terry", 8, ("gpt-4o-mini",), 500, 200, "chat"),
+    _Habit(
+        "marketing", "campaigns", None, "mia", 12, ("claude-sonnet-4-6",), 3000, 2200, "copywriting"
+    ),
 )
 _PROVIDERS = {"gpt-4o-mini": "openai", "gpt-4o": "openai", "claude-sonnet-4-6": "anthropic"}
 _REGIONS = {"openai": "us", "anthropic": "eu"}
@@ -87,6 +110,8 @@ def spent_up(team: str, department: str, amount: Decimal, now: datetime) -> Usag
         usd=amount,
         price_version="demo",
         policy_revision="demo",
+        use_case="translation",
+        priority="batch",
     )
 
 
@@ -141,6 +166,7 @@ def _row(habit: _Habit, at: datetime, prices: Prices, chance: random.Random) -> 
         total_ms=round(total_ms, 1),
         time_to_first_token_ms=round(first_ms, 1),
         overhead_ms=round(chance.uniform(1.5, 4.0), 2),
+        use_case=habit.use_case,
     )
 
 

@@ -7,7 +7,14 @@ import msgspec
 import pytest
 
 from dashboard.settings import Settings
-from dashboard.usage_api import BudgetRow, HttpUsageApi, SpendRow, UsageUnavailable
+from dashboard.usage_api import (
+    BudgetRow,
+    HttpUsageApi,
+    NotPermitted,
+    SignInNeeded,
+    SpendRow,
+    UsageUnavailable,
+)
 from policy_service.ports.ledger import UsageRow
 
 SETTINGS = Settings("http://policy:8080", "secret-token", timeout_s=3)
@@ -115,3 +122,44 @@ def test_a_failure_says_what_is_wrong_and_what_to_do(handler: Handler, what: str
     assert what in failure.value.what
     assert hint in failure.value.hint
     assert "secret" not in failure.value.what + failure.value.hint
+
+
+def test_a_person_is_spoken_for_with_their_own_token_only():
+    seen: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["authorization"])
+        return httpx.Response(200, json={"month": "2026-11", "rows": []})
+
+    with _api(handler) as api:
+        alice, bob = api.speaking_for("alice-token"), api.speaking_for("bob-token")
+        for one in (alice, bob, api, alice):
+            one.spend("2026-11")
+    assert seen == [f"Bearer {one}" for one in ("alice-token", "bob-token", "secret-token")] + [
+        "Bearer alice-token"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "hint"),
+    [
+        (
+            401,
+            {"error": {"message": "Your sign-in has expired: sign in again."}},
+            SignInNeeded,
+            "exp",
+        ),
+        (401, {}, SignInNeeded, "sign in again"),
+        (403, {"error": {"message": "None of your roles permits it."}}, NotPermitted, "None of"),
+        (403, {}, NotPermitted, "role"),
+    ],
+)
+def test_what_a_person_may_not_see_is_told_in_the_services_words(
+    status: int, body: object, kind: type[UsageUnavailable], hint: str
+):
+    with (
+        _api(lambda _: httpx.Response(status, json=body)) as api,
+        pytest.raises(kind) as failure,
+    ):
+        api.speaking_for("alice-token").spend("2026-11")
+    assert hint in failure.value.hint

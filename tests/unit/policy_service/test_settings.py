@@ -52,6 +52,16 @@ def test_no_two_secrets_may_be_the_same(one: str, other: str) -> None:
     assert GOOD[one] not in str(refused.value)
 
 
+def test_the_root_token_can_be_left_out() -> None:
+    assert settings(admin_token=None).admin_token is None
+
+
+def test_half_a_sign_in_is_refused() -> None:
+    for name in ("sign_in_issuer", "sign_in_client_id"):
+        with pytest.raises(ValidationError, match="go together"):
+            settings(**{name: "https://id.test"})
+
+
 def test_a_missing_setting_is_named_and_nothing_else_is_shown() -> None:
     with pytest.raises(ValidationError) as refused:
         Settings.model_validate(GOOD)

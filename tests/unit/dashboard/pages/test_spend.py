@@ -10,8 +10,16 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import dashboard
-from dashboard.usage_api import BudgetRow, CallRow, SpendRow, UsageUnavailable
+from dashboard.usage_api import (
+    BudgetRow,
+    CallRow,
+    NotPermitted,
+    SignInNeeded,
+    SpendRow,
+    UsageUnavailable,
+)
 from tests.fakes.usage_api import FakeUsageApi
+from tests.unit.dashboard.test_settings import SIGN_IN
 
 HERE = Path(str(dashboard.__file__)).parent
 TIMEOUT_S = 60
@@ -128,6 +136,23 @@ def test_a_service_that_is_down_is_said_to_be_down_and_how_to_check():
     assert not page.metric
 
 
+def test_what_somebody_may_not_see_is_told_in_words_and_nothing_is_shown():
+    api = _api()
+    api.failure = NotPermitted("You may not see this.", "Ask for a role.")
+    page = _page(api)
+    assert "Ask for a role." in page.info[0].value
+    assert not any((page.error, page.metric, page.dataframe, page.button))
+
+
+def test_a_sign_in_that_is_over_can_be_renewed_with_a_button():
+    api = _api()
+    api.failure = SignInNeeded("You are signed in no longer.", "Sign in again.")
+    page = _page(api)
+    assert "signed in no longer" in page.warning[0].value
+    assert page.button(key="sign_in").label == "Sign in again"
+    assert not any((page.error, page.metric, page.dataframe))
+
+
 def test_trying_again_shows_the_figures_once_the_service_is_back():
     api = _api()
     api.failure = UsageUnavailable("Down.", "Wait.")
@@ -150,3 +175,23 @@ def test_the_app_opens_on_spend_and_stays_there_when_something_is_chosen():
     page.selectbox(key="month").set_value("2026-10").run()
     assert not page.exception
     assert page.title[0].value == "Spend"
+
+
+def test_where_people_sign_in_nobody_else_gets_past_the_door(monkeypatch: pytest.MonkeyPatch):
+    """Also where Streamlit was started without being told how: closed, and not open."""
+    for name, value in SIGN_IN.items():
+        monkeypatch.setenv(name, value)
+    api = _api()
+    page = _page(api, "app.py")
+    assert page.title[0].value == "Gatehouse"
+    assert page.button(key="sign_in").label == "Sign in"
+    assert not any((api.asked_months, page.metric, page.dataframe))
+
+
+def test_a_page_without_its_door_asks_nobody_in_the_name_of_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for name, value in SIGN_IN.items():
+        monkeypatch.setenv(name, value)
+    page = _page(None)
+    assert "You are not signed in." in page.warning[0].value

@@ -17,6 +17,7 @@ async def test_a_service_that_has_everything_is_ready_and_says_which_engine_deci
         "status": "ok",
         "checks": {"database": "ok", "limits": "ok", "policy": "ok"},
         "policy_engine": "regopy",
+        "degraded_decisions": 0,
     }
 
 

@@ -98,11 +98,29 @@ async def test_a_key_and_a_consumer_are_told_who_they_are(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"api_key": "gk-wrong"}, {"consumer": {"username": "nobody"}}, {"api_key": None}]
+    ("asked", "why"),
+    [
+        ({}, "unknown"),
+        ({"api_key": None}, "unknown"),
+        ({"api_key": "sk-wrong"}, "unknown"),
+        ({"api_key": "gk-wrong"}, "mistyped"),
+        ({"token": "a.b.c"}, "unknown"),
+        ({"consumer": {"username": "nobody"}}, "unplaced"),
+        ({"consumer": {"groups": ["staff"]}}, "unplaced"),
+    ],
 )
-async def test_whoever_is_not_known_is_null_and_no_error(api: Api, asked: Any) -> None:
+async def test_whoever_is_not_known_is_null_with_the_reason_and_no_error(
+    api: Api, asked: Any, why: str
+) -> None:
     answer = await api.post("/v1/callers/identify", asked)
-    assert (answer.status_code, answer.json()) == (200, {"caller": None})
+    assert answer.status_code == 200
+    assert (answer.json()["caller"], answer.json()["unknown"]) == (None, why)
+
+
+async def test_the_stream_of_changes_is_for_plugins_only(api: Api) -> None:
+    for headers in ({}, ADMIN):
+        answer = await api.client.get("/v1/callers/changes", headers=headers)
+        assert error_of(answer) == (401, "invalid_api_key")
 
 
 async def test_a_call_is_decided_settled_once_and_in_the_ledger(api: Api) -> None:

@@ -1,0 +1,176 @@
+"""API keys in the admin API."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from llm_core.errors import MalformedRequest, NotServed
+from llm_core.operation import Operation
+from llm_core.policy.limits import Measure, Priority
+from llm_core.policy.roles import Actor, Permission
+from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.wire import Opened, json_answer, read_json
+from policy_service.ports.keys import IssuedKey, KeyRecord, Scopes
+from policy_service.ports.organisation import Holder, OrganisationError
+from policy_service.resources import Resources
+
+router = APIRouter(prefix="/admin/v1/keys")
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """The body of `POST /admin/v1/keys`; see `ports.organisation.Holder` and `ports.keys.Scopes`.
+
+    Args:
+        limits: Of the key itself, by measure.
+    """
+
+    name: str
+    team: str
+    project: str | None = None
+    user: str | None = None
+    application: str | None = None
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    clearance: str | None = None
+    allowed_models: tuple[str, ...] | None = None
+    operations: tuple[Operation, ...] = ()
+    networks: tuple[str, ...] = ()
+    priority: Priority = Priority.INTERACTIVE
+    expires_at: datetime | None = None
+    limits: dict[Measure, Decimal] = field(default_factory=dict)
+
+    @property
+    def holder(self) -> Holder:
+        """Whom it stands for."""
+        return Holder(
+            team=self.team,
+            project=self.project,
+            user=self.user,
+            application=self.application,
+            roles=self.roles,
+            groups=self.groups,
+            clearance=self.clearance,
+            allowed_models=self.allowed_models,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The body of `POST /admin/v1/keys/{id}/rotate`.
+
+    Args:
+        overlap_s: For how long the old key stays good.
+        expires_at: When the new one ends; by default it lives as long as the old one was to.
+    """
+
+    overlap_s: float = _DAY_S
+    expires_at: datetime | None = None
+
+
+@router.get("")
+async def list_keys(
+    opened: Opened,
+    actor: CurrentActor,
+    team: str | None = None,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """Keys that you may see, in the order of issue; `after` is a page's last id."""
+    within = nodes_for(actor, Permission.KEYS_READ)
+    found = await opened.keys.list_keys(team=team, within=within, after=after, most=limit)
+    return json_answer({"rows": [_shown(key, opened) for key in found]})
+
+
+@router.get("/{key_id}")
+async def show_key(key_id: str, opened: Opened, actor: CurrentActor) -> Response:
+    """One key: everything but the key."""
+    return json_answer(_shown(await _known(opened, actor, key_id, Permission.KEYS_READ), opened))
+
+
+@router.post("")
+async def issue_key(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+    """Issue a key. Its text is in this answer and nowhere else."""
+    asked = await read_json(request, NewKey)
+    _require_zone(asked.expires_at)
+    try:
+        path = await opened.keys.path_of(asked.holder)
+        require(actor, Permission.KEYS_WRITE, path)
+        if asked.roles or asked.groups or asked.clearance:
+            # Policy lets calls through by these: they are not a team owner's to give.
+            require(actor, Permission.ORGANISATION_WRITE, path)
+        issued = await opened.keys.issue_key(
+            asked.name,
+            asked.holder,
+            scopes=Scopes(asked.operations, asked.networks, asked.priority),
+            expires_at=asked.expires_at,
+            limits=asked.limits,
+            actor=actor,
+        )
+    except OrganisationError as fault:
+        raise MalformedRequest(f"{fault}.") from fault
+    return await _answer_with(issued, opened)
+
+
+@router.post("/{key_id}/rotate")
+async def rotate_key(
+    key_id: str, request: Request, opened: Opened, actor: CurrentActor
+) -> Response:
+    """Issue a key that takes this one's place; both are good for a while."""
+    asked = await read_json(request, Rotation) if await request.body() else Rotation()
+    _require_zone(asked.expires_at)
+    await _known(opened, actor, key_id, Permission.KEYS_WRITE)
+    try:
+        issued = await opened.keys.rotate_key(
+            key_id,
+            overlap=timedelta(seconds=asked.overlap_s),
+            expires_at=asked.expires_at,
+            actor=actor,
+        )
+    except (OrganisationError, OverflowError) as fault:
+        raise MalformedRequest(f"{fault}.") from fault
+    return await _answer_with(issued, opened)
+
+
+@router.delete("/{key_id}")
+async def revoke_key(key_id: str, opened: Opened, actor: CurrentActor) -> Response:
+    """Revoke a key: within a second it is refused everywhere."""
+    await _known(opened, actor, key_id, Permission.KEYS_WRITE)
+    if not await opened.keys.revoke_key(key_id, actor=actor):
+        raise NotServed(f"The key {key_id!r} is revoked already.")
+    await opened.changes.announce()
+    return json_answer(_shown(await _known(opened, actor, key_id, Permission.KEYS_READ), opened))
+
+
+async def _known(opened: Resources, actor: Actor, key_id: str, permission: Permission) -> KeyRecord:
+    """The key, if it is there and the actor may: who may see no key learns nothing of ids."""
+    nodes_for(actor, permission)
+    found = await opened.keys.find(key_id)
+    if found is None:
+        raise NotServed(f"There is no key {key_id[:60]!r}.")
+    require(actor, permission, found.path)
+    return found
+
+
+async def _answer_with(issued: IssuedKey, opened: Resources) -> Response:
+    await opened.changes.announce()
+    body = {**_shown(issued.record, opened), "key": issued.text}
+    return json_answer(body, HTTPStatus.CREATED, {"cache-control": "no-store"})
+
+
+def _shown(record: KeyRecord, opened: Resources) -> dict[str, Any]:
+    return {
+        **record.shown(),
+        "state": record.state(opened.clock()).value,
+        "last_used_at": record.last_used_at,
+    }
+
+
+def _require_zone(moment: datetime | None) -> None:
+    if moment is not None and moment.tzinfo is None:
+        raise MalformedRequest("Write `expires_at` with its zone, for example 2027-01-31T00:00Z.")

@@ -1,0 +1,155 @@
+"""Limits in the admin API, and what raises them for a while."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from llm_core.errors import MalformedRequest, NotServed
+from llm_core.policy.limits import Limit, Measure
+from llm_core.policy.roles import Actor, Permission, may
+from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.organisation import told_faults
+from policy_service.api.wire import Opened, json_answer, read_json
+from policy_service.ports.organisation import OrganisationError
+from policy_service.resources import Resources
+
+router = APIRouter(prefix="/admin/v1/limits")
+_WITHOUT_ROWS = ("user", "application")
+
+
+@dataclass(frozen=True, slots=True)
+class NewLimit:
+    """The body of `PUT /admin/v1/limits`; see `llm_core.policy.limits.Limit`."""
+
+    node: str
+    measure: Measure
+    amount: Decimal
+    scope: str = ""
+    interactive_share: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRaise:
+    """The body of `POST /admin/v1/limits/raises`.
+
+    Args:
+        amount: How much more, in the limit's unit.
+        until: With a zone; within a year.
+    """
+
+    node: str
+    measure: Measure
+    amount: Decimal
+    until: datetime
+    reason: str
+    scope: str = ""
+
+
+@router.get("")
+async def limits(opened: Opened, actor: CurrentActor, node: str | None = None) -> Response:
+    """The limits that you may see, by node, with their models and raises."""
+    found = [one for one in await opened.administration.limits() if node in (None, one.node)]
+    if nodes_for(actor, Permission.ORGANISATION_READ) is not None:
+        nodes = {one.node for one in found}
+        seen = {one for one in nodes if await _may_see(opened, actor, one)}
+        found = [one for one in found if one.node in seen]
+    return json_answer({"rows": found})
+
+
+@router.put("")
+async def put(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+    """Set a limit, or change it."""
+    asked = await read_json(request, NewLimit)
+    limit = Limit(
+        asked.node,
+        asked.measure,
+        asked.amount,
+        scope=asked.scope,
+        interactive_share=asked.interactive_share,
+    )
+    with told_faults():
+        require(actor, Permission.LIMITS_WRITE, await _path(opened, asked.node))
+        await opened.administration.put_limit(limit, actor)
+    await opened.changes.announce()
+    return json_answer(asked)
+
+
+@router.delete("")
+async def lift(
+    node: str, measure: Measure, opened: Opened, actor: CurrentActor, scope: str = ""
+) -> Response:
+    """Lift a limit, and what raises it."""
+    with told_faults():
+        require(actor, Permission.LIMITS_WRITE, await _path(opened, node))
+        if not await opened.administration.remove_limit(node, measure, scope, actor):
+            raise NotServed("There is no such limit.")
+    await opened.changes.announce()
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.get("/raises")
+async def raises(
+    opened: Opened, actor: CurrentActor, node: str | None = None, with_past: bool = False
+) -> Response:
+    """Raises that hold or will, by their beginning; with the past ones too if asked for."""
+    found = await opened.administration.raises(node, with_past=with_past)
+    if nodes_for(actor, Permission.ORGANISATION_READ) is not None:
+        found = tuple([one for one in found if await _may_see(opened, actor, one.node)])
+    return json_answer({"rows": found})
+
+
+@router.post("/raises")
+async def raise_limit(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+    """Give more than a limit's amount, from now on until then."""
+    asked = await read_json(request, NewRaise)
+    if asked.until.tzinfo is None:
+        raise MalformedRequest("Write `until` with its zone, for example `...Z`.", param="until")
+    with told_faults():
+        require(actor, Permission.LIMITS_RAISE, await _path(opened, asked.node))
+        made = await opened.administration.raise_limit(
+            asked.node,
+            asked.scope,
+            asked.measure,
+            asked.amount,
+            until=asked.until,
+            author=actor,
+            reason=asked.reason,
+        )
+    await opened.changes.announce()
+    return json_answer(made, HTTPStatus.CREATED)
+
+
+@router.delete("/raises/{raise_id}")
+async def withdraw(raise_id: str, opened: Opened, actor: CurrentActor) -> Response:
+    """End a raise now."""
+    found = await opened.administration.find_raise(raise_id)
+    if found is None:
+        nodes_for(actor, Permission.LIMITS_RAISE)
+        raise NotServed("There is no raise of that id.")
+    with told_faults():
+        require(actor, Permission.LIMITS_RAISE, await _path(opened, found.node))
+        if not await opened.administration.withdraw_raise(raise_id, actor):
+            raise NotServed("The raise is over already.")
+    await opened.changes.announce()
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _path(opened: Resources, node: str) -> tuple[str, ...]:
+    """Where a limit's node stands; who is known by keys alone stands below the platform only."""
+    try:
+        return await opened.administration.path_of(node)
+    except OrganisationError:
+        if node.partition(":")[0] in _WITHOUT_ROWS:
+            return ()
+        raise
+
+
+async def _may_see(opened: Resources, actor: Actor, node: str) -> bool:
+    try:
+        path = await _path(opened, node)
+    except OrganisationError:
+        return False
+    return may(actor.grants, Permission.ORGANISATION_READ, path)

@@ -1,0 +1,251 @@
+"""The organisation in the admin API: its parts, the whole company, roles, and the audit log."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from llm_core.errors import MalformedRequest, NotServed, PermissionDenied
+from llm_core.policy.roles import PLATFORM, Actor, Grant, Permission, Role, may
+from policy_service.api.admins import CurrentActor, nodes_for, require, require_grantable
+from policy_service.api.wire import Opened, json_answer, read_json
+from policy_service.ports.organisation import OrganisationError
+from policy_service.resources import Resources
+
+router = APIRouter(prefix="/admin/v1")
+_WHOLE_COMPANY = (
+    Permission.ORGANISATION_WRITE,
+    Permission.LIMITS_WRITE,
+    Permission.KEYS_WRITE,
+    Permission.ROLES_GRANT,
+)
+_ABOVE = ("project", "team", "department", "organisation")
+_IDENTITY = {"email": None, "subject": None, "is_active": True}
+"""By what somebody is known, and what it is when nobody says."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedRole:
+    """The body of `PUT` and `DELETE /admin/v1/roles`.
+
+    Args:
+        subject: `user:<id>`, `application:<id>` or `group:<name>`.
+    """
+
+    role: Role
+    node: str
+    subject: str
+
+
+@contextmanager
+def told_faults() -> Iterator[None]:
+    """What cannot be is the caller's to mend, and told in words."""
+    try:
+        yield
+    except OrganisationError as fault:
+        raise MalformedRequest(f"{fault}.") from fault
+
+
+# --- the whole company ---------------------------------------------------------------------------
+
+
+@router.get("/organisation/company")
+async def export(opened: Opened, actor: CurrentActor, organisation: str | None = None) -> Response:
+    """The company's file as JSON; `PUT` takes it back. There are no secrets in it."""
+    nodes_for(actor, Permission.ORGANISATION_READ)
+    with told_faults():
+        document = await opened.companies.export(organisation)
+    path = (f"organisation:{document['id']}",)
+    require(actor, Permission.ORGANISATION_READ, path)
+    require(actor, Permission.KEYS_READ, path)
+    if not may(actor.grants, Permission.ROLES_GRANT, ()):
+        document.pop("platform_roles", None)
+    return json_answer(document)
+
+
+@router.put("/organisation/company")
+async def apply(
+    request: Request,
+    opened: Opened,
+    actor: CurrentActor,
+    prune: bool = False,
+    dry_run: bool = False,
+) -> Response:
+    """Make the company what the body says, all of it or nothing.
+
+    The texts of new keys are in this answer and nowhere else. `left_alone` is what the body does
+    not name and only `prune` takes away.
+    """
+    document = await read_json(request, dict[str, Any])
+    organisation = document.get("id")
+    subject = f"organisation:{organisation}"
+    path = (subject,) if await opened.administration.find(subject) is not None else ()
+    for permission in _WHOLE_COMPANY:
+        require(actor, permission, path)
+    if document.get("platform_roles") is not None:
+        require(actor, Permission.ROLES_GRANT, ())
+    with told_faults():
+        applied = await opened.companies.apply(document, actor, prune=prune, dry_run=dry_run)
+    if applied.changes and not dry_run:
+        await opened.changes.announce()
+    return json_answer(applied, headers={"cache-control": "no-store"})
+
+
+# --- one part ------------------------------------------------------------------------------------
+
+
+@router.get("/organisation")
+async def parts(opened: Opened, actor: CurrentActor, organisation: str | None = None) -> Response:
+    """Every part that you may see: units, people, groups, consumers and roles."""
+    within = nodes_for(actor, Permission.ORGANISATION_READ)
+    found = await opened.administration.parts(organisation, within=within)
+    rows = [{"subject": subject, "record": record} for subject, record in found]
+    return json_answer({"rows": rows})
+
+
+@router.get("/organisation/parts/{subject:path}")
+async def part(subject: str, opened: Opened, actor: CurrentActor) -> Response:
+    """One part, such as `team:search`."""
+    record = await opened.administration.find(subject)
+    if record is None:
+        nodes_for(actor, Permission.ORGANISATION_READ)
+        raise NotServed(f"There is no `{subject[:200]}`.")
+    path = await opened.administration.path_of(subject)
+    require(actor, Permission.ORGANISATION_READ, path)
+    return json_answer({"subject": subject, "record": record, "path": path})
+
+
+@router.put("/organisation/parts/{subject:path}")
+async def put(subject: str, request: Request, opened: Opened, actor: CurrentActor) -> Response:
+    """Make one part, or change it to what the body says; fields left out have their defaults."""
+    record = await read_json(request, dict[str, Any])
+    with told_faults():
+        await _require_write(opened, actor, subject, record)
+        change = await opened.administration.put(subject, record, actor)
+    if change is not None:
+        await opened.changes.announce()
+    return json_answer({"change": change})
+
+
+@router.delete("/organisation/parts/{subject:path}")
+async def remove(subject: str, opened: Opened, actor: CurrentActor) -> Response:
+    """Take one part away with everything below it. Its keys are revoked, its usage stays."""
+    with told_faults():
+        path = await opened.administration.path_of(subject)
+        require(actor, Permission.ORGANISATION_WRITE, path)
+        await _require_their_roles(opened, actor, subject)
+        changes = await opened.administration.remove(subject, actor)
+    await opened.changes.announce()
+    return json_answer({"changes": changes})
+
+
+async def _require_write(
+    opened: Resources, actor: Actor, subject: str, record: dict[str, Any]
+) -> None:
+    """Ask for the permission where the part is, and where it is to be."""
+    before = await opened.administration.find(subject)
+    if before is not None:
+        path = await opened.administration.path_of(subject)
+        require(actor, Permission.ORGANISATION_WRITE, path)
+        if any(
+            before[field] != record.get(field, usual)
+            for field, usual in _IDENTITY.items()
+            if field in before
+        ):
+            await _require_their_roles(opened, actor, subject)
+    if before is None or _above(before) != _above(record):
+        above = _above(record)
+        place = () if above is None else await opened.administration.path_of(above)
+        require(actor, Permission.ORGANISATION_WRITE, place)
+
+
+async def _require_their_roles(opened: Resources, actor: Actor, subject: str) -> None:
+    """Whoever says by which address somebody is known could become them, roles and all."""
+    for grant in await opened.administration.grants_of(subject):
+        require_grantable(actor, Permission.ROLES_GRANT, grant, await _path(opened, grant.node))
+
+
+def _above(record: dict[str, Any]) -> str | None:
+    """What a part stands below; `None` for an organisation."""
+    return next((f"{one}:{record[one]}" for one in _ABOVE if record.get(one) is not None), None)
+
+
+# --- roles ---------------------------------------------------------------------------------------
+
+
+@router.put("/roles")
+async def grant(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+    """Give a role on a node and below. Nobody can give more than they hold."""
+    asked = await read_json(request, GrantedRole)
+    with told_faults():
+        path = await _path(opened, asked.node)
+        require_grantable(actor, Permission.ROLES_GRANT, Grant(asked.role, asked.node), path)
+        is_new = await opened.administration.grant(asked.role, asked.node, asked.subject, actor)
+    return json_answer({"is_new": is_new})
+
+
+@router.delete("/roles")
+async def take(
+    role: Role, node: str, subject: str, opened: Opened, actor: CurrentActor
+) -> Response:
+    """Take a role."""
+    with told_faults():
+        path = await _path(opened, node)
+        require_grantable(actor, Permission.ROLES_GRANT, Grant(role, node), path)
+        if not await opened.administration.take(role, node, subject, actor):
+            raise NotServed("They do not hold that role there.")
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+async def _path(opened: Resources, node: str) -> tuple[str, ...]:
+    return () if node == PLATFORM else await opened.administration.path_of(node)
+
+
+# --- who changed what ----------------------------------------------------------------------------
+
+
+@router.get("/audit")
+async def audit(
+    *,
+    opened: Opened,
+    actor: CurrentActor,
+    action: str | None = None,
+    subject: str | None = None,
+    by: Annotated[str | None, Query(description="The actor, such as `user:alice`.")] = None,
+    since: datetime | None = None,
+    before_seq: Annotated[int | None, Query(ge=1)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """Who changed what, the newest first; the `seq` of a page's last row gives the next page.
+
+    A `subject` with a colon at its end stands for every one that begins so: `key:`, `team:`.
+    """
+    if since is not None and since.tzinfo is None:
+        raise MalformedRequest("Write `since` with its zone, for example `...Z`.", param="since")
+    nodes = nodes_for(actor, Permission.AUDIT_READ)
+    organisations = None if nodes is None else _organisations(nodes)
+    rows = await opened.audit.entries(
+        action=action,
+        subject=subject,
+        actor=by,
+        since=since,
+        before_seq=before_seq,
+        organisations=organisations,
+        limit=limit,
+    )
+    return json_answer({"rows": rows})
+
+
+def _organisations(nodes: frozenset[str]) -> frozenset[str]:
+    """The audit log is read by organisation: what lies below is not told apart in it."""
+    kinds = (node.partition(":") for node in nodes)
+    found = frozenset(name for kind, _, name in kinds if kind == "organisation")
+    if not found:
+        raise PermissionDenied(
+            "The audit log is read by organisation: your role there is on a part of one only."
+        )
+    return found
