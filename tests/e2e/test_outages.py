@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from policy_service.bundled import bundled
+from policy_service.keys import new_key
 from tests.e2e.conftest import COMPANY, models
 from tests.fixtures.gateway import SECRETS, Gateway, eventually, start_gateway
 from tests.fixtures.opa_server import OpaServer, start_opa
@@ -187,7 +188,7 @@ def test_without_the_database_known_callers_go_on_and_no_row_is_lost(whole: Whol
     try:
         answers = [ask(gateway) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [200] * 5
-        assert_unavailable(ask(gateway, "gk-nobody-has-this-key"))
+        assert_unavailable(ask(gateway, new_key()))  # no typo: that is told without asking
     finally:
         whole.postgres.start()
     for answer in answers:

@@ -1,9 +1,9 @@
 # METADATA
 # title: What do the budgets still permit?
 # description: |
-#   Soft states of monthly budgets. A budget that is nearly used up leaves the cheap deployments, one
-#   that is used up leaves the free ones. The hard limit is not here: it is reserved and checked to
-#   the pico-dollar after this decision.
+#   Soft states of budgets, which are limits of money over whatever time. A budget that is nearly
+#   used up leaves the cheap deployments, one that is used up leaves the free ones. The hard limit is
+#   not here: it is reserved and checked to the pico-dollar after this decision.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -39,7 +39,7 @@ deny contains reasons.against_deployment(
 	candidate.id,
 	"budget_cheaper_models_only",
 	"llm.budgets",
-	"A monthly budget is nearly used up; only cheaper models are permitted.",
+	"A budget is nearly used up; only cheaper models are permitted.",
 	"Use a cheaper model, or ask the budget's owner for more.",
 ) if {
 	not _relaxed
@@ -54,27 +54,36 @@ deny contains reasons.against_deployment(
 # scope: rule
 # custom:
 #   code: budget_exhausted
-#   solution: Use a free model, wait for the next month, or ask the budget's owner for more.
+#   solution: Use a free model, wait until the budget renews, or ask its owner for more.
 deny contains reasons.against_deployment(
 	candidate.id,
 	"budget_exhausted",
 	"llm.budgets",
-	"A monthly budget is used up; only free models are permitted.",
-	"Use a free model, wait for the next month, or ask the budget's owner for more.",
+	"A budget is used up; only free models are permitted.",
+	"Use a free model, wait until the budget renews, or ask its owner for more.",
 ) if {
 	not _solvent
 	some candidate in input.candidates
 	not _free(candidate)
 }
 
-# One number for each limit, 0 for those per minute: they are no budgets and pass by themselves.
+# One number for each limit, 0 for those of requests and tokens: they are no budgets, and a cheaper
+# model does not help. A measure that is not named here is taken for money.
 _pressures := [pressure |
 	some limit in input.budgets
 	pressure := object.get(_no_budgets, limit.measure, limit.used_fraction)
 	is_number(pressure)
 ]
 
-_no_budgets := {"requests_per_minute": 0, "tokens_per_minute": 0}
+_no_budgets := {
+	"requests_per_minute": 0,
+	"concurrent_requests": 0,
+	"tokens_per_minute": 0,
+	"input_tokens_per_minute": 0,
+	"output_tokens_per_minute": 0,
+	"tokens_per_day": 0,
+	"tokens_per_24_hours": 0,
+}
 
 # A limit that cannot be read has no pressure, and then the numbers of both differ.
 _known if {

@@ -35,7 +35,7 @@ test_the_reason_says_what_to_do if {
 	denials(used(0.9)) == {{
 		"code": "budget_cheaper_models_only",
 		"rule": "llm.budgets",
-		"message": "A monthly budget is nearly used up; only cheaper models are permitted.",
+		"message": "A budget is nearly used up; only cheaper models are permitted.",
 		"solution": "Use a cheaper model, or ask the budget's owner for more.",
 		"deployment": "costly",
 	}}
@@ -66,14 +66,31 @@ test_the_fullest_budget_counts if {
 	found(with_limits(nodes)) == {["budget_cheaper_models_only", "costly"]}
 }
 
-test_limits_per_minute_are_no_budgets if {
+test_limits_of_requests_and_tokens_are_no_budgets if {
 	found(with_limits([examples.rate_limit(1), examples.rate_limit(7)])) == set()
+	every measure in [
+		"concurrent_requests",
+		"tokens_per_minute",
+		"input_tokens_per_minute",
+		"output_tokens_per_minute",
+		"tokens_per_day",
+		"tokens_per_24_hours",
+	] {
+		found(with_limits([measured(measure)])) == set()
+	}
+}
+
+test_money_is_a_budget_over_whatever_time if {
+	every measure in ["usd_per_day", "usd_per_24_hours", "usd_per_month", "usd_per_30_days"] {
+		found(with_limits([measured(measure)])) == {["budget_cheaper_models_only", "costly"]}
+	}
 }
 
 test_a_new_kind_of_limit_is_taken_for_a_budget if {
-	limit := object.union(examples.budget("team:emea-sales", 0.95), {"measure": "usd_per_day"})
-	found(with_limits([limit])) == {["budget_cheaper_models_only", "costly"]}
+	found(with_limits([measured("euros_per_week")])) == {["budget_cheaper_models_only", "costly"]}
 }
+
+measured(measure) := object.union(examples.budget("team:emea-sales", 0.95), {"measure": measure})
 
 test_unreadable_limits_are_denied if {
 	every limit in [

@@ -15,6 +15,8 @@ caller := {
 	"groups": [],
 	"clearance": null,
 	"allowed_models": ["chat", "o1-pro"],
+	"cost_centre": null,
+	"priority": "interactive",
 }
 
 call := {
@@ -31,6 +33,7 @@ call := {
 	"body_bytes": 120,
 	"data_labels": [],
 	"use_case": null,
+	"priority": "interactive",
 }
 
 cheap := {
@@ -70,6 +73,7 @@ unpriced := object.union(cheap, {
 
 budget(node, used_fraction) := {
 	"node": node,
+	"scope": "",
 	"measure": "usd_per_month",
 	"amount": 100,
 	"used": 100 * used_fraction,

@@ -36,7 +36,7 @@ test_some_deployments_barred_leave_the_others if {
 		"reasons": [{
 			"code": "budget_cheaper_models_only",
 			"rule": "llm.budgets",
-			"message": "A monthly budget is nearly used up; only cheaper models are permitted.",
+			"message": "A budget is nearly used up; only cheaper models are permitted.",
 			"solution": "Use a cheaper model, or ask the budget's owner for more.",
 			"deployment": "costly",
 		}],
