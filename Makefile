@@ -93,6 +93,7 @@ bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engine
 	$(BIN)/python benchmarks/runtime_pdk_calls.py
 	$(BIN)/python benchmarks/gateway_latency.py
 	$(BIN)/python benchmarks/decision_endpoint.py
+	$(BIN)/python benchmarks/many_teams.py
 	$(BIN)/python benchmarks/http_clients.py
 	$(BIN)/python benchmarks/limits_store.py
 	$(BIN)/python benchmarks/policy_engines.py

@@ -202,7 +202,7 @@ class World:
     async def _check_row(self, decision: Decision, number: int) -> None:
         await self.relay.drain()
         [queued] = await self.limits.take_rows(100, 0)
-        await self.limits.acknowledge([queued.token])
+        await self.limits.acknowledge([queued])
         row = msgspec.json.decode(queued.row, type=UsageRow)
         assert row.decision_id == decision.decision_id == f"dec_{number}"
         decided = {priced.deployment.id for priced in decision.deployments}
