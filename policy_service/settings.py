@@ -177,7 +177,8 @@ class Settings(BaseSettings):
     oidc_admin_roles: bool = Field(
         default=False,
         description="Let the roles `platform_admin` and `auditor` in a token's claims count for "
-        "the whole platform. Every issuer in the file can then make administrators.",
+        "the whole platform. Every issuer in the file that is `is_home` can then make "
+        "administrators.",
     )
     sign_in_issuer: str | None = Field(
         default=None,

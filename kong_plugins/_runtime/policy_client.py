@@ -19,6 +19,7 @@ import msgspec
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.caller import Caller
+from llm_core.policy.credential import Credential
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 
 _KEEPALIVE_S: Final = 4.0
@@ -31,35 +32,6 @@ _PUBLIC_MESSAGE: Final = "The policy service is not available."
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class KongConsumer:
-    """Whom one of Kong's own auth plugins recognised.
-
-    Args:
-        groups: Those that Kong's plugins have authenticated.
-    """
-
-    username: str | None = None
-    custom_id: str | None = None
-    groups: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """What a caller is to be recognised by: exactly one of the three.
-
-    Args:
-        token: A JSON Web Token.
-    """
-
-    api_key: str | None = None
-    token: str | None = None
-    consumer: KongConsumer | None = None
-
-    def __repr__(self) -> str:
-        return "Credential(...)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,9 @@ class CallerCache:
         self._stale_s = max(stale_if_error_s, ttl_s)
         self._known: OrderedDict[str, _Entry] = OrderedDict()
         self._unknown: OrderedDict[str, _Entry] = OrderedDict()
-        self._digests: dict[str, str] = {}
+        self._digests: dict[str, set[str]] = {}
         self._changed_s = float("-inf")
+        self._key_changed_last_s = float("-inf")
         self._key_changed_s: OrderedDict[str, float] = OrderedDict()
 
     def look_up(self, digest: str, now_s: float) -> tuple[Freshness, Identity | None]:
@@ -91,24 +92,29 @@ class CallerCache:
         if key_id is not None:
             if self._key_changed_s.get(key_id, float("-inf")) >= asked_s:
                 return
-            self._digests[key_id] = digest
+            # While it is being rotated, a key has two texts.
+            self._digests.setdefault(key_id, set()).add(digest)
         self._known[digest] = entry
         if len(self._known) > _MOST_KNOWN:
             self._forget(next(iter(self._known)))
 
     def forget_key(self, key_id: str, now_s: float) -> None:
         """A key has changed: it is not known any more, in an outage neither."""
+        self._key_changed_last_s = now_s
         self._key_changed_s[key_id] = now_s
         self._key_changed_s.move_to_end(key_id)
         if len(self._key_changed_s) > _MOST_UNKNOWN:
             self._key_changed_s.popitem(last=False)
-        digest = self._digests.get(key_id)
-        if digest is not None:
+        for digest in tuple(self._digests.get(key_id, ())):
             self._forget(digest)
 
     def ask_anew(self, now_s: float) -> None:
         """Anything may have changed: nothing that was learned before now is fresh."""
         self._changed_s = now_s
+
+    def has_heard_nothing_since(self, asked_s: float) -> bool:
+        """Whether what was asked then is asked as of now: no change has been told of since."""
+        return asked_s > max(self._changed_s, self._key_changed_last_s)
 
     def _look_up_unknown(self, digest: str, now_s: float) -> tuple[Freshness, Identity | None]:
         entry = self._unknown.get(digest)
@@ -124,5 +130,7 @@ class CallerCache:
         entry = self._known.pop(digest, None)
         if entry is not None and entry.identity.caller is not None:
             key_id = entry.identity.caller.key_id
-            if key_id is not None and self._digests.get(key_id) == digest:
-                del self._digests[key_id]
+            digests = self._digests.get(key_id or "", set())
+            digests.discard(digest)
+            if key_id is not None and not digests:
+                self._digests.pop(key_id, None)

@@ -16,7 +16,7 @@ MAY_TRAVEL = frozenset(
         *("x-correlation-id", "x-request-id"),
     }
 )
-MAY_TRAVEL_PREFIXES = ("x-forwarded-", "x-gatehouse-", "x-kong-", "x-real-ip", "x-stainless-")
+MAY_TRAVEL_PREFIXES = ("x-forwarded-", "x-kong-", "x-real-ip", "x-stainless-")
 
 
 def api_key_in(headers: Mapping[str, list[str]]) -> str | None:
@@ -52,7 +52,8 @@ def to_clear_in(headers: Mapping[str, list[str]]) -> list[str]:
     """What must not travel on: Kong would send it to the provider when it calls one itself.
 
     That is all but a list of harmless ones. A provider heeds headers that nobody here decided
-    about: whose bill a call goes on, which unreleased features or filters are on, another key.
+    about: whose bill a call goes on, which unreleased features or filters are on, another key. And
+    what a caller tells the gateway of its use case and its data is nobody else's business.
     `authorization` is the transform plugin's to overwrite.
     """
     return [

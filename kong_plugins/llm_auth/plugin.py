@@ -1,16 +1,15 @@
 """Who calls? Finds out, or answers 401 or 403; never lets an unknown caller pass."""
 
 import hashlib
-import math
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from kong_plugins._runtime import shared_context
 from kong_plugins._runtime.pdk import Kong
-from kong_plugins._runtime.policy_client import Credential, Identity, KongConsumer, PolicyClient
+from kong_plugins._runtime.policy_client import Identity, PolicyClient
 from kong_plugins._runtime.shared_context import HandedCaller
+from kong_plugins.llm_auth.asking import Asking
 from kong_plugins.llm_auth.cache import CallerCache, Freshness
 from kong_plugins.llm_auth.credential import api_key_in, is_token, to_clear_in
 from kong_plugins.llm_auth.kong_groups import KONG_GROUPS, groups_in
@@ -27,6 +26,7 @@ from llm_core.errors import (
     PolicyUnavailable,
 )
 from llm_core.policy.caller import Caller
+from llm_core.policy.credential import Credential, KongConsumer
 
 _MOST_ASKED_FOR = 1000
 """Kong's own most; by default it would give the first 100 and say nothing of the rest."""
@@ -46,6 +46,7 @@ class Plugin:
         self._cache = CallerCache(
             config.cache_ttl_s, config.negative_cache_ttl_s, config.stale_if_error_s
         )
+        self._asking = Asking(self._policy, self._cache)
         self._listening = Listening(self._policy, self._cache)
 
     async def access(self, kong: Kong) -> None:
@@ -67,6 +68,7 @@ class Plugin:
         """Let go of connections."""
         await self._listening.close()
         await self._policy.close()
+        await self._asking.close()
 
     async def _caller(self, kong: Kong, headers: Mapping[str, list[str]]) -> Caller:
         refusal: GatewayError = InvalidKey(NO_KEY)
@@ -110,25 +112,15 @@ class Plugin:
     async def _known(self, name: tuple[str | None, ...], credential: Credential) -> Identity:
         # `repr` keeps the parts apart: ("a:b", "c") is not ("a", "b:c").
         digest = hashlib.sha256(repr(name).encode()).hexdigest()
-        asked_s = time.monotonic()
-        freshness, remembered = self._cache.look_up(digest, asked_s)
+        freshness, remembered = self._cache.look_up(digest, time.monotonic())
         if freshness is Freshness.FRESH and remembered is not None:
             return remembered
         try:
-            found = await self._policy.identify(credential)
+            return await self._asking.identity(digest, credential)
         except PolicyUnavailable:
             if freshness is Freshness.STALE and remembered is not None:
                 return remembered
             raise
-        self._cache.remember(digest, found, asked_s=asked_s, ends_s=_end_of(found, asked_s))
-        return found
-
-
-def _end_of(identity: Identity, now_s: float) -> float:
-    """When the credential ends, by the steady clock."""
-    if identity.valid_until is None:
-        return math.inf
-    return now_s + (identity.valid_until - datetime.now(UTC)).total_seconds()
 
 
 def _refuse_too_long(headers: Mapping[str, list[str]], longest: int) -> None:

@@ -1,7 +1,8 @@
 """What somebody is told whom nobody knows: what is wrong, and what to do."""
 
-from kong_plugins._runtime.policy_client import Identity, KongConsumer
+from kong_plugins._runtime.policy_client import Identity
 from llm_core.errors import GatewayError, InvalidKey, PermissionDenied
+from llm_core.policy.credential import KongConsumer
 
 NO_KEY = "No API key was sent. Send your gatehouse key as `Authorization: Bearer gk-...`."
 

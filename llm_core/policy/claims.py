@@ -40,6 +40,8 @@ class Claims:
             written down, and then nobody is known by it.
         expires_at: UTC.
         email: Only when the issuer says that it was confirmed: else it is anybody's.
+        is_home: Whether the issuer may name users and applications of ours, and groups of
+            administrators, as if they were its own. Any other speaks of its own subjects only.
     """
 
     issuer: str
@@ -53,9 +55,10 @@ class Claims:
     groups: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
     clearance: str | None = None
+    is_home: bool = False
 
 
-def claims_of(payload: Mapping[str, Any], names: ClaimNames) -> Claims:
+def claims_of(payload: Mapping[str, Any], names: ClaimNames, *, is_home: bool = False) -> Claims:
     """Read a token's verified payload.
 
     Nothing that has a control character in it, is over 400 characters long, or is of another type
@@ -64,6 +67,7 @@ def claims_of(payload: Mapping[str, Any], names: ClaimNames) -> Claims:
     Args:
         payload: With `iss`, `sub` and `exp`, which whoever verified it has seen to.
         names: Where to look.
+        is_home: See `Claims`.
     """
     # Some issuers write the word.
     is_confirmed = payload.get("email_verified") in (True, "true")
@@ -79,6 +83,7 @@ def claims_of(payload: Mapping[str, Any], names: ClaimNames) -> Claims:
         groups=_texts(payload, names.groups),
         roles=_texts(payload, names.roles),
         clearance=_text(payload, names.clearance),
+        is_home=is_home,
     )
 
 

@@ -4,11 +4,13 @@ There are three kinds of counter: a window that slides, a sum for a period of th
 list of calls that are under way.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from llm_core.policy.caller import Caller
 from llm_core.policy.limits import Amounts, Limit, Measure, Period, Quantity
@@ -25,6 +27,8 @@ RETRY_UNDER_WAY_S = 1.0
 
 PERIOD_KEPT_MS = 7 * 86_400_000
 """How long the sum of a period of the calendar is kept after its end."""
+
+_GROUP = "group:"
 
 
 class Kind(StrEnum):
@@ -133,16 +137,33 @@ def counter_of(limit: Limit, now: datetime, decided_at: datetime | None = None) 
     Raises:
         ValueError: There is no such time zone.
     """
-    period = limit.measure.period
+    period, key = limit.measure.period, _key_of(limit)
     if period is Period.UNDER_WAY:
-        return Counter(limit, Kind.UNDER_WAY, f"under_way:{limit.key}")
+        return Counter(limit, Kind.UNDER_WAY, f"under_way:{key}")
     buckets = BUCKETS.get(period)
     if buckets:
-        return Counter(limit, Kind.WINDOW, f"window:{limit.key}", buckets=buckets)
+        return Counter(limit, Kind.WINDOW, f"window:{key}", buckets=buckets)
     span, kind = _CALENDAR.span(limit, now), Kind.PERIOD
     if decided_at is not None and decided_at < span.starts_at:
         span, kind = calendar_span(period, decided_at, limit.time_zone), Kind.PAST
-    return Counter(limit, kind, f"period:{span.label}:{limit.key}", span=span)
+    return Counter(limit, kind, f"period:{span.label}:{key}", span=span)
+
+
+def _key_of(limit: Limit) -> str:
+    """The limit's key, of a group's limit with a digest of the members.
+
+    So a group that has changed gets a new counter, with the sums of the models that are in it now.
+    """
+    if not limit.scope.startswith(_GROUP):
+        return limit.key
+    return f"{limit.key}:{_digest(limit.models)}"
+
+
+@lru_cache(maxsize=4096)
+def _digest(models: tuple[str, ...]) -> str:
+    """The same for the same models in any order; no alias holds a zero byte."""
+    members = "\0".join(sorted(set(models)))
+    return hashlib.blake2b(members.encode(), digest_size=6).hexdigest()
 
 
 def primable(limit: Limit, now: datetime) -> Counter:
@@ -161,7 +182,7 @@ def to_prime(limit: Limit, now: datetime) -> Counter:
 
     Raises:
         ValueError: The ledger does not know this measure, or the limit does not say which models
-            its scope stands for: `in_force` leaves them out.
+            its scope stands for.
     """
     if limit.scope and not limit.models:
         raise ValueError(f"{limit.key} does not say which models it is about")
@@ -175,9 +196,10 @@ def binding(limits: Iterable[Limit]) -> tuple[Limit, ...]:
     """
     smallest: dict[str, Limit] = {}
     for limit in limits:
-        held = smallest.get(limit.key)
+        key = _key_of(limit)
+        held = smallest.get(key)
         if held is None or limit.amount < held.amount:
-            smallest[limit.key] = limit
+            smallest[key] = limit
     return tuple(smallest.values())
 
 

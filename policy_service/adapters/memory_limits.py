@@ -125,8 +125,8 @@ class MemoryLimitsStore:
             self._take(held, counters, now)
         return Reserved(self._states(counters, now))
 
-    async def unwritten(self) -> Unwritten:
-        """See `LimitsStore.unwritten`."""
+    async def unwritten(self, *, is_urgent: bool = False) -> Unwritten:
+        """See `LimitsStore.unwritten`; one process moves rows too seldom to be held up."""
         return Unwritten(self._reservations.mark, frozenset(self._reservations.unwritten))
 
     async def prime(self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime) -> bool:
@@ -137,10 +137,10 @@ class MemoryLimitsStore:
                 something spent is negative.
         """
         counter = to_prime(limit, now)
-        if mark != self._reservations.mark:
-            return False
         if counter.name in self._counters:
             return True
+        if mark != self._reservations.mark:
+            return False
         now_ms = epoch_ms(now)
         made = counting(counter)
         for part, amount in self._parts(counter, spent, now_ms).items():

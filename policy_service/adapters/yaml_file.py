@@ -1,9 +1,11 @@
 """Reads a YAML file into a pydantic model, with errors that a person can act on.
 
 Numbers with a fraction arrive as `Decimal`, never as a float, so that a price of 0.15 is 0.15. A
-key that is written twice is an error, not the last one's win.
+key that is written twice is an error, not the last one's win. Only `true` and `false` are truth
+values.
 """
 
+import re
 from collections.abc import Hashable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +15,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 _Document = TypeVar("_Document", bound=BaseModel)
+_SENTENCES = {
+    "extra_forbidden": "there is no such field here",
+    "model_type": "has to be a mapping of fields",
+}
+"""In place of pydantic's own, which are for those who know its classes."""
 
 
 class InvalidFile(ValueError):
@@ -44,14 +51,15 @@ def read_yaml(path: Path, shape: type[_Document]) -> _Document:
     try:
         return shape.model_validate(content)
     except ValidationError as error:
-        faults = [
-            f"{path}:{_line_of(root, place)}: {_field(place)}: {told}"
-            for place, told in _told(error)
-        ]
-        raise InvalidFile("\n".join(faults)) from error
+        faults = sorted(
+            (_line_of(root, place), field_of(place), told) for place, told in faults_in(error)
+        )
+        raise InvalidFile(
+            "\n".join(f"{path}:{line}: {field}: {told}" for line, field, told in faults)
+        ) from error
 
 
-def _told(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
+def faults_in(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]:
     """Each fault's place and sentence.
 
     A list whose members are at fault counts as too short, which nobody who reads it would see.
@@ -64,7 +72,7 @@ def _told(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], str]]
             len(other) > len(place) and other[: len(place)] == place for other in places
         )
         if not is_echo:
-            yield place, fault["msg"].removeprefix("Value error, ")
+            yield place, _SENTENCES.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
 
 
 class _Loader(yaml.SafeLoader):
@@ -88,6 +96,16 @@ def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decima
 
 
 _Loader.add_constructor("tag:yaml.org,2002:float", _construct_decimal)
+# YAML 1.2's: in 1.1 a field named `on` and a region `no` are truth values
+# (https://yaml.org/spec/1.2.2/#1032-tag-resolution, checked 2026-11-21).
+_BOOL = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOL]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    _BOOL, re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def _line_of(root: yaml.Node | None, location: tuple[int | str, ...]) -> int:
@@ -109,7 +127,7 @@ def _line_of(root: yaml.Node | None, location: tuple[int | str, ...]) -> int:
     return line
 
 
-def _field(location: tuple[int | str, ...]) -> str:
+def field_of(location: tuple[int | str, ...]) -> str:
     """A location as people write it, `models[0].deployments[1].base_url`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
     return text.removeprefix(".") or "the file"

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
+from llm_core.policy.credential import Credential
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_tokens import ListedAdminTokens
@@ -17,7 +18,7 @@ from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
 from policy_service.services.health import ProvidersHealth
-from policy_service.services.identify import IdentifyAnswer, IdentifyRequest
+from policy_service.services.identify import IdentifyAnswer
 from policy_service.services.self_service import Me, MyUsage
 
 _Object = dict[str, Any]
@@ -59,7 +60,7 @@ _FOR_PLUGINS: tuple[tuple[str, str, type, type], ...] = (
     (
         "/v1/callers/identify",
         "Say who is behind a credential.",
-        IdentifyRequest,
+        Credential,
         IdentifyAnswer,
     ),
     (
@@ -106,8 +107,20 @@ class DescribedService(FastAPI):
     def openapi(self) -> _Object:
         """The description; made once."""
         if self.openapi_schema is None:
-            self.openapi_schema = _completed(super().openapi())
+            self.openapi_schema = _completed(_with_our_failures(super().openapi()))
         return self.openapi_schema
+
+
+def _with_our_failures(made: _Object) -> _Object:
+    """FastAPI describes a 422 of its own; `api.wire` answers 400 instead, as everywhere."""
+    for item in made["paths"].values():
+        for operation in item.values():
+            if operation["responses"].pop("422", None) is not None:
+                operation["responses"]["400"] = {"description": "The error says what is wrong."}
+    schemas = made.get("components", {}).get("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return made
 
 
 def _completed(made: _Object) -> _Object:

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from llm_core.policy.credential import Credential
 from llm_core.policy.decision import DecisionRequest, UsageReport
 from policy_service.api.wire import for_plugins, json_answer, read_json
 from policy_service.services.changes import Changes
-from policy_service.services.identify import IdentifyRequest, identify
+from policy_service.services.identify import identify
 
 HEARTBEAT_S = 5.0
 """How often a stream of changes shows that it is alive."""
@@ -23,7 +24,7 @@ HEARTBEAT_S = 5.0
 async def identify_caller(request: Request) -> Response:
     """Say who is behind a credential."""
     opened = for_plugins(request)
-    asked = await read_json(request, IdentifyRequest)
+    asked = await read_json(request, Credential)
     answer = await identify(asked, opened.callers, opened.tokens)
     if answer.caller is not None and answer.caller.key_id is not None:
         opened.last_used.note(answer.caller.key_id)

@@ -1,9 +1,11 @@
 """API keys in the admin API."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -65,8 +67,9 @@ class Rotation:
     """The body of `POST /admin/v1/keys/{id}/rotate`.
 
     Args:
-        overlap_s: For how long the old key stays good.
-        expires_at: When the new one ends; by default it lives as long as the old one was to.
+        overlap_s: For how long the text that the key had stays good.
+        expires_at: When the key ends; by default the new text lives as long as the one before was
+            to.
     """
 
     overlap_s: float = _DAY_S
@@ -99,11 +102,7 @@ async def issue_key(request: Request, opened: Opened, actor: CurrentActor) -> Re
     asked = await read_json(request, NewKey)
     _require_zone(asked.expires_at)
     try:
-        path = await opened.keys.path_of(asked.holder)
-        require(actor, Permission.KEYS_WRITE, path)
-        if asked.roles or asked.groups or asked.clearance:
-            # Policy lets calls through by these: they are not a team owner's to give.
-            require(actor, Permission.ORGANISATION_WRITE, path)
+        await _require_giving(opened, actor, asked.holder)
         issued = await opened.keys.issue_key(
             asked.name,
             asked.holder,
@@ -121,11 +120,15 @@ async def issue_key(request: Request, opened: Opened, actor: CurrentActor) -> Re
 async def rotate_key(
     key_id: str, request: Request, opened: Opened, actor: CurrentActor
 ) -> Response:
-    """Issue a key that takes this one's place; both are good for a while."""
+    """Give a key a new text; the one that it had is good for a while yet.
+
+    `ended_prefix` is of a still older one, which this has ended before its time.
+    """
     asked = await read_json(request, Rotation) if await request.body() else Rotation()
     _require_zone(asked.expires_at)
-    await _known(opened, actor, key_id, Permission.KEYS_WRITE)
+    known = await _known(opened, actor, key_id, Permission.KEYS_WRITE)
     try:
+        await _require_giving(opened, actor, known.holder)
         issued = await opened.keys.rotate_key(
             key_id,
             overlap=timedelta(seconds=asked.overlap_s),
@@ -134,7 +137,7 @@ async def rotate_key(
         )
     except (OrganisationError, OverflowError) as fault:
         raise MalformedRequest(f"{fault}.") from fault
-    return await _answer_with(issued, opened)
+    return await _answer_with(issued, opened, {"ended_prefix": issued.ended_prefix})
 
 
 @router.delete("/{key_id}")
@@ -157,9 +160,41 @@ async def _known(opened: Resources, actor: Actor, key_id: str, permission: Permi
     return found
 
 
-async def _answer_with(issued: IssuedKey, opened: Resources) -> Response:
+async def _require_giving(opened: Resources, actor: Actor, holder: Holder) -> None:
+    """Ask for what it takes to hand out a key of that holder.
+
+    Raises:
+        PermissionDenied: They may not.
+        OrganisationError: See `Keys.path_of`.
+    """
+    path = await opened.keys.path_of(holder)
+    require(actor, Permission.KEYS_WRITE, path)
+    # Policy lets calls through by these: they are not a team owner's to give.
+    is_policys = bool(holder.roles or holder.groups or holder.clearance)
+    for kind, name in (("user", holder.user), ("application", holder.application)):
+        record = None if name is None else await opened.administration.find(f"{kind}:{name}")
+        if record is not None:
+            whose = await opened.administration.path_of(f"{kind}:{name}")
+            require(actor, Permission.KEYS_WRITE, whose)
+            is_policys |= record.get("clearance") is not None
+    if is_policys or (holder.allowed_models and not await _is_any_allowed(opened, path)):
+        require(actor, Permission.ORGANISATION_WRITE, path)
+
+
+async def _is_any_allowed(opened: Resources, path: Iterable[str]) -> bool:
+    """Whether a node says which models may be used; else a key's own word would be the first."""
+    for node in path:
+        record = await opened.administration.find(node) or {}
+        if record.get("allowed_models") is not None:
+            return True
+    return False
+
+
+async def _answer_with(
+    issued: IssuedKey, opened: Resources, more: Mapping[str, Any] = MappingProxyType({})
+) -> Response:
     await opened.changes.announce()
-    body = {**_shown(issued.record, opened), "key": issued.text}
+    body = {**_shown(issued.record, opened), **more, "key": issued.text}
     return json_answer(body, HTTPStatus.CREATED, {"cache-control": "no-store"})
 
 

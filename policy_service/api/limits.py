@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from llm_core.errors import MalformedRequest, NotServed
+from llm_core.errors import MalformedRequest, NotServed, PermissionDenied
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.roles import Actor, Permission, may
 from policy_service.api.admins import CurrentActor, nodes_for, require
@@ -71,7 +71,7 @@ async def put(request: Request, opened: Opened, actor: CurrentActor) -> Response
         interactive_share=asked.interactive_share,
     )
     with told_faults():
-        require(actor, Permission.LIMITS_WRITE, await _path(opened, asked.node))
+        _require_above(actor, Permission.LIMITS_WRITE, await _path(opened, asked.node))
         await opened.administration.put_limit(limit, actor)
     await opened.changes.announce()
     return json_answer(asked)
@@ -83,7 +83,7 @@ async def lift(
 ) -> Response:
     """Lift a limit, and what raises it."""
     with told_faults():
-        require(actor, Permission.LIMITS_WRITE, await _path(opened, node))
+        _require_above(actor, Permission.LIMITS_WRITE, await _path(opened, node))
         if not await opened.administration.remove_limit(node, measure, scope, actor):
             raise NotServed("There is no such limit.")
     await opened.changes.announce()
@@ -108,7 +108,7 @@ async def raise_limit(request: Request, opened: Opened, actor: CurrentActor) -> 
     if asked.until.tzinfo is None:
         raise MalformedRequest("Write `until` with its zone, for example `...Z`.", param="until")
     with told_faults():
-        require(actor, Permission.LIMITS_RAISE, await _path(opened, asked.node))
+        _require_above(actor, Permission.LIMITS_RAISE, await _path(opened, asked.node))
         made = await opened.administration.raise_limit(
             asked.node,
             asked.scope,
@@ -135,6 +135,20 @@ async def withdraw(raise_id: str, opened: Opened, actor: CurrentActor) -> Respon
             raise NotServed("The raise is over already.")
     await opened.changes.announce()
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _require_above(actor: Actor, permission: Permission, path: tuple[str, ...]) -> None:
+    """Let nobody set what binds themselves: a limit is set by who stands above its node.
+
+    Nobody of the company stands above the whole of it, so there its own administrators do.
+    """
+    is_whole = not path or path[0].startswith("organisation:")
+    if not is_whole and not may(actor.grants, permission, path[1:]):
+        raise PermissionDenied(
+            f"None of your roles permits `{permission}` above `{path[0]}`: who has a limit does "
+            "not set it. Ask whoever manages the unit above."
+        )
+    require(actor, permission, path)
 
 
 async def _path(opened: Resources, node: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The organisation in the admin API: its parts, the whole company, roles, and the audit log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ _WHOLE_COMPANY = (
     Permission.ROLES_GRANT,
 )
 _ABOVE = ("project", "team", "department", "organisation")
+_TOP = "organisation"
 _IDENTITY = {"email": None, "subject": None, "is_active": True}
 """By what somebody is known, and what it is when nobody says."""
 
@@ -56,15 +57,27 @@ def told_faults() -> Iterator[None]:
 @router.get("/organisation/company")
 async def export(opened: Opened, actor: CurrentActor, organisation: str | None = None) -> Response:
     """The company's file as JSON; `PUT` takes it back. There are no secrets in it."""
-    nodes_for(actor, Permission.ORGANISATION_READ)
+    nodes = nodes_for(actor, Permission.ORGANISATION_READ)
+    if nodes is not None:
+        chosen = organisation or _only_organisation(nodes)
+        # Before anybody looks: who may not see a company is not told whether it is there.
+        for permission in (Permission.ORGANISATION_READ, Permission.KEYS_READ):
+            require(actor, permission, (f"organisation:{chosen}",))
+        organisation = chosen
     with told_faults():
         document = await opened.companies.export(organisation)
-    path = (f"organisation:{document['id']}",)
-    require(actor, Permission.ORGANISATION_READ, path)
-    require(actor, Permission.KEYS_READ, path)
     if not may(actor.grants, Permission.ROLES_GRANT, ()):
         document.pop("platform_roles", None)
     return json_answer(document)
+
+
+def _only_organisation(nodes: frozenset[str]) -> str:
+    found = [name for kind, _, name in (one.partition(":") for one in nodes) if kind == _TOP]
+    if not found:
+        raise PermissionDenied("A company is exported whole: your roles are on parts of one only.")
+    if len(found) > 1:
+        raise MalformedRequest("Say which organisation is meant.", param=_TOP)
+    return found[0]
 
 
 @router.put("/organisation/company")
@@ -89,6 +102,12 @@ async def apply(
     if document.get("platform_roles") is not None:
         require(actor, Permission.ROLES_GRANT, ())
     with told_faults():
+        if not may(actor.grants, Permission.ROLES_GRANT, ()):
+            # Who is given another address, or goes, may hold more than whoever wants that.
+            planned = await opened.companies.apply(document, actor, prune=prune, dry_run=True)
+            for change in planned.changes:
+                if change.before is not None and _is_known_anew(change.before, change.after or {}):
+                    await _require_their_roles(opened, actor, change.subject)
         applied = await opened.companies.apply(document, actor, prune=prune, dry_run=dry_run)
     if applied.changes and not dry_run:
         await opened.changes.announce()
@@ -151,16 +170,22 @@ async def _require_write(
     if before is not None:
         path = await opened.administration.path_of(subject)
         require(actor, Permission.ORGANISATION_WRITE, path)
-        if any(
-            before[field] != record.get(field, usual)
-            for field, usual in _IDENTITY.items()
-            if field in before
-        ):
+        if _is_known_anew(before, record):
             await _require_their_roles(opened, actor, subject)
     if before is None or _above(before) != _above(record):
         above = _above(record)
         place = () if above is None else await opened.administration.path_of(above)
         require(actor, Permission.ORGANISATION_WRITE, place)
+
+
+def _is_known_anew(before: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether somebody is known by something else from now on; an empty record is nobody."""
+    told = record or dict.fromkeys(_IDENTITY, "")
+    return any(
+        before[field] != told.get(field, usual)
+        for field, usual in _IDENTITY.items()
+        if field in before
+    )
 
 
 async def _require_their_roles(opened: Resources, actor: Actor, subject: str) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from llm_core.errors import (
     GatewayError,
@@ -79,6 +80,11 @@ def answer_failures(app: FastAPI) -> None:
     @app.exception_handler(GatewayError)
     async def _known(_request: Request, error: GatewayError) -> Response:
         return failure_answer(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def _malformed(_request: Request, error: RequestValidationError) -> Response:
+        faults = [f"`{'.'.join(map(str, one['loc'][1:]))}`: {one['msg']}" for one in error.errors()]
+        return failure_answer(MalformedRequest(f"{'; '.join(faults)}."))
 
     @app.exception_handler(Exception)
     async def _unknown(_request: Request, _fault: Exception) -> Response:

@@ -1,17 +1,16 @@
 """`gatehouse admin-tokens`: tokens for automation that uses the admin API."""
 
-import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from llm_core.policy.roles import PLATFORM, Grant, Role
 from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
 from policy_service.cli.failures import fail, needs
+from policy_service.cli.tables import show_table
+from policy_service.cli.times import span_of
 
 if TYPE_CHECKING:
     from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Admin tokens: for automation of the admin API.")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 @app.command("issue")
@@ -60,20 +58,23 @@ def list_tokens(database_url: Database = DEFAULT_DATABASE) -> None:
         return await tokens.list_tokens()
 
     records = _with_tokens(database_url, work)
-    table = Table("id", "name", "starts with", "may", "created", "expires", "last used", "state")
     now = datetime.now(UTC)
-    for one in records:
-        table.add_row(
-            one.id,
-            one.name,
-            one.prefix,
-            "\n".join(f"{grant.role}@{grant.node}" for grant in one.grants),
-            f"{one.created_at:%Y-%m-%d} by {one.created_by}",
-            f"{one.expires_at:%Y-%m-%d %H:%M}" if one.expires_at else "never",
-            f"{one.last_used_at:%Y-%m-%d %H:%M}" if one.last_used_at else "",
-            _state(one, now),
-        )
-    Console().print(table)
+    show_table(
+        ("id", "name", "starts with", "may", "created", "expires", "last used", "state"),
+        (
+            (
+                one.id,
+                one.name,
+                one.prefix,
+                "\n".join(f"{grant.role}@{grant.node}" for grant in one.grants),
+                f"{one.created_at:%Y-%m-%d} by {one.created_by}",
+                f"{one.expires_at:%Y-%m-%d %H:%M}" if one.expires_at else "never",
+                f"{one.last_used_at:%Y-%m-%d %H:%M}" if one.last_used_at else "",
+                _state(one, now),
+            )
+            for one in records
+        ),
+    )
 
 
 @app.command("revoke")
@@ -119,10 +120,10 @@ def _grant(text: str) -> Grant:
 def _moment(text: str) -> datetime | None:
     if text == "never":
         return None
-    found = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", text)
-    if found is None:
+    span = span_of(text)
+    if not span:
         raise fail(f"{text!r} is no time: write 30m, 12h, 90d, or never")
-    return datetime.now(UTC) + timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return datetime.now(UTC) + span
 
 
 def _state(one: "AdminTokenRecord", now: datetime) -> str:

@@ -1,16 +1,30 @@
-"""`gatehouse apply` and `gatehouse export`: the company as one file."""
+"""`gatehouse apply` and `gatehouse export`: the company as one file.
 
+Both work on the database itself, or with `--server` through the admin API of a policy service,
+which asks for permission.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
 from policy_service.cli.failures import fail, needs
+from policy_service.cli.login import SERVER_HELP, Token, access_token, told_failures
+from policy_service.cli.server import AdminApi
 
 if TYPE_CHECKING:
+    from policy_service.adapters.sql.company import Company
     from policy_service.ports.organisation import Applied
 
+_Server = Annotated[
+    str | None,
+    # Not from the environment: what is changed is not to hang on a variable set for `login`.
+    typer.Option("--server", help=f"{SERVER_HELP} In place of the database."),
+]
 WOULD_CHANGE = 2
 """The exit code of `--dry-run --exit-code` when something would change."""
 
@@ -27,6 +41,8 @@ def apply(
     exit_code: Annotated[
         bool, typer.Option(help="With --dry-run: exit with 2 when something would change.")
     ] = False,
+    server: _Server = None,
+    token: Token = "",
     database_url: Database = DEFAULT_DATABASE,
 ) -> None:
     """Make the database say what a company file says, and print new keys, once.
@@ -36,12 +52,20 @@ def apply(
     with needs("service"):
         from policy_service.adapters.sql.company import CompanyStore, read_company
 
-    applied = with_database(
-        database_url,
-        lambda engine: CompanyStore(engine).apply_company(
-            read_company(file), operator(), prune=prune, dry_run=dry_run
-        ),
-    )
+    try:
+        company = read_company(file)
+    except ValueError as fault:
+        raise fail(str(fault)) from fault
+    if server is None:
+        applied = with_database(
+            database_url,
+            lambda engine: CompanyStore(engine).apply_company(
+                company, operator(), prune=prune, dry_run=dry_run
+            ),
+        )
+    else:
+        with _at(server, token) as api:
+            applied = api.apply_company(_document(company), prune=prune, dry_run=dry_run)
     _show(applied)
     if dry_run:
         if exit_code and applied.changes:
@@ -60,15 +84,22 @@ def export(
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="Write it there; else it is printed.")
     ] = None,
+    server: _Server = None,
+    token: Token = "",
     database_url: Database = DEFAULT_DATABASE,
 ) -> None:
     """Write the company as the file that `gatehouse apply` takes. There are no secrets in it."""
     with needs("service"):
         from policy_service.adapters.sql.company import CompanyStore, to_yaml
 
-    text = to_yaml(
-        with_database(database_url, lambda engine: CompanyStore(engine).export(organisation))
-    )
+    if server is None:
+        document = with_database(
+            database_url, lambda engine: CompanyStore(engine).export(organisation)
+        )
+    else:
+        with _at(server, token) as api:
+            document = api.export_company(organisation)
+    text = to_yaml(document)
     if file is None:
         typer.echo(text, nl=False)
         return
@@ -76,6 +107,17 @@ def export(
         file.write_text(text, encoding="utf-8")
     except OSError as fault:
         raise fail(f"{file} cannot be written: {fault.strerror}") from fault
+
+
+@contextmanager
+def _at(server: str, token: str) -> Iterator[AdminApi]:
+    with told_failures(), AdminApi(server, token or access_token(server)) as api:
+        yield api
+
+
+def _document(company: "Company") -> dict[str, Any]:
+    """What the file says and nothing more: to leave a field out can mean something."""
+    return company.model_dump(mode="json", exclude_unset=True)
 
 
 def _show(applied: "Applied") -> None:

@@ -3,12 +3,14 @@
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
+from rich.markup import escape
 
 from llm_core.policy.roles import PLATFORM, Actor, Grant, Role
-from policy_service.cli.failures import fail, needs
+from policy_service.cli.failures import errors, fail, needs
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -41,8 +43,11 @@ def with_database(url: str, work: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
         from policy_service.adapters.sql.engine import open_engine
 
     async def run() -> T:
+        engine = open_engine(url)  # first, since it says what is wrong with the URL
+        is_new = _is_new_file(url)
         await schema.migrate(url)
-        engine = open_engine(url)
+        if is_new:
+            _tell_of_new_file(url)
         try:
             return await work(engine)
         finally:
@@ -50,5 +55,27 @@ def with_database(url: str, work: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
 
     try:
         return asyncio.run(run())
-    except (ValueError, PolicyUnavailable) as fault:
+    except PolicyUnavailable as fault:
+        raise fail(f"{fault} It is {_shown(url)}; POLICY_DATABASE_URL names it.") from fault
+    except ValueError as fault:
         raise fail(str(fault)) from fault
+
+
+def _shown(url: str) -> str:
+    """A database's URL without its password, and without what could hold another."""
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+def _is_new_file(url: str) -> bool:
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
+
+
+def _tell_of_new_file(url: str) -> None:
+    """An empty list from a file that was made just now looks like a list of what is there."""
+    told = f"{_shown(url)} is a new, empty database; POLICY_DATABASE_URL names another."
+    errors.print(escape(told), highlight=False, soft_wrap=True)

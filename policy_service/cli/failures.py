@@ -15,7 +15,7 @@ def fail(sentence: str) -> typer.Exit:
 
     The sentence may quote anything, a process's log for example, so it is no markup.
     """
-    errors.print(f"[bold red]error:[/] {escape(sentence)}", highlight=False)
+    errors.print(f"[bold red]error:[/] {escape(sentence)}", highlight=False, soft_wrap=True)
     return typer.Exit(1)
 
 

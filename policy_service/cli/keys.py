@@ -1,19 +1,18 @@
 """`gatehouse keys`: issue, rotate, revoke, list and check API keys."""
 
-import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from llm_core.operation import Operation
 from llm_core.policy.limits import Priority
 from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
 from policy_service.cli.failures import fail, needs
+from policy_service.cli.tables import show_table
+from policy_service.cli.times import span_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="API keys.")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _Redis = Annotated[
     str | None,
     typer.Option(
@@ -84,15 +82,15 @@ def issue(
 @app.command("rotate")
 def rotate(
     key_id: _KeyId,
-    overlap: Annotated[str, typer.Option(help="For how long the old key stays good.")] = "24h",
+    overlap: Annotated[str, typer.Option(help="For how long the old text stays good.")] = "24h",
     expires: _Expires = None,
     database_url: Database = DEFAULT_DATABASE,
     redis_url: _Redis = None,
 ) -> None:
-    """Issue a key that takes another one's place, and print it, once.
+    """Give a key a new text, and print it, once.
 
-    It has the same holder, scopes and limits; its budgets begin anew. Left out, it is good for as
-    long as the old one was meant to be.
+    The key stays the same, with its limits and what is used of them. Left out, the new text is good
+    for as long as the old one was meant to be. A still older one ends at once.
     """
     expires_at = None if expires is None else datetime.now(UTC) + _span(expires)
     issued = _with_keys(
@@ -102,6 +100,8 @@ def rotate(
         ),
         redis_url,
     )
+    if issued.ended_prefix is not None:
+        typer.echo(f"The older one, {issued.ended_prefix}..., has ended.", err=True)
     typer.echo(issued.text)
 
 
@@ -124,20 +124,23 @@ def list_keys(
 ) -> None:
     """List keys; their text is not known to anybody but their owners."""
     records = _with_keys(database_url, lambda keys: keys.list_keys(team=team))
-    table = Table("id", "name", "team", "starts with", "created", "expires", "last used", "state")
     now = datetime.now(UTC)
-    for record in records:
-        table.add_row(
-            record.id,
-            record.name,
-            record.holder.team,
-            record.prefix,
-            f"{record.created_at:%Y-%m-%d}",
-            _moment(record.expires_at),
-            _moment(record.last_used_at),
-            record.state(now).value,
-        )
-    Console().print(table)
+    show_table(
+        ("id", "name", "team", "starts with", "created", "expires", "last used", "state"),
+        (
+            (
+                record.id,
+                record.name,
+                record.holder.team,
+                _prefixes(record, now),
+                f"{record.created_at:%Y-%m-%d}",
+                _moment(record.expires_at),
+                _moment(record.last_used_at),
+                record.state(now).value,
+            )
+            for record in records
+        ),
+    )
 
 
 @app.command("show")
@@ -204,10 +207,16 @@ def _with_keys(
 
 
 def _span(text: str) -> timedelta:
-    found = re.fullmatch(r"(0|[1-9][0-9]{0,4})([mhd])", text)
-    if found is None:
+    span = span_of(text)
+    if span is None:
         raise fail(f"{text!r} is no time: write 30m, 24h or 90d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return span
+
+
+def _prefixes(record: "KeyRecord", now: datetime) -> str:
+    """Of the key's text, and of the one before while that is good."""
+    is_former_good = record.former_until is not None and record.former_until > now
+    return f"{record.prefix}, {record.former_prefix}" if is_former_good else record.prefix
 
 
 def _moment(moment: datetime | None) -> str:

@@ -1,19 +1,18 @@
 """`gatehouse limits`: more than a limit's amount, for a while."""
 
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
 from llm_core.policy.limits import Measure
 from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
 from policy_service.cli.failures import fail, needs
+from policy_service.cli.tables import show_table
+from policy_service.cli.times import span_of
 
 if TYPE_CHECKING:
     from policy_service.adapters.sql.organisation import Organisation
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Limits, and what raises them for a while.")
-_UNITS = {"h": "hours", "d": "days"}
 _Node = Annotated[str, typer.Argument(help="Whose limit, such as team:search.")]
 
 
@@ -31,7 +29,7 @@ def raise_limit(
     node: _Node,
     measure: Annotated[Measure, typer.Argument(help="Which limit of theirs.")],
     amount: Annotated[str, typer.Argument(help="How much more, in the limit's unit.")],
-    until: Annotated[str, typer.Option(help="How long: 12h, 7d, or 2026-12-01T00:00:00Z.")],
+    until: Annotated[str, typer.Option(help="How long: 30m, 12h, 7d, or 2026-12-01T00:00:00Z.")],
     reason: Annotated[str, typer.Option(help="Why; the audit log has it.")],
     scope: Annotated[
         str, typer.Option(help="For a limit on models: model:<alias> or group:<name>.")
@@ -61,19 +59,21 @@ def raises(
     found = _with_organisation(
         database_url, lambda organisation: organisation.raises(node, with_past=past)
     )
-    # It is there to be copied.
-    table = Table(Column("id", no_wrap=True), "limit", "more", "until", "by", "reason", "withdrawn")
-    for one in found:
-        table.add_row(
-            one.id,
-            _limit(one),
-            f"{one.amount.normalize():f}",
-            f"{one.until:%Y-%m-%d %H:%M}",
-            one.author,
-            one.reason,
-            f"{one.withdrawn_at:%Y-%m-%d %H:%M}" if one.withdrawn_at else "",
-        )
-    Console().print(table)
+    show_table(
+        ("id", "limit", "more", "until", "by", "reason", "withdrawn"),
+        (
+            (
+                one.id,
+                _limit(one),
+                f"{one.amount.normalize():f}",
+                f"{one.until:%Y-%m-%d %H:%M}",
+                one.author,
+                one.reason,
+                f"{one.withdrawn_at:%Y-%m-%d %H:%M}" if one.withdrawn_at else "",
+            )
+            for one in found
+        ),
+    )
 
 
 @app.command("withdraw")
@@ -109,11 +109,11 @@ def _amount(text: str) -> Decimal:
 
 
 def _moment(text: str) -> datetime:
-    found = re.fullmatch(r"([1-9][0-9]{0,4})([hd])", text)
-    if found is not None:
-        return datetime.now(UTC) + timedelta(**{_UNITS[found[2]]: int(found[1])})
+    span = span_of(text)
+    if span is not None:
+        return datetime.now(UTC) + span
     with suppress(ValueError):
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
             return moment
-    raise fail(f"{text!r} is no time: write 12h, 7d, or 2026-12-01T00:00:00Z")
+    raise fail(f"{text!r} is no time: write 30m, 12h, 7d, or 2026-12-01T00:00:00Z")

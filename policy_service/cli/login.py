@@ -15,11 +15,10 @@ from policy_service.cli.sessions import Sessions
 from policy_service.cli.signing_in import Session, SignInFailed, end, refresh, sign_in
 
 _WAIT_S = 300.0
+SERVER_HELP = "The policy service, https://policy.acme.com."
 Server = Annotated[
     str,
-    typer.Option(
-        "--server", envvar="GATEHOUSE_SERVER", help="The policy service, https://policy.acme.com."
-    ),
+    typer.Option("--server", envvar="GATEHOUSE_SERVER", help=SERVER_HELP),
 ]
 Token = Annotated[
     str,
@@ -49,7 +48,7 @@ def login(
         if browser:
             webbrowser.open(address)
 
-    with _failures(), AdminApi(server) as api, httpx.Client() as client:
+    with told_failures(), AdminApi(server) as api, httpx.Client() as client:
         told = api.sign_in()
         session = sign_in(
             client, told["issuer"], told["client_id"], told["scopes"], show, timeout_s=wait_s
@@ -61,7 +60,7 @@ def login(
 
 def logout(server: Server) -> None:
     """Sign out: the identity provider forgets the session, and so does this machine."""
-    with _failures():
+    with told_failures():
         known = Sessions().find(_name(server))
         if known is None:
             typer.echo("Nobody is signed in there.")
@@ -79,7 +78,7 @@ def logout(server: Server) -> None:
 
 def whoami(server: Server, token: Token = "") -> None:
     """Say who you are at a policy service, and what you may do there."""
-    with _failures(), AdminApi(server, token or access_token(server)) as api:
+    with told_failures(), AdminApi(server, token or access_token(server)) as api:
         told = api.whoami()
         typer.echo(_sentence(told))
         for one in told["grants"]:
@@ -120,7 +119,8 @@ def _sentence(told: dict[str, object]) -> str:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def told_failures() -> Iterator[None]:
+    """End the command with a sentence when a service or a sign-in fails."""
     try:
         yield
     except (ServerRefused, SignInFailed, ValueError, OSError) as fault:

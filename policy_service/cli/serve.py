@@ -1,10 +1,10 @@
 """`gatehouse serve` and `gatehouse migrate`: the policy service and its database."""
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from policy_service.cli.database import DEFAULT_DATABASE, Database, with_database
 from policy_service.cli.failures import fail, needs
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ def serve(
         from policy_service.adapters.catalogue_file import read_catalogue
         from policy_service.adapters.policy_bundle import load_bundle
         from policy_service.adapters.price_list import PriceList, price_files
-        from policy_service.adapters.sql import schema
         from policy_service.bundled import bundled
 
     settings = _settings()
@@ -41,7 +40,7 @@ def serve(
         load_bundle(settings.rego_dir or bundled("rego"))
     except (OSError, ValueError) as fault:
         raise fail(str(fault)) from None
-    asyncio.run(schema.migrate(settings.database_url))
+    with_database(settings.database_url, _nothing)
     uvicorn.run(
         "policy_service.app:from_environment",
         factory=True,
@@ -56,13 +55,14 @@ def serve(
     )
 
 
-def migrate() -> None:
-    """Bring the database (POLICY_DATABASE_URL) to this version's schema."""
-    with needs("service"):
-        from policy_service.adapters.sql import schema
-
-    asyncio.run(schema.migrate(_settings().database_url))
+def migrate(database_url: Database = DEFAULT_DATABASE) -> None:
+    """Bring the database to this version's schema."""
+    with_database(database_url, _nothing)
     typer.echo("The database is up to date.")
+
+
+async def _nothing(_: object) -> None:
+    """Every command migrates; these two do no more."""
 
 
 def _settings() -> "Settings":

@@ -1,5 +1,6 @@
 """Talks to a policy service's admin API from the command line."""
 
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -7,8 +8,11 @@ import httpx
 import msgspec
 
 from policy_service.cli.signing_in import is_guarded
+from policy_service.ports.organisation import Applied
 
 _TIMEOUT_S = 30.0
+_COMPANY_TIMEOUT_S = 600.0
+"""A company of thousands of teams takes minutes, and its new keys are in that answer only."""
 
 
 class ServerRefused(Exception):
@@ -44,7 +48,6 @@ class AdminApi:
         self._client = httpx.Client(
             base_url=self._url,
             headers={"authorization": f"Bearer {token}"} if token else {},
-            timeout=_TIMEOUT_S,
             transport=transport,
         )
 
@@ -67,7 +70,8 @@ class AdminApi:
         path: str,
         *,
         body: object = None,
-        query: dict[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        timeout_s: float = _TIMEOUT_S,
     ) -> Any:  # noqa: ANN401 - JSON
         """Send a request.
 
@@ -76,6 +80,7 @@ class AdminApi:
             path: For example `/admin/v1/whoami`.
             body: Whatever msgspec can encode; `None` for none.
             query: What stands behind the path's question mark.
+            timeout_s: For how long it may be silent.
 
         Returns:
             The answer's JSON; `None` where it has none.
@@ -87,8 +92,10 @@ class AdminApi:
         headers = {} if body is None else {"content-type": "application/json"}
         try:
             answer = self._client.request(
-                method, path, params=query, headers=headers, content=content
+                method, path, params=query, headers=headers, content=content, timeout=timeout_s
             )
+        except httpx.TimeoutException as fault:
+            raise ServerRefused(f"{self._url} did not answer in time") from fault
         except httpx.HTTPError as fault:
             raise ServerRefused(f"{self._url} cannot be reached") from fault
         if not answer.is_success:
@@ -109,6 +116,27 @@ class AdminApi:
         """`GET /v1/sign-in`: issuer, client_id, scopes."""
         told: dict[str, str] = self.ask("GET", "/v1/sign-in")
         return told
+
+    def export_company(self, organisation: str | None = None) -> dict[str, Any]:
+        """`GET /admin/v1/organisation/company`: the company's file, in JSON's types."""
+        query = None if organisation is None else {"organisation": organisation}
+        path = "/admin/v1/organisation/company"
+        document: dict[str, Any] = self.ask("GET", path, query=query, timeout_s=_COMPANY_TIMEOUT_S)
+        return document
+
+    def apply_company(self, document: object, *, prune: bool, dry_run: bool) -> Applied:
+        """`PUT /admin/v1/organisation/company`: make the company what the document says."""
+        told = self.ask(
+            "PUT",
+            "/admin/v1/organisation/company",
+            body=document,
+            query={"prune": str(prune).lower(), "dry_run": str(dry_run).lower()},
+            timeout_s=_COMPANY_TIMEOUT_S,
+        )
+        try:
+            return msgspec.convert(told, Applied)
+        except msgspec.ValidationError as fault:
+            raise ServerRefused(f"{self._url} does not answer as a policy service does") from fault
 
     def _told(self, answer: httpx.Response) -> str:
         try:

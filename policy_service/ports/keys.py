@@ -13,7 +13,7 @@ from llm_core.policy.roles import Actor
 from policy_service.ports.organisation import Holder
 
 LONGEST_OVERLAP = timedelta(days=90)
-"""For how long two keys may stand for the same at most, when one takes the other's place."""
+"""For how long a key may have two texts at most, after it was rotated."""
 
 
 class KeyState(StrEnum):
@@ -48,7 +48,8 @@ class KeyRecord:
     Args:
         prefix: The key's first characters, to recognise it by.
         path: The nodes that it stands below, from its project or team up to its organisation.
-        replaces: The key that it was made for to take the place of.
+        former_prefix: Of the text that it had before it was rotated.
+        former_until: When that text ends; the key's own end or `revoked_at` may come before.
         last_used_at: To within some seconds.
     """
 
@@ -61,7 +62,9 @@ class KeyRecord:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     scopes: Scopes = EVERYTHING
-    replaces: str | None = None
+    former_prefix: str | None = None
+    former_until: datetime | None = None
+    rotated_at: datetime | None = None
     created_by: str | None = None
     revoked_by: str | None = None
     last_used_at: datetime | None = None
@@ -101,11 +104,11 @@ class KeyRecord:
             "operations": [operation.value for operation in scopes.operations],
             "networks": list(scopes.networks),
             "priority": scopes.priority.value,
-            "replaces": self.replaces,
+            "former_prefix": self.former_prefix,
             "created_by": self.created_by,
             "revoked_by": self.revoked_by,
         }
-        for name in ("created_at", "expires_at", "revoked_at"):
+        for name in ("created_at", "expires_at", "revoked_at", "rotated_at", "former_until"):
             moment: datetime | None = getattr(self, name)
             told[name] = None if moment is None else moment.isoformat()
         return told
@@ -113,10 +116,15 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A new key, and the only time that its text is seen; `repr` leaves it out."""
+    """A key's new text, and the only time that it is seen; `repr` leaves it out.
+
+    Args:
+        ended_prefix: Of a still older text, which a rotation has ended before its time.
+    """
 
     text: str
     record: KeyRecord
+    ended_prefix: str | None = None
 
     def __repr__(self) -> str:
         return f"IssuedKey(record={self.record!r})"
@@ -154,15 +162,16 @@ class Keys(Protocol):
         expires_at: datetime | None = None,
         actor: Actor = ...,
     ) -> IssuedKey:
-        """Make a key that takes another one's place; both are good for a while.
+        """Give a key a new text; the one that it had is good for a while yet.
 
-        The new one has the same name, holder, scopes and limits. Its budgets begin anew: what the
-        old one has used stays with the old one.
+        The key stays the same: its id, and with it its limits and what is used of them, its holder
+        and its scopes. It has two texts at most, so to rotate it again ends the oldest at once.
 
         Args:
-            key_id: The old one's.
-            overlap: For how long the old one stays good, unless it ends sooner anyway.
-            expires_at: When the new one ends; by default it lives as long as the old one was to.
+            key_id: The key's.
+            overlap: For how long the text that it had stays good, unless it ends sooner anyway.
+            expires_at: When the key ends; by default the new text lives as long as the one before
+                was to.
             actor: Who does it.
 
         Raises:

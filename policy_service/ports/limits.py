@@ -152,8 +152,13 @@ class LimitsStore(Protocol):
         """Check every limit of `reservation.caller` and take `amounts` from all, or from none."""
         ...
 
-    async def unwritten(self) -> Unwritten:
-        """What the ledger may not have yet, and a mark that tells whether that changed."""
+    async def unwritten(self, *, is_urgent: bool = False) -> Unwritten:
+        """What the ledger may not have yet, and a mark that tells whether that changed.
+
+        Args:
+            is_urgent: Rows keep moving, so that the mark has changed again and again: give none out
+                for a moment, if that was not done lately.
+        """
         ...
 
     async def prime(self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime) -> bool:
@@ -169,7 +174,8 @@ class LimitsStore(Protocol):
             now: Chooses the period.
 
         Returns:
-            False when the mark has changed, so that `spent` cannot be trusted: ask again.
+            False when there is none and the mark has changed, so that `spent` cannot be trusted:
+            ask again.
         """
         ...
 

@@ -136,7 +136,7 @@ class Administrators:
         return Actor(holder.name, "oidc", tuple(dict.fromkeys(grants)))
 
     def _claimed(self, claims: Claims) -> Iterable[Grant]:
-        if not self.heeds_claimed_roles:
+        if not (self.heeds_claimed_roles and claims.is_home):
             return ()
         return (Grant(role, PLATFORM) for role in CLAIMED_ROLES if role.value in claims.roles)
 

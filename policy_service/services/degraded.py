@@ -76,7 +76,7 @@ class DegradableLimits:
         self._ledger = ledger
         self._clock = clock
         self._held: dict[str, _Held] = {}
-        self._spent: dict[tuple[str, str], Decimal] = {}
+        self._spent: dict[tuple[str, tuple[str, ...], str], Decimal] = {}
         self._summing = asyncio.Lock()
         self._away = asyncio.Event()
         self._back_at: datetime | None = None
@@ -168,9 +168,9 @@ class DegradableLimits:
                 raise PolicyUnavailable("The store of limits does not answer.")
         return await self._shared.settle(decision_id, actual, row, now)
 
-    async def unwritten(self) -> Unwritten:
+    async def unwritten(self, *, is_urgent: bool = False) -> Unwritten:
         """See `LimitsStore.unwritten`."""
-        return await self._shared.unwritten()
+        return await self._shared.unwritten(is_urgent=is_urgent)
 
     async def prime(self, limit: Limit, spent: Sequence[Spent], mark: int, now: datetime) -> bool:
         """See `LimitsStore.prime`."""
@@ -246,7 +246,7 @@ class DegradableLimits:
         if not period.is_from_ledger:
             return Decimal(0)
         label = calendar_span(period, now, limit.time_zone).label if period.is_calendar else ""
-        key = (limit.key, label)
+        key = (limit.key, limit.models, label)
         if key not in self._spent:
             async with self._summing:
                 if key not in self._spent:

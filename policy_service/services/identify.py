@@ -4,36 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from llm_core.policy.caller import Caller
+from llm_core.policy.credential import Credential
 from policy_service.ports.callers import Callers, Identified, Unknown
 from policy_service.ports.tokens import NotProven, Tokens
 
 _LONGEST_KEY = 512
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumerClaim:
-    """What Kong says of the consumer its own plugin recognised.
-
-    Args:
-        groups: Those that Kong's plugins have authenticated.
-    """
-
-    username: str | None = None
-    custom_id: str | None = None
-    groups: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class IdentifyRequest:
-    """The body of `POST /v1/callers/identify`: one of the three.
-
-    Args:
-        token: A JSON Web Token.
-    """
-
-    api_key: str | None = None
-    token: str | None = None
-    consumer: ConsumerClaim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +28,7 @@ class IdentifyAnswer:
 
 
 async def identify(
-    request: IdentifyRequest, callers: Callers, tokens: Tokens | None = None
+    request: Credential, callers: Callers, tokens: Tokens | None = None
 ) -> IdentifyAnswer:
     """Find the caller.
 

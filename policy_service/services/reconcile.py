@@ -10,6 +10,7 @@ from policy_service.ports.ledger import Ledger
 from policy_service.ports.limits import Comparison, LimitsStore, Unwritten
 
 _TRIES = 100
+_URGENT_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ class Reconciling:
 
     async def _compare(self, limit: Limit, known: Unwritten | None) -> tuple[Comparison, Unwritten]:
         """Compare by what was unwritten a moment ago, or ask anew when that has changed."""
-        for _ in range(_TRIES):
-            unwritten = known or await self.limits.unwritten()
+        for tried in range(_TRIES):
+            unwritten = known or await self.limits.unwritten(is_urgent=tried >= _URGENT_AFTER)
             now = self.clock()
             spent = await self.ledger.spent(limit, now, without=unwritten.decision_ids)
             comparison = await self.limits.compare(limit, spent, unwritten.mark, now)

@@ -13,14 +13,21 @@ from llm_core.policy.limits import Amounts, Limit
 from policy_service.ports.ledger import Ledger
 from policy_service.ports.limits import LimitsStore, Refused, Reserved, Unprimed
 
-_RESERVE_TRIES = 3
-_PRIME_TRIES = 20
-"""Each takes as long as summing the ledger does; rows are given out to be written a few times a
-second, and acknowledged as often."""
+_RESERVE_TRIES = 50
+"""Each time the counters can have been dropped again: somebody may rebuild them under load."""
+
+_PRIME_TRIES = 30
+"""Each takes as long as summing the ledger does; every process is given rows a few times a second,
+and acknowledges them as often."""
+
+_URGENT_AFTER = 3
 
 _UNLIMITED_USD = Decimal(4_000_000_000)
 _UNLIMITED = Decimal(2**52)
 """More than either is no counter's business: see `adapters/pico_usd.py`, `adapters/windows.py`."""
+
+_Wanted = tuple[str, tuple[str, ...], str]
+"""What tells one counter from another, but for the period: key, models, time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class Reserving:
 
     limits: LimitsStore
     ledger: Ledger
-    _under_way: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
+    _under_way: dict[_Wanted, "asyncio.Task[None]"] = field(default_factory=dict)
 
     async def reserve(
         self, reservation: Reservation, amounts: Amounts, now: datetime
@@ -77,21 +84,22 @@ class Reserving:
             PolicyUnavailable: Store or ledger cannot be asked.
         """
         for limit in limits:
-            task = self._under_way.get(limit.key)
+            wanted = (limit.key, limit.models, limit.time_zone)
+            task = self._under_way.get(wanted)
             if task is None:
                 task = asyncio.create_task(self._prime_one(limit, now))
-                self._under_way[limit.key] = task
-                task.add_done_callback(partial(self._primed, limit.key))
+                self._under_way[wanted] = task
+                task.add_done_callback(partial(self._primed, wanted))
             # The others need it too, should this call be given up meanwhile.
             await asyncio.shield(task)
 
-    def _primed(self, key: str, _task: "asyncio.Task[None]") -> None:
-        self._under_way.pop(key)
+    def _primed(self, wanted: _Wanted, _task: "asyncio.Task[None]") -> None:
+        self._under_way.pop(wanted)
 
     async def _prime_one(self, limit: Limit, now: datetime) -> None:
         """Sum the ledger, and make the counter, unless rows were on their way just then."""
-        for _ in range(_PRIME_TRIES):
-            unwritten = await self.limits.unwritten()
+        for tried in range(_PRIME_TRIES):
+            unwritten = await self.limits.unwritten(is_urgent=tried >= _URGENT_AFTER)
             spent = await self.ledger.spent(limit, now, without=unwritten.decision_ids)
             if await self.limits.prime(limit, spent, unwritten.mark, now):
                 return

@@ -58,6 +58,7 @@ class Issuer:
         algorithms: What its tokens may be signed with.
         leeway_s: How far its clock and ours may be apart.
         claims: Which claim holds what.
+        is_home: Whether it may name everybody who is known here; see `llm_core.policy.claims`.
         discovery_url: Where its discovery document is.
         jwks_url: Where its keys are; `None` for where the discovery document says.
         types: What the header `typ` may say, in small letters; empty for `jwt`, `at+jwt` or
@@ -76,6 +77,7 @@ class Issuer:
     algorithms: tuple[str, ...] = (Algorithm.RS256.value, Algorithm.ES256.value)
     leeway_s: float = 60.0
     claims: ClaimNames = field(default_factory=ClaimNames)
+    is_home: bool = False
     jwks_url: str | None = None
     types: tuple[str, ...] = ()
     max_token_bytes: int = _MAX_TOKEN_BYTES
@@ -92,7 +94,8 @@ def read_issuers(path: Path) -> tuple[Issuer, ...]:
     Raises:
         InvalidFile: With every fault, each as `file:line: field: what is wrong`.
     """
-    return tuple(entry.trusted() for entry in read_yaml(path, _IssuersFile).issuers)
+    entries = read_yaml(path, _IssuersFile).issuers
+    return tuple(entry.trusted(is_only=len(entries) == 1) for entry in entries)
 
 
 _Text = Annotated[str, Field(min_length=1, max_length=300)]
@@ -128,6 +131,7 @@ class _IssuerEntry(_Entry):
     )
     leeway_s: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = 60.0
     claims: _ClaimsEntry = _ClaimsEntry()
+    is_home: bool | None = None
     discovery_url: _Text | None = None
     jwks_url: _Text | None = None
     types: tuple[_Text, ...] = ()
@@ -160,8 +164,10 @@ class _IssuerEntry(_Entry):
                 raise ValueError(f"{name}: {fault}")
         return self
 
-    def trusted(self) -> Issuer:
+    def trusted(self, *, is_only: bool) -> Issuer:
         told = self.model_dump()
+        # Of several, any could make itself out to be the users of another.
+        told["is_home"] = is_only if self.is_home is None else self.is_home
         told["claims"] = ClaimNames(**told["claims"])
         told["algorithms"] = tuple(one.value for one in self.algorithms)
         told["types"] = tuple(one.lower().removeprefix("application/") for one in self.types)

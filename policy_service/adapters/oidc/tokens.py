@@ -46,7 +46,8 @@ class OidcTokens:
         payload = await self.payload_of(token)
         if isinstance(payload, NotProven):
             return payload
-        return claims_of(payload, self._issuers[payload["iss"]].claims)
+        issuer = self._issuers[payload["iss"]]
+        return claims_of(payload, issuer.claims, is_home=issuer.is_home)
 
     async def payload_of(
         self, token: str, audience: Collection[str] = ()

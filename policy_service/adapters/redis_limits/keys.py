@@ -48,6 +48,16 @@ class Keys:
         return self._key("mark")
 
     @property
+    def hold(self) -> str:
+        """There while the queue gives out no rows."""
+        return self._key("hold")
+
+    @property
+    def rest(self) -> str:
+        """There while nobody may hold the queue again."""
+        return self._key("rest")
+
+    @property
     def counters(self) -> str:
         """Keys of the counters that were made from the ledger, sorted by when they vanish."""
         return self._key("counters")

@@ -5,11 +5,11 @@
 --        ms to keep the counter, the most unwritten there may be
 -- Answer 1, 0 when the mark has changed, -1 when too much is unwritten
 local now = tonumber(ARGV[1])
-if redis.call('GET', KEYS[3]) ~= ARGV[2] then
-  return 0
-end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 1
+end
+if redis.call('GET', KEYS[3]) ~= ARGV[2] then
+  return 0
 end
 if redis.call('SCARD', KEYS[2]) > tonumber(ARGV[6]) then
   return -1

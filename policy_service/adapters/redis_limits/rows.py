@@ -1,5 +1,6 @@
 """The queue of usage rows: a Redis stream that every process reads as one consumer group."""
 
+import asyncio
 import os
 import secrets
 import socket
@@ -62,6 +63,12 @@ class RowsQueue:
         while True:
             left_s = max(0.0, until - time.monotonic())
             with translated():
+                held_ms = await self._redis.pttl(self._keys.hold)
+                if held_ms > 0:
+                    await asyncio.sleep(min(held_ms / 1000, left_s))
+                    if time.monotonic() >= until:
+                        return ()
+                    continue
                 try:
                     rows = await self._forgotten(most) or await self._new(most, left_s)
                     if rows:

@@ -57,6 +57,9 @@ DAY_S = 86_400
 MOST_UNWRITTEN = 100_000
 _DROPPED_AT_ONCE = 1_000
 
+_HELD_MS = 1_000
+_HELD_AGAIN_MS = 3_000
+
 
 class RedisLimitsStore:
     """Limits that hold over any number of processes. Needs Redis 6.2 or newer.
@@ -181,7 +184,7 @@ class RedisLimitsStore:
             case _:
                 raise ValueError(f"the decision id {decision_id!r} was used before")
 
-    async def unwritten(self) -> Unwritten:
+    async def unwritten(self, *, is_urgent: bool = False) -> Unwritten:
         """See `LimitsStore.unwritten`.
 
         Raises:
@@ -189,8 +192,8 @@ class RedisLimitsStore:
         """
         answer: Any = await self._run(
             self._scripts.unwritten,
-            keys=[self._keys.unwritten, self._keys.mark],
-            args=[MOST_UNWRITTEN],
+            keys=[self._keys.unwritten, self._keys.mark, self._keys.hold, self._keys.rest],
+            args=[MOST_UNWRITTEN, _HELD_MS if is_urgent else 0, _HELD_AGAIN_MS],
         )
         if answer is None:
             raise _too_far_behind()

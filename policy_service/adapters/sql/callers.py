@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, SQLColumnExpression, case, or_, select
+from sqlalchemy import Row, Select, SQLColumnExpression, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.operation import Operation
@@ -18,6 +18,7 @@ from llm_core.policy.claims import Claims
 from llm_core.policy.limits import Priority
 from policy_service.adapters.sql.caller_limits import limits_of
 from policy_service.adapters.sql.engine import reading
+from policy_service.adapters.sql.matching import application_of, name_of, user_of
 from policy_service.adapters.sql.tables import (
     ApiKey,
     Application,
@@ -72,13 +73,18 @@ class SqlCallers:
         """The caller of an API key."""
         if is_mistyped(api_key):
             return Unknown.MISTYPED
-        statement = _key_query().where(ApiKey.digest == digest_of(api_key))
+        digest = digest_of(api_key)
+        statement = _key_query(digest).where(
+            or_(ApiKey.digest == digest, ApiKey.former_digest == digest)
+        )
         async with reading(self._engine) as connection:
             found = (await connection.execute(statement)).first()
             if found is None:
                 return Unknown.UNKNOWN
             now = self._clock()
-            if (refused := _refused(found, now)) is not None:
+            ends = (found.expires_at, found.former_until if found.is_former else None)
+            valid_until = min((end for end in ends if end is not None), default=None)
+            if (refused := _refused(found, valid_until, now)) is not None:
                 return refused
             who = replace(
                 _who_of(found, ProofOfIdentity.API_KEY),
@@ -88,7 +94,7 @@ class SqlCallers:
                 priority=Priority(found.priority),
             )
             caller = await _caller(connection, found, who, now)
-            return Identified(caller, found.expires_at)
+            return Identified(caller, valid_until)
 
     async def by_consumer(
         self, *, username: str | None, custom_id: str | None, groups: Collection[str] = ()
@@ -113,13 +119,13 @@ class SqlCallers:
     async def by_claims(self, claims: Claims) -> Identified | Unknown:
         """The caller that a verified token speaks of."""
         async with reading(self._engine) as connection:
-            user = await _user_of(connection, claims)
-            application = await _application_of(connection, claims)
+            user = await user_of(connection, claims)
+            application = await application_of(connection, claims)
             if any(one is not None and not one.is_active for one in (user, application)):
                 return Unknown.INACTIVE
             who = _Who(
                 ProofOfIdentity.OIDC,
-                user=user.id if user else None if application else claims.user or claims.subject,
+                user=user.id if user else None if application else name_of(claims),
                 application=application.id if application else None,
                 roles=claims.roles,
                 groups=claims.groups,
@@ -252,8 +258,11 @@ def _holder_query(table: type[ApiKey] | type[KongConsumer]) -> Select[Any]:
     )
 
 
-def _key_query() -> Select[Any]:
+def _key_query(digest: str) -> Select[Any]:
+    """`is_former`: the digest is of the text that the key had before it was rotated."""
     return _holder_query(ApiKey).add_columns(
+        (ApiKey.digest != digest).label("is_former"),
+        ApiKey.former_until,
         ApiKey.id,
         ApiKey.expires_at,
         ApiKey.revoked_at,
@@ -263,10 +272,10 @@ def _key_query() -> Select[Any]:
     )
 
 
-def _refused(key: Row[Any], now: datetime) -> Unknown | None:
+def _refused(key: Row[Any], valid_until: datetime | None, now: datetime) -> Unknown | None:
     if key.revoked_at is not None:
         return Unknown.REVOKED
-    if key.expires_at is not None and key.expires_at <= now:
+    if valid_until is not None and valid_until <= now:
         return Unknown.EXPIRED
     return Unknown.INACTIVE if _is_inactive(key) else None
 
@@ -286,30 +295,6 @@ def _who_of(found: Row[Any], proof: ProofOfIdentity) -> _Who:
         clearance=found.clearance or found.user_clearance,
         own_models=found.own_models,
     )
-
-
-async def _user_of(connection: AsyncConnection, claims: Claims) -> Row[Any] | None:
-    """The user whom a token is about: by the issuer's id, by our own, by verified address."""
-    qualified = f"{claims.issuer}#{claims.subject}"
-    matches = [User.subject == qualified, User.subject == claims.subject]
-    if claims.user is not None:
-        matches.append(User.id == claims.user)
-    if claims.email is not None:
-        matches.append(User.email == claims.email)
-    nearest = case(*((match, rank) for rank, match in enumerate(matches)))
-    statement: Select[Any] = select(User.__table__).where(or_(*matches)).order_by(nearest).limit(1)
-    found: Row[Any] | None = (await connection.execute(statement)).first()
-    return found
-
-
-async def _application_of(connection: AsyncConnection, claims: Claims) -> Row[Any] | None:
-    if claims.application is None:
-        return None
-    statement: Select[Any] = select(Application.__table__).where(
-        Application.id == claims.application
-    )
-    found: Row[Any] | None = (await connection.execute(statement)).first()
-    return found
 
 
 def _place(

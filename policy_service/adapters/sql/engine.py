@@ -13,7 +13,7 @@ import asyncpg  # type: ignore[import-untyped] # ships no types
 from sqlalchemy import Connection, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from llm_core.errors import PolicyUnavailable
@@ -22,26 +22,38 @@ POOL_SIZE = 5
 POOL_OVERFLOW = 10
 _POOL_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 5.0
-_STATEMENT_TIMEOUT_S = 30.0
+STATEMENT_TIMEOUT_S = 30.0
 _SQLITE_BUSY_MS = 10_000
 _WRITES = "gatehouse_writes"
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 
 
-def open_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
+def open_engine(
+    url: str,
+    *,
+    pool_size: int = POOL_SIZE,
+    statement_timeout_s: float | None = STATEMENT_TIMEOUT_S,
+) -> AsyncEngine:
     """Make an engine; nothing is connected yet. `await engine.dispose()` closes it.
 
     Args:
         url: `postgresql+asyncpg://...` or `sqlite+aiosqlite:///file.db`; drivers may be left out.
         pool_size: Connections kept open; as many again and more may be open under load.
+        statement_timeout_s: For each statement on PostgreSQL; `None` is for ever.
 
     Raises:
-        ValueError: The URL names another database, or SQLite in memory.
+        ValueError: It is no URL, names another database, or SQLite in memory.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:  # its cause is left out: the URL can hold a password
+        raise ValueError(
+            "the database's URL cannot be read: write it as postgresql://user:password@host/name "
+            "or sqlite:///gatehouse.db"
+        ) from None
     match parsed.get_backend_name():
         case "postgresql":
-            return _open_postgres(parsed, pool_size)
+            return _open_postgres(parsed, pool_size, statement_timeout_s)
         case "sqlite":
             return _open_sqlite(parsed)
         case other:
@@ -108,7 +120,7 @@ def insert_into(connection: AsyncConnection, table: Table) -> postgresql.Insert 
     return postgresql.insert(table) if is_postgres else sqlite.insert(table)
 
 
-def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
+def _open_postgres(url: URL, pool_size: int, statement_timeout_s: float | None) -> AsyncEngine:
     return create_async_engine(
         url.set(drivername="postgresql+asyncpg"),
         pool_size=pool_size,
@@ -118,7 +130,7 @@ def _open_postgres(url: URL, pool_size: int) -> AsyncEngine:
         hide_parameters=True,
         connect_args={
             "timeout": _CONNECT_TIMEOUT_S,
-            "command_timeout": _STATEMENT_TIMEOUT_S,
+            "command_timeout": statement_timeout_s,
             "server_settings": {"application_name": "gatehouse", "timezone": "UTC"},
         },
     )

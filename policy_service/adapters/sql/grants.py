@@ -1,6 +1,6 @@
 """What the people and the software that an identity provider speaks of may administer."""
 
-from sqlalchemy import case, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.policy.claims import Claims
@@ -8,7 +8,13 @@ from llm_core.policy.roles import Actor, Grant, Role
 from policy_service.adapters.sql.audit import record
 from policy_service.adapters.sql.callers import utc_now
 from policy_service.adapters.sql.engine import reading, writing
-from policy_service.adapters.sql.tables import Application, RoleGrant, User
+from policy_service.adapters.sql.matching import (
+    application_of,
+    group_subjects,
+    qualified,
+    user_of,
+)
+from policy_service.adapters.sql.tables import RoleGrant
 from policy_service.ports.administrators import Holder
 from policy_service.ports.clock import Clock
 
@@ -33,7 +39,7 @@ class SqlGrants:
             name, is_active = await _who(connection, claims)
             if not is_active:
                 return Holder(name, is_active=False)
-            subjects = [name, *(f"group:{group}" for group in claims.groups)]
+            subjects = [name, *group_subjects(claims)]
             found = await connection.execute(
                 select(RoleGrant.role, RoleGrant.node)
                 # A role that only a newer version knows gives nothing here.
@@ -61,30 +67,13 @@ class SqlGrants:
 async def _who(connection: AsyncConnection, claims: Claims) -> tuple[str, bool]:
     """`user:<id>`, `application:<id>`, or what else the issuer calls them; and if they are active.
 
-    Found as `SqlCallers.by_claims` finds a caller, so that one token speaks of one person. A
-    subject that is stored with its issuer goes first: two issuers may give the same to two people.
+    Found as `SqlCallers.by_claims` finds a caller, so that one token speaks of one person.
     """
-    matches = [
-        User.subject == f"{claims.issuer}#{claims.subject}",
-        User.subject == claims.subject,
-    ]
-    if claims.user is not None:
-        matches.append(User.id == claims.user)
-    if claims.email is not None:
-        matches.append(User.email == claims.email)
-    nearest = case(*((match, rank) for rank, match in enumerate(matches)))
-    users = select(User.id, User.is_active).where(or_(*matches)).order_by(nearest).limit(1)
-    user = (await connection.execute(users)).first()
-    is_active = user is None or user.is_active
-    if claims.application is None:
-        application = None
-    else:
-        known = select(Application.id, Application.is_active)
-        statement = known.where(Application.id == claims.application)
-        application = (await connection.execute(statement)).first()
-        is_active = is_active and (application is None or application.is_active)
+    user = await user_of(connection, claims)
+    application = await application_of(connection, claims)
+    is_active = all(one is None or one.is_active for one in (user, application))
     if user is not None:
         return f"user:{user.id}", is_active
     if application is not None:
         return f"application:{application.id}", is_active
-    return f"subject:{claims.issuer}#{claims.subject}"[:_LONGEST_NAME], True
+    return f"subject:{qualified(claims)}"[:_LONGEST_NAME], True

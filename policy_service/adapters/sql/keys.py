@@ -22,12 +22,12 @@ from policy_service.adapters.sql.engine import reading, writing
 from policy_service.adapters.sql.tables import (
     AMOUNT,
     ApiKey,
+    Application,
     Base,
     DepartmentUnit,
-    LimitRaise,
-    LimitRow,
     ProjectUnit,
     TeamUnit,
+    User,
 )
 from policy_service.ids import new_id
 from policy_service.keys import digest_of, new_key, prefix_of
@@ -40,7 +40,6 @@ BY_US = Actor(name="gatehouse", proof="internal")
 
 _KEYS = Base.metadata.tables["api_keys"]
 _LIMITS = Base.metadata.tables["limits"]
-_RAISES = Base.metadata.tables["limit_raises"]
 _AMOUNT_END = Decimal(10) ** 12
 _FINEST = Decimal(1).scaleb(-AMOUNT.scale)
 _LONGEST_NAME = 200
@@ -86,34 +85,35 @@ class ApiKeys:
         expires_at: datetime | None = None,
         actor: Actor = BY_US,
     ) -> IssuedKey:
-        """Make a key that takes another one's place; both are good for a while."""
+        """Give a key a new text; the one that it had is good for a while yet."""
         if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
             raise OrganisationError(f"the overlap is at most {LONGEST_OVERLAP.days} days")
         now = self._clock()
         async with writing(self._engine) as connection:
-            old = await _one(connection, _keys().where(ApiKey.id == key_id))
+            # Two that rotate one key at once: the second sees what the first has done.
+            old = await _one(
+                connection, _keys().where(ApiKey.id == key_id).with_for_update(of=_KEYS)
+            )
             if old is None or not old.is_live(now):
                 raise OrganisationError(f"there is no live key {key_id!r}")
-            if expires_at is None and old.expires_at is not None:
-                expires_at = now + (old.expires_at - old.created_at)
-            issued = await issue_in(
-                connection,
-                actor,
-                now,
-                old.name,
-                old.holder,
-                scopes=old.scopes,
-                expires_at=expires_at,
-                replaces=old.id,
-            )
-            await _copy_limits(connection, old.id, issued.record.id, now)
-            last = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
+            text = new_key()
+            new = _rotated(old, prefix_of(text), now, overlap, expires_at)
             await connection.execute(
-                update(_KEYS).where(_KEYS.c.id == old.id).values(expires_at=last)
+                update(_KEYS)
+                .where(_KEYS.c.id == old.id)
+                .values(
+                    digest=digest_of(text),
+                    prefix=new.prefix,
+                    expires_at=new.expires_at,
+                    rotated_at=now,
+                    former_digest=_KEYS.c.digest,
+                    former_prefix=new.former_prefix,
+                    former_until=new.former_until,
+                )
             )
-            after = {**replace(old, expires_at=last).shown(), "replaced_by": issued.record.id}
-            await _audit(connection, actor, "key.rotate", old, after, at=now)
-        return issued
+            await _audit(connection, actor, "key.rotate", old, new.shown(), at=now)
+        is_older_good = old.former_until is not None and old.former_until > now
+        return IssuedKey(text, new, old.former_prefix if is_older_good else None)
 
     async def revoke_key(self, key_id: str, *, actor: Actor = BY_US) -> bool:
         """Close a key for good; false when there is no such key, or it is closed already."""
@@ -147,9 +147,20 @@ class ApiKeys:
             return await _one(connection, _keys().where(ApiKey.id == key_id))
 
     async def find_by_text(self, text: str) -> KeyRecord | None:
-        """A key by itself."""
+        """A key by itself; by the text that it had before, with the prefix and the end of that."""
+        digest = digest_of(text)
         async with reading(self._engine) as connection:
-            return await _one(connection, _keys().where(ApiKey.digest == digest_of(text)))
+            found = await _one(connection, _keys().where(ApiKey.digest == digest))
+            if found is not None:
+                return found
+            former = await _one(connection, _keys().where(ApiKey.former_digest == digest))
+        if former is None:
+            return None
+        return replace(
+            former,
+            prefix=former.former_prefix or former.prefix,
+            expires_at=_earlier(former.former_until, former.expires_at),
+        )
 
     async def path_of(self, holder: Holder) -> tuple[str, ...]:
         """The nodes that a holder stands below."""
@@ -184,7 +195,6 @@ async def issue_in(
     scopes: Scopes = EVERYTHING,
     expires_at: datetime | None = None,
     limits: Mapping[Measure, Decimal] = MappingProxyType({}),
-    replaces: str | None = None,
 ) -> IssuedKey:
     """As `ApiKeys.issue_key`, in a transaction that is open already."""
     if not (name and name.isprintable() and len(name) <= _LONGEST_NAME):
@@ -199,7 +209,6 @@ async def issue_in(
         created_at=now,
         expires_at=expires_at,
         scopes=replace(scopes, networks=_checked_networks(scopes.networks)),
-        replaces=replaces,
         created_by=actor.name,
     )
     await connection.execute(insert(_KEYS), {**_values(issued), "digest": digest_of(text)})
@@ -282,7 +291,34 @@ async def _path(connection: AsyncConnection, holder: Holder) -> tuple[str, ...]:
         raise OrganisationError(f"the team {holder.team!r} does not exist")
     if row.project != holder.project:
         raise OrganisationError(f"the team {holder.team!r} has no project {holder.project!r}")
+    await require_people(connection, row.organisation, holder.user, holder.application)
     return _nodes(row.project, holder.team, row.department, row.organisation)
+
+
+async def require_people(
+    connection: AsyncConnection, organisation: str, user: str | None, application: str | None
+) -> None:
+    """Refuse people and software of another organisation: their limits are not this one's to use.
+
+    Raises:
+        OrganisationError: One is another organisation's. Whom no table knows is nobody's.
+    """
+    of_user = select(User.organisation_id).where(User.id == user)
+    of_application = (
+        select(DepartmentUnit.organisation_id)
+        .join(TeamUnit, TeamUnit.department_id == DepartmentUnit.id)
+        .join(Application, Application.team_id == TeamUnit.id)
+        .where(Application.id == application)
+    )
+    for kind, name, whose in (
+        ("user", user, of_user),
+        ("application", application, of_application),
+    ):
+        if name is None:
+            continue
+        found = (await connection.execute(whose)).scalar_one_or_none()
+        if found not in (None, organisation):
+            raise OrganisationError(f"the {kind} {name!r} is another organisation's")
 
 
 def _nodes(project: str | None, team: str, department: str, organisation: str) -> tuple[str, ...]:
@@ -322,22 +358,23 @@ async def _one(connection: AsyncConnection, statement: Select[Any]) -> KeyRecord
     return None if row is None else _record(row)
 
 
-async def _copy_limits(connection: AsyncConnection, old: str, new: str, now: datetime) -> None:
-    for table, condition in (
-        (_LIMITS, LimitRow.node == f"key:{old}"),
-        (
-            _RAISES,
-            (LimitRaise.node == f"key:{old}")
-            & (LimitRaise.until > now)
-            & LimitRaise.withdrawn_at.is_(None),
-        ),
-    ):
-        found = await connection.execute(select(table).where(condition))
-        copies = [{**row, "node": f"key:{new}"} for row in found.mappings()]
-        if table is _RAISES:
-            copies = [{**row, "id": new_id("raise")} for row in copies]
-        if copies:
-            await connection.execute(insert(table), copies)
+def _rotated(
+    old: KeyRecord, prefix: str, now: datetime, overlap: timedelta, expires_at: datetime | None
+) -> KeyRecord:
+    if expires_at is None and old.expires_at is not None:
+        expires_at = now + (old.expires_at - (old.rotated_at or old.created_at))
+    return replace(
+        old,
+        prefix=prefix,
+        expires_at=expires_at,
+        rotated_at=now,
+        former_prefix=old.prefix,
+        former_until=_earlier(now + overlap, old.expires_at),
+    )
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((moment for moment in (one, other) if moment is not None), default=None)
 
 
 def _checked(amount: Decimal) -> Decimal:
@@ -376,7 +413,6 @@ def _values(record: KeyRecord) -> dict[str, Any]:
         "priority": scopes.priority.value,
         "created_at": record.created_at,
         "expires_at": record.expires_at,
-        "replaces": record.replaces,
         "created_by": record.created_by,
     }
 
@@ -404,7 +440,9 @@ def _record(row: Row[Any]) -> KeyRecord:
         scopes=Scopes(
             operations_of(row.operations), tuple(row.networks or ()), Priority(row.priority)
         ),
-        replaces=row.replaces,
+        former_prefix=row.former_prefix,
+        former_until=row.former_until,
+        rotated_at=row.rotated_at,
         created_by=row.created_by,
         revoked_by=row.revoked_by,
         last_used_at=row.last_used_at,

@@ -208,8 +208,9 @@ async def _add_to_rollups(connection: AsyncConnection, changes: Sequence[Change]
     await connection.execute(
         statement.on_conflict_do_update(index_elements=[_HOURLY.c.bucket], set_=added), hourly
     )
-    if any(change.sign < 0 for change in changes):
-        emptied = [sums["bucket"] for sums in hourly if sums["requests"] <= 0]
+    is_corrected = any(change.sign < 0 for change in changes)
+    emptied = [sums["bucket"] for sums in hourly if is_corrected and sums["requests"] <= 0]
+    if emptied:
         await connection.execute(
             delete(_HOURLY).where(_HOURLY.c.bucket == bindparam("which"), _HOURLY.c.requests == 0),
             [{"which": bucket} for bucket in emptied],

@@ -21,10 +21,13 @@ _LOCK = 0x67617465  # "gate"; any number that nobody else takes in this database
 async def migrate(url: str) -> None:
     """Bring the database at `url` up to date; does nothing when it is. Loses no data.
 
+    A step may copy the whole ledger, and a process that comes later waits for it: no statement of
+    it is given up because of the time that it takes.
+
     Raises:
         PolicyUnavailable: The database cannot be reached, or a step failed and was undone.
     """
-    engine = open_engine(url)
+    engine = open_engine(url, statement_timeout_s=None)
     try:
         await upgrade(engine)
     finally:

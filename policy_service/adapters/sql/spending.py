@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, func, literal, literal_column, select
+from sqlalchemy import CTE, ColumnElement, Select, Table, func, literal, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from llm_core.policy.limits import Limit, Period, Quantity
@@ -31,6 +31,10 @@ _NODES = {
     "application": "application",
     "key": "key_id",
 }
+_SUMMED = tuple(
+    USAGE.c[name]
+    for name in (*_NODES.values(), "at", "asked_model", "usd", "input_tokens", "output_tokens")
+)
 _IDS_A_QUERY = 1000  # both databases bind some 32,000 values a statement
 _HOUR = timedelta(hours=1)
 _HOUR_S = 3600
@@ -84,8 +88,7 @@ async def _calendar(
     else:
         total += await _sum(connection, _of(USAGE, limit, whole))
     for ids in chunks(without):
-        left_out = _of(USAGE, limit, whole).where(USAGE.c.decision_id.in_(ids))
-        total -= await _sum(connection, left_out)
+        total -= await _sum(connection, _of(_named(ids, whole), limit, whole))
     return (Spent(span.starts_at, total),)
 
 
@@ -97,10 +100,11 @@ async def _sliding(
     if limit.measure.period is Period.LAST_30_DAYS and _in_rollups(limit):
         sums = await _hours(connection, limit, start)
     else:
-        sums = await _buckets(connection, _after(limit, start), bucket_s)
+        sums = await _buckets(connection, USAGE, _after(USAGE, limit, start), bucket_s)
     for ids in chunks(without):
-        left_out = _after(limit, start).where(USAGE.c.decision_id.in_(ids))
-        for bucket, amount in (await _buckets(connection, left_out, bucket_s)).items():
+        named = _named(ids, _Part(start, None))
+        left_out = await _buckets(connection, named, _after(named, limit, start), bucket_s)
+        for bucket, amount in left_out.items():
             sums[bucket] = sums.get(bucket, Decimal(0)) - amount
     return tuple(
         Spent(datetime.fromtimestamp((bucket - 1) * bucket_s, UTC), amount)
@@ -123,7 +127,7 @@ async def _hours(connection: AsyncConnection, limit: Limit, start: datetime) -> 
     on_the_hour = _of(USAGE, limit, _Part(start, None)).where(
         USAGE.c.at.in_([start + bucket * _HOUR for bucket in range(_hours_since(start, sums))])
     )
-    for bucket, amount in (await _buckets(connection, on_the_hour, _HOUR_S)).items():
+    for bucket, amount in (await _buckets(connection, USAGE, on_the_hour, _HOUR_S)).items():
         sums[bucket + 1] = sums.get(bucket + 1, Decimal(0)) - amount
         if bucket * _HOUR_S > start.timestamp():
             sums[bucket] = sums.get(bucket, Decimal(0)) + amount
@@ -138,7 +142,19 @@ def _in_rollups(limit: Limit) -> bool:
     return _NODES[limit.node.partition(":")[0]] in HOURLY.c
 
 
-def _of(table: Table, limit: Limit, part: _Part) -> Select[Any]:
+def _named(ids: list[str], part: _Part) -> CTE:
+    """The rows of these decisions, found by their ids before anything else is asked of them.
+
+    Else PostgreSQL may read all that a node used in the whole time and look for the ids in it: that
+    took seconds for a team with 50,000 rows.
+    """
+    query = select(*_SUMMED).where(USAGE.c.decision_id.in_(ids), USAGE.c.at >= part.start)
+    if part.end is not None:
+        query = query.where(USAGE.c.at < part.end)
+    return query.cte("named").prefix_with("MATERIALIZED", dialect="postgresql")
+
+
+def _of(table: Table | CTE, limit: Limit, part: _Part) -> Select[Any]:
     """The limit's unit summed over the table's rows of a stretch of time."""
     kind, _, node_id = limit.node.partition(":")
     column: ColumnElement[Any] = table.c[_NODES[kind]]
@@ -152,12 +168,12 @@ def _of(table: Table, limit: Limit, part: _Part) -> Select[Any]:
     return query
 
 
-def _after(limit: Limit, start: datetime) -> Select[Any]:
+def _after(table: Table | CTE, limit: Limit, start: datetime) -> Select[Any]:
     """Rows of the buckets from `start` on: a bucket does not hold the moment that it begins at."""
-    return _of(USAGE, limit, _Part(start, None)).where(USAGE.c.at > start)
+    return _of(table, limit, _Part(start, None)).where(table.c.at > start)
 
 
-def _unit(table: Table, quantity: Quantity) -> ColumnElement[Any]:
+def _unit(table: Table | CTE, quantity: Quantity) -> ColumnElement[Any]:
     match quantity:
         case Quantity.USD:
             return table.c.usd
@@ -176,11 +192,11 @@ async def _sum(connection: AsyncConnection, query: Select[Any]) -> Decimal:
 
 
 async def _buckets(
-    connection: AsyncConnection, query: Select[Any], bucket_s: int
+    connection: AsyncConnection, table: Table | CTE, query: Select[Any], bucket_s: int
 ) -> dict[int, Decimal]:
     """The query's sum by the number of the bucket that a row's moment lies in."""
     # Written out and not bound: PostgreSQL would not see that both places say the same.
-    bucket = BucketNumber(USAGE.c.at, literal_column(str(bucket_s)))
+    bucket = BucketNumber(table.c.at, literal_column(str(bucket_s)))
     found = await connection.execute(query.add_columns(bucket).group_by(bucket))
     return {int(number): _decimal(amount) for amount, number in found}
 

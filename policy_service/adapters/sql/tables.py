@@ -169,7 +169,8 @@ class GroupBinding(Base):
 class ApiKey(Base):
     """A key: its digest, never its text. `id` sorts by the time of issue.
 
-    A key outlives the team and the project that it was issued to, revoked.
+    A key outlives the team and the project that it was issued to, revoked. `former_digest` is of
+    the text that it had before it was rotated, which is good until `former_until`.
     """
 
     __tablename__ = "api_keys"
@@ -192,7 +193,10 @@ class ApiKey(Base):
     operations: Mapped[list[str] | None]
     networks: Mapped[list[str] | None]
     priority: Mapped[str] = mapped_column(_WORD, server_default="interactive")
-    replaces: Mapped[str | None] = mapped_column(_ID, index=True)
+    former_digest: Mapped[str | None] = mapped_column(String(64), unique=True, index=True)
+    former_prefix: Mapped[str | None] = mapped_column(_WORD)
+    former_until: Mapped[datetime | None]
+    rotated_at: Mapped[datetime | None]
     created_by: Mapped[str | None] = mapped_column(_NAME)
     revoked_by: Mapped[str | None] = mapped_column(_NAME)
     last_used_at: Mapped[datetime | None]

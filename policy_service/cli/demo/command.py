@@ -331,6 +331,9 @@ def _welcome(place: Folder, state: dict[str, object], offer: Offer) -> str:
   curl -s {gateway}/embeddings -H 'Authorization: Bearer {keys["search"]}' \\
     -d '{{"model": "text-embedding-3-small", "input": "Hello"}}'
 
+[bold]Who am I, and what is left[/]
+  curl -s {gateway}/me -H 'Authorization: Bearer {keys["search"]}'
+
 [bold]With the SDK[/] (pip install openai)
   from openai import OpenAI
   client = OpenAI(base_url="{gateway}", api_key="{keys["search"]}")

@@ -134,7 +134,11 @@ def tree(measure: Measure) -> dict[str, Any]:
 
 KILLED = (flat(Measure.USD_PER_MONTH, 101), flat(Measure.TOKENS_PER_DAY, 102))
 MANY = (flat(Measure.USD_PER_DAY, 555), flat(Measure.TOKENS_PER_MINUTE, 556))
-COMPANIES = [*map(flat, Measure), *map(tree, Measure), *KILLED, *MANY]
+REBUILT = tuple(
+    flat(measure, 90 + number)
+    for number, measure in enumerate(one for one in Measure if one.period.is_from_ledger)
+)
+COMPANIES = [*map(flat, Measure), *map(tree, Measure), *KILLED, *MANY, *REBUILT]
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +293,29 @@ async def test_exactly_as_many_of_2000_are_let_in(
     assert len(answers) == 2000
     assert len(let_in) == fits
     await settle(services, let_in)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("company", "fits"),
+    [(company, 90 + number) for number, company in enumerate(REBUILT)],
+    ids=[company["id"] for company in REBUILT],
+)
+async def test_exactly_k_are_let_in_while_the_counters_are_rebuilt_again_and_again(
+    services: ServiceGroup, postgres: PostgresServer, company: Mapping[str, Any], fits: int
+) -> None:
+    caller = await services.caller(company["id"])
+    rebuilding = asyncio.create_task(services.rebuild_every(0.05))
+
+    let_in = admitted(await all_at_once(services.urls, [question(caller)] * 200, most_open=100))
+    await settle(services, let_in)
+    more = admitted(await all_at_once(services.urls, [question(caller)] * 20))
+
+    rebuilding.cancel()
+    assert len(let_in) == fits
+    await settle(services, more)
+    eventually(lambda: _complete(written(postgres, services, company["id"]), fits + len(more)))
+    await until_nothing_drifts(services)
 
 
 @pytest.mark.integration

@@ -150,6 +150,22 @@ async def test_a_rotated_key_is_refused_when_its_overlap_is_over_though_it_was_r
     assert (await ask(plugins[0], key))[1].startswith("The API key has expired")
 
 
+async def test_a_key_that_is_revoked_while_it_has_two_texts_is_refused_by_both(
+    group: ServiceGroup, plugins: list[Plugin]
+) -> None:
+    old, key_id = group.keys[NAMES[11]], await id_of(group, NAMES[11])
+    async with httpx.AsyncClient(headers=ADMIN, timeout=30) as client:
+        answer = await client.post(f"{group.urls[0]}/admin/v1/keys/{key_id}/rotate")
+    new = answer.json()["key"]
+    for key in (old, new):
+        assert [(await ask(plugin, key))[0] for plugin in plugins] == [200, 200]
+    await revoke(group, NAMES[11], group.urls[1])
+    since_s = time.monotonic()
+    for key in (old, new):
+        await refused_after_s(plugins, key, since_s)
+        assert "was revoked" in (await ask(plugins[0], key))[1]
+
+
 async def test_while_their_service_is_down_known_callers_go_on_and_a_good_key_is_never_401(
     group: ServiceGroup, plugins: list[Plugin]
 ) -> None:

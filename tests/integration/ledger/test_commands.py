@@ -1,14 +1,13 @@
 """`gatehouse ledger` on a real Redis."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-import redis
 from click.testing import Result
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,7 +22,6 @@ from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.schema import migrate
 from policy_service.cli import app
 from policy_service.services.reserving import Reserving
-from tests.fixtures.redis_server import RedisServer, start_redis
 from tests.fixtures.reservations import amounts, reservation
 from tests.integration.sql.usage_rows import usage_row
 
@@ -31,19 +29,6 @@ T = TypeVar("T")
 pytestmark = pytest.mark.integration
 BUDGET = Limit("team:search", Measure.USD_PER_MONTH, Decimal(100))
 EVERY_LIMIT = [Limit("team:search", measure, Decimal(10_000)) for measure in Measure]
-
-
-@pytest.fixture(scope="module")
-def redis_server() -> Iterator[RedisServer]:
-    with start_redis() as server:
-        yield server
-
-
-@pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    with redis.Redis.from_url(redis_server.url) as client:
-        client.flushall()
-    return redis_server.url
 
 
 @pytest.fixture

@@ -1,31 +1,15 @@
 """The same tests for both stores: one that takes `store` runs in memory and on a real Redis."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
-import redis
 
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.ports.limits import LimitsStore
-from tests.fixtures.redis_server import RedisServer, start_redis
 
 # Far longer than a step takes on a slow machine, and short enough to wait for in a test.
 REDELIVERY_S = 0.5
-
-
-@pytest.fixture(scope="session")
-def redis_server() -> Iterator[RedisServer]:
-    with start_redis() as server:
-        yield server
-
-
-@pytest.fixture
-def redis_url(redis_server: RedisServer) -> str:
-    """An empty Redis."""
-    with redis.Redis.from_url(redis_server.url) as client:
-        client.flushall()
-    return redis_server.url
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from llm_core.policy.limits import Amounts, Limit, Measure, Period
-from policy_service.ports.limits import LimitsStore, Reserved, SettleOutcome, Spent
+from policy_service.ports.limits import LimitsStore, Reserved, SettleOutcome, Spent, Unprimed
 from tests.fixtures.reservations import (
     NOW,
     after,
@@ -251,6 +251,31 @@ async def test_sliding_counters_let_go_of_what_the_ledger_had_bucket_by_bucket(
         (Decimal("0.000000000001"), 82_500.0),
         (Decimal(0), 0.0),
     ]
+
+
+async def test_a_counter_that_is_there_by_now_needs_no_second_sum(store: LimitsStore) -> None:
+    await reserve(store, "d1", [])
+    mark = (await store.unwritten()).mark
+    await prime(store, usd_limit("10"), "3")
+    await store.settle("d1", ACTUAL, b"row", NOW)
+    await store.take_rows(10, 0)
+    assert await store.prime(usd_limit("10"), [], mark, NOW)
+    assert await used(store, [usd_limit("10")]) == [3 + ACTUAL.usd]
+
+
+async def test_a_group_that_changes_counts_what_its_members_have_used(store: LimitsStore) -> None:
+    before = replace(usd_limit("10"), scope="group:small", models=("nano",))
+    await prime(store, before, "3")
+    await reserve(store, "d1", [before], model="nano")
+    await reserve(store, "d2", [], model="mini")
+    now = replace(before, models=("mini", "nano"))
+    asked = reservation("d3", [now], model="mini")
+    assert await store.reserve(asked, RESERVED, NOW) == Unprimed((now,))
+    await prime(store, now, "5")
+    assert await used(store, [now]) == [5 + 2 * RESERVED.usd]
+    await store.settle("d1", ACTUAL, b"row", NOW)
+    await store.settle("d2", ACTUAL, b"row", NOW)
+    assert await used(store, [now, before]) == [5 + 2 * ACTUAL.usd, 3 + ACTUAL.usd]
 
 
 async def test_a_counter_of_the_ledger_stays_when_nothing_counts_in_it(store: LimitsStore) -> None:

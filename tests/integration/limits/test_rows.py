@@ -1,5 +1,8 @@
 import asyncio
 
+import pytest
+
+from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.ports.limits import LimitsStore, QueuedRow
 from tests.fixtures.reservations import NOW, amounts, reservation
 
@@ -87,3 +90,17 @@ async def test_rows_are_bytes_that_nobody_touches(store: LimitsStore) -> None:
 
 async def test_the_store_is_ready(store: LimitsStore) -> None:
     assert await store.ready() is True
+
+
+@pytest.mark.integration
+async def test_the_queue_stands_still_for_who_asked_in_vain_and_then_for_nobody(
+    redis_store: RedisLimitsStore,
+) -> None:
+    await queue(redis_store, "a")
+    before = await redis_store.unwritten(is_urgent=True)
+    assert await redis_store.take_rows(10, 0) == ()
+    assert await redis_store.unwritten(is_urgent=True) == before
+    assert texts(await redis_store.take_rows(10, LONG_S)) == [b"a"]
+    await redis_store.unwritten(is_urgent=True)
+    await queue(redis_store, "b")
+    assert texts(await redis_store.take_rows(10, 0)) == [b"b"]

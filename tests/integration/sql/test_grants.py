@@ -56,7 +56,11 @@ async def grants(engine: AsyncEngine) -> SqlGrants:
 
 
 def claims(subject: str, **more: object) -> Claims:
-    fields: dict[str, object] = {"expires_at": datetime(2027, 1, 1, tzinfo=UTC), **more}
+    fields: dict[str, object] = {
+        "expires_at": datetime(2027, 1, 1, tzinfo=UTC),
+        "is_home": True,
+        **more,
+    }
     return Claims(ISSUER, subject, **fields)  # type: ignore[arg-type]
 
 
@@ -109,6 +113,31 @@ async def test_software_has_the_grants_of_its_application(grants: SqlGrants) -> 
         (Grant(Role.MEMBER, "team:search"),),
     )
     assert (await grants.of_claims(claims("x", application="nobody"))).grants == ()
+
+
+async def test_an_issuer_that_is_not_the_companys_home_makes_nobody_an_administrator_of_ours(
+    grants: SqlGrants,
+) -> None:
+    for one in (
+        claims("s-alice", is_home=False),
+        claims("x", is_home=False, user="alice"),
+        claims("x", is_home=False, email="alice@acme.test"),
+        claims("x", is_home=False, application="ranker"),
+        claims("x", is_home=False, groups=("/data", "alice")),
+    ):
+        holder = await grants.of_claims(one)
+        assert (holder.name, holder.grants) == (f"subject:{ISSUER}#{one.subject}", ())
+    assert (await grants.of_claims(claims("s-shared", is_home=False))).name == "user:ann"
+
+
+async def test_groups_of_such_an_issuer_have_grants_of_their_own(
+    engine: AsyncEngine, grants: SqlGrants
+) -> None:
+    row = {"subject": f"group:{ISSUER}#/data", "role": "auditor", "node": "organisation:acme"}
+    async with writing(engine) as connection:
+        await connection.execute(insert(Base.metadata.tables["role_grants"]), [row])
+    guest = await grants.of_claims(claims("x", is_home=False, groups=("/data",)))
+    assert guest.grants == (Grant(Role.AUDITOR, "organisation:acme"),)
 
 
 async def test_a_sign_in_is_in_the_audit_trail(engine: AsyncEngine, grants: SqlGrants) -> None:

@@ -16,7 +16,7 @@ from policy_service.ports.callers import Identified, Unknown
 from tests.integration.sql.usage_rows import NOW
 
 ISSUER = "https://id.acme.test/realms/acme"
-CLAIMS = Claims(ISSUER, "sub-1", NOW + timedelta(minutes=5))
+CLAIMS = Claims(ISSUER, "sub-1", NOW + timedelta(minutes=5), is_home=True)
 
 
 @pytest.fixture
@@ -93,6 +93,31 @@ async def test_a_subject_with_its_issuer_goes_before_the_same_subject_of_anybody
     assert known(await callers.by_claims(CLAIMS)).user == "ours"
     elsewhere = replace(CLAIMS, issuer="https://elsewhere.test")
     assert known(await callers.by_claims(elsewhere)).user == "plain"
+
+
+async def test_an_issuer_that_is_not_the_companys_home_speaks_of_its_own_people_only(
+    organisation: Organisation, callers: SqlCallers
+) -> None:
+    """Else it could sign itself in as anybody, by a subject, an id or an address of its choice."""
+    await organisation.put_user(
+        "alice", organisation="acme", email="alice@acme.test", subject="sub-1", team="search"
+    )
+    await organisation.put_application("ranker", team="search")
+    guest = replace(CLAIMS, issuer="https://guest.test", is_home=False)
+    for claims in (
+        guest,
+        replace(guest, subject="2", user="alice"),
+        replace(guest, subject="2", email="alice@acme.test"),
+        replace(guest, application="ranker"),
+    ):
+        assert await callers.by_claims(claims) is Unknown.UNPLACED
+    placed = known(await callers.by_claims(replace(guest, user="alice", team="vision")))
+    assert (placed.team, placed.user) == ("vision", "https://guest.test#sub-1")
+    assert placed.application is None
+    await organisation.put_user(
+        "gus", organisation="acme", subject="https://guest.test#sub-1", team="vision"
+    )
+    assert known(await callers.by_claims(guest)).user == "gus"
 
 
 async def test_an_application_of_ours_is_one_and_a_switched_off_one_is_none(

@@ -93,17 +93,17 @@ async def test_a_key_that_makes_no_sense_is_refused(
     assert await keys.list_keys() == ()
 
 
-async def test_a_rotated_key_has_its_holder_scopes_and_limits_and_both_are_good_for_a_while(
+async def test_a_rotated_key_stays_itself_and_both_texts_are_good_for_a_while(
     organisation: Organisation, keys: ApiKeys, callers: SqlCallers, clock: FakeClock
 ) -> None:
+    """Its budgets go on: else whoever may rotate a key could empty its counters."""
     holder = Holder("search", project="ranking", user="alice", allowed_models=("small",))
     scopes = Scopes((Operation.MODELS,), ("10.0.0.0/8",), Priority.BATCH)
     old = await keys.issue_key(
         "laptop", holder, scopes=scopes, limits={Measure.USD_PER_MONTH: Decimal("7.5")}
     )
-    node = f"key:{old.record.id}"
     await organisation.raise_limit(
-        node,
+        f"key:{old.record.id}",
         "",
         Measure.USD_PER_MONTH,
         Decimal(5),
@@ -111,29 +111,81 @@ async def test_a_rotated_key_has_its_holder_scopes_and_limits_and_both_are_good_
         author=ALICE,
         reason="a sprint",
     )
+    await keys.note_used([old.record.id], NOW)
     new = await keys.rotate_key(old.record.id, overlap=timedelta(hours=24))
     assert new.text != old.text
-    assert new.record.replaces == old.record.id
-    before, after = await caller_of(callers, old.text), await caller_of(callers, new.text)
-    for name in ("team", "project", "user", "operations", "networks", "priority"):
-        assert getattr(before, name) == getattr(after, name)
-    assert after.allowed_models == ("small",)
-    [limit] = after.limits
-    assert (limit.node, limit.amount) == (f"key:{new.record.id}", Decimal("7.5"))
+    assert (new.record.id, new.record.last_used_at) == (old.record.id, NOW)
+    assert (new.record.former_prefix, new.ended_prefix) == (old.record.prefix, None)
+    assert await keys.list_keys() == (new.record,)
+    by_old, by_new = [await callers.by_key(one.text) for one in (old, new)]
+    assert by_old == Identified(await caller_of(callers, new.text), NOW + timedelta(hours=24))
+    assert isinstance(by_new, Identified)
+    assert by_new.valid_until is None
+    [limit] = by_new.caller.limits
+    assert (limit.node, limit.amount) == (f"key:{old.record.id}", Decimal("7.5"))
     assert [more.amount for more in limit.raises] == [Decimal(5)]
     clock.advance(24 * 3600)
     assert await callers.by_key(old.text) is Unknown.EXPIRED
     assert isinstance(await callers.by_key(new.text), Identified)
 
 
-async def test_rotation_never_makes_an_old_key_live_longer(keys: ApiKeys) -> None:
+async def test_a_key_that_is_rotated_again_has_its_oldest_text_ended_and_says_so(
+    keys: ApiKeys, callers: SqlCallers, clock: FakeClock
+) -> None:
+    first = await keys.issue_key("laptop", Holder("search"))
+    key_id = first.record.id
+    second = await keys.rotate_key(key_id, overlap=timedelta(hours=24))
+    third = await keys.rotate_key(key_id, overlap=timedelta(hours=1))
+    assert third.ended_prefix == first.record.prefix
+    assert await callers.by_key(first.text) is Unknown.UNKNOWN
+    for good in (second, third):
+        assert isinstance(await callers.by_key(good.text), Identified)
+    clock.advance(3600)
+    assert (await keys.rotate_key(key_id, overlap=timedelta(0))).ended_prefix is None
+
+
+async def test_two_that_rotate_a_key_at_once_do_it_one_after_the_other(
+    keys: ApiKeys, callers: SqlCallers
+) -> None:
+    key_id = (await keys.issue_key("laptop", Holder("search"))).record.id
+    overlap = timedelta(hours=1)
+    made = await asyncio.gather(*(keys.rotate_key(key_id, overlap=overlap) for _ in range(2)))
+    assert sorted(one.ended_prefix is None for one in made) == [False, True]
+    for one in made:
+        assert isinstance(await callers.by_key(one.text), Identified)
+
+
+async def test_to_revoke_a_key_closes_both_of_its_texts(keys: ApiKeys, callers: SqlCallers) -> None:
+    old = await keys.issue_key("laptop", Holder("search"))
+    new = await keys.rotate_key(old.record.id, overlap=timedelta(hours=24))
+    assert await keys.revoke_key(old.record.id)
+    for one in (old, new):
+        assert await callers.by_key(one.text) is Unknown.REVOKED
+
+
+async def test_a_key_is_found_by_either_of_its_texts_with_that_ones_end(keys: ApiKeys) -> None:
+    old = await keys.issue_key("laptop", Holder("search"))
+    new = await keys.rotate_key(old.record.id, overlap=timedelta(hours=24))
+    assert await keys.find_by_text(new.text) == new.record
+    former = await keys.find_by_text(old.text)
+    assert former is not None
+    assert (former.id, former.prefix) == (old.record.id, old.record.prefix)
+    assert former.expires_at == NOW + timedelta(hours=24)
+
+
+async def test_rotation_never_makes_an_old_text_live_longer(
+    keys: ApiKeys, callers: SqlCallers, clock: FakeClock
+) -> None:
     ends = NOW + timedelta(hours=2)
     old = await keys.issue_key("laptop", Holder("search"), expires_at=ends)
+    clock.advance(3600)
     new = await keys.rotate_key(old.record.id, overlap=timedelta(days=30))
-    found = await keys.find(old.record.id)
-    assert found is not None
-    assert found.expires_at == ends
-    assert new.record.expires_at == ends  # two hours from now, as the old one had at its issue
+    assert new.record.former_until == ends
+    assert new.record.expires_at == NOW + timedelta(hours=3)  # for two hours, as the one before
+    clock.advance(1800)
+    again = await keys.rotate_key(old.record.id, overlap=timedelta(0))
+    assert again.record.expires_at == NOW + timedelta(hours=3.5)
+    assert await callers.by_key(new.text) is Unknown.EXPIRED
 
 
 @pytest.mark.parametrize("overlap", [timedelta(seconds=-1), timedelta(days=91)])
@@ -162,7 +214,6 @@ async def test_every_change_is_audited_without_the_key_or_its_digest(
     trail = await AuditLog(engine).entries(subject="key:")
     assert [(one.action, one.subject) for one in reversed(trail)] == [
         ("key.issue", f"key:{old.record.id}"),
-        ("key.issue", f"key:{new.record.id}"),
         ("key.rotate", f"key:{old.record.id}"),
         ("key.revoke", f"key:{new.record.id}"),
     ]

@@ -86,6 +86,18 @@ async def test_the_true_figure_replaces_an_estimate_and_corrects_the_rollups(eng
     assert await spent(ledger, "team:search", NOW) == Decimal("0.25") + other.usd
 
 
+async def test_a_correction_among_more_new_estimates_than_it_takes_away(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    await ledger.record([usage_row("dec_1", source="estimated")])
+    rows = [
+        usage_row("dec_1"),
+        usage_row("dec_2", source="estimated"),
+        usage_row("dec_3", source="estimated"),
+    ]
+    await ledger.record(rows)
+    assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
+
+
 async def test_an_estimate_and_its_true_figure_in_one_batch_are_one_row(engine: AsyncEngine):
     true = usage_row()
     await SqlLedger(engine).record([usage_row(source="estimated", usd=Decimal(7)), true])

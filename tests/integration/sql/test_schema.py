@@ -2,6 +2,7 @@ import asyncio
 import threading
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.errors import PolicyUnavailable
+from policy_service.adapters.sql import schema
 from policy_service.adapters.sql.engine import open_engine, reading, writing
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.partitions import include_name, is_partition
@@ -19,6 +21,7 @@ from policy_service.adapters.sql.rollups import Change, hourly_changes
 from policy_service.adapters.sql.schema import downgrade, is_current, migrate, upgrade
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
+from tests.fixtures.postgres_server import PostgresServer
 from tests.integration.sql.usage_rows import stored_rollups, usage_row
 
 SINCE_0004 = ("cost_centre", "use_case", "priority")
@@ -162,3 +165,21 @@ async def _workers_ended() -> None:
     for thread in threading.enumerate():
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join)
+
+
+@pytest.mark.integration
+async def test_a_migration_takes_as_long_as_it_takes(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+):
+    # As short as it never is, so that nobody need wait here for half a minute.
+    monkeypatch.setattr(schema, "open_engine", partial(open_engine, statement_timeout_s=0.1))
+    database_url = postgres_server.create_database()
+    engine = open_engine(database_url)
+    async with reading(engine) as connection:
+        lock = text("SELECT pg_advisory_xact_lock(:key)")
+        await connection.execute(lock, {"key": schema._LOCK})
+        migrating = asyncio.create_task(migrate(database_url))
+        await asyncio.wait([migrating], timeout=1)
+    await migrating
+    assert await is_current(engine)
+    await engine.dispose()

@@ -5,7 +5,7 @@ id: acme
 time_zone: Europe/Berlin                  # where days and months begin
 allowed_models: ["*"]
 limits: {usd_per_month: 5000}
-model_groups: {frontier: [gpt-4o, claude-sonnet-4-5]}
+model_groups: {frontier: [gpt-4o, claude-sonnet-4-6]}
 model_limits:                             # of one model, or of a group of them
   frontier: {usd_per_day: 100}
 cost_centres: [{id: cc-100, name: Research}]

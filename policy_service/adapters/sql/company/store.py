@@ -19,6 +19,7 @@ from policy_service.adapters.sql.keys import BY_US
 from policy_service.adapters.sql.organisation.changing import Changing, queue
 from policy_service.adapters.sql.organisation.parts import STORED
 from policy_service.adapters.sql.organisation.reading import read_organisation
+from policy_service.adapters.yaml_file import faults_in, field_of
 from policy_service.ports.clock import Clock
 from policy_service.ports.organisation import Applied, OrganisationError
 
@@ -46,9 +47,8 @@ class CompanyStore:
         try:
             company = Company.model_validate(document)
         except ValidationError as error:
-            faults = error.errors(include_url=False, include_input=False)
             raise OrganisationError(
-                "\n".join(f"{_place(fault['loc'])}: {fault['msg']}" for fault in faults)
+                "\n".join(f"{field_of(place)}: {told}" for place, told in faults_in(error))
             ) from None
         return await self.apply_company(company, actor, prune=prune, dry_run=dry_run)
 
@@ -127,8 +127,3 @@ def _by_name(texts: Mapping[str, str]) -> dict[str, str]:
         names[subject] if counts[names[subject]] == 1 else subject.split(":", 1)[1]: text
         for subject, text in texts.items()
     }
-
-
-def _place(steps: tuple[int | str, ...]) -> str:
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return text.removeprefix(".") or "the company"

@@ -13,7 +13,7 @@ from llm_core.policy.limits import Priority
 from llm_core.policy.roles import PLATFORM, Actor
 from policy_service.adapters.sql import audit
 from policy_service.adapters.sql.engine import insert_into
-from policy_service.adapters.sql.keys import issue_in, revoke_in
+from policy_service.adapters.sql.keys import issue_in, require_people, revoke_in
 from policy_service.adapters.sql.organisation.parts import (
     CONSUMERS,
     HOLDER,
@@ -115,7 +115,11 @@ class Changing:
         added: dict[str, list[str]] = {}
         for change in changes:
             kind = kind_of(change.subject)
-            if change.kind is ChangeKind.ADD and kind in STORED and STORED[kind].key == ("id",):
+            if change.kind is not ChangeKind.ADD:
+                continue
+            if kind == "group":
+                await self._refuse_taken_group(change.subject)
+            elif kind in STORED and STORED[kind].key == ("id",):
                 added.setdefault(kind, []).append(id_of(change.subject))
         for kind, ids in added.items():
             await self._refuse_taken(kind, "id", ids)
@@ -130,6 +134,13 @@ class Changing:
                 raise OrganisationError(
                     f"there is another {kind} already whose {column} is {taken!r}"
                 )
+
+    async def _refuse_taken_group(self, subject: str) -> None:
+        table = STORED["group"].table
+        values = key_values(subject, {})
+        same = (table.c[name] == value for name, value in values.items())
+        if (await self.connection.execute(select(table.c.name).where(*same))).first() is not None:
+            raise OrganisationError(f"the group {id_of(subject)!r} is another organisation's")
 
     async def _free_names(self, by_kind: Mapping[str, Sequence[Change]]) -> None:
         """Take back what is unique from whoever changes or goes, so that another can have it."""
@@ -153,6 +164,12 @@ class Changing:
     # --- adding and changing ---------------------------------------------------------------------
 
     async def _put(self, kind: str, changes: Sequence[Change]) -> None:
+        if kind in ("key", "consumer") and self.organisation is not None:
+            for change in changes:
+                record = change.after or {}
+                await require_people(
+                    self.connection, self.organisation, record["user"], record["application"]
+                )
         match kind:
             case "key":
                 for change in changes:
@@ -256,7 +273,7 @@ class Changing:
         return values | {"node": self._node(values["node"])} if "node" in values else values
 
     async def _revoke_what_is_left(self, kind: str, ids: Sequence[str]) -> None:
-        """Keys that stand for no part of their own: replaced ones, while they are still good."""
+        """Keys that came to be since the parts were read."""
         column = KEYS.c.team_id if kind == "team" else KEYS.c.project_id
         for some in _portions(ids):
             found = await self.connection.execute(

@@ -42,7 +42,11 @@ def completed(subject: str, record: Record) -> dict[str, Any]:
     unknown = sorted(set(record) - set(kind.columns))
     if unknown:
         raise OrganisationError(f"{subject} has no {', '.join(unknown)}")
-    named = {"name": id_of(subject)} if "name" in kind.columns else {}
+    named = {}
+    if "name" in kind.columns:
+        # First: a name that stands for an id which is none would be the lesser fault.
+        require_id(id_of(subject))
+        named = {"name": id_of(subject)}
     given = {field: value for field, value in record.items() if (field, value) != ("name", None)}
     whole = {**kind.defaults, **named, **given}
     missing = sorted(set(kind.columns) - set(whole))

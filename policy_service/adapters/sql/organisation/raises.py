@@ -45,7 +45,8 @@ async def add_raise(connection: AsyncConnection, wanted: RaiseRecord, author: Ac
     )
     if found.first() is None:
         name = limit_subject(wanted.node, wanted.scope, wanted.measure).removeprefix("limit:")
-        raise OrganisationError(f"there is no limit {name[:300]}")
+        there = await _limits_of(connection, wanted.node)
+        raise OrganisationError(f"there is no limit {name[:300]}{there}")
     row = {
         "id": new_id("raise"),
         "node": wanted.node,
@@ -69,6 +70,20 @@ async def add_raise(connection: AsyncConnection, wanted: RaiseRecord, author: Ac
         at=wanted.starts_at,
     )
     return _record(row | {"withdrawn_at": None})
+
+
+async def _limits_of(connection: AsyncConnection, node: str) -> str:
+    """What somebody may have meant."""
+    found = await connection.execute(
+        select(LIMITS.c.scope, LIMITS.c.measure)
+        .where(LIMITS.c.node == node)
+        .order_by(LIMITS.c.scope, LIMITS.c.measure)
+        .limit(20)
+    )
+    named = [f"{measure} on {scope}" if scope else str(measure) for scope, measure in found]
+    if not named:
+        return f"; {node[:200]} has none: write a node as team:search"
+    return f"; {node[:200]} has {', '.join(named)}"
 
 
 async def withdraw(connection: AsyncConnection, raise_id: str, actor: Actor, now: datetime) -> bool:

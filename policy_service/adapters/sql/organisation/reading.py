@@ -38,9 +38,8 @@ class Found:
     """An organisation as the database has it.
 
     Args:
-        parts: Records by subject. Keys that were revoked, or replaced by a newer one, are none.
-            Where a team has several keys of a name, the newest bears it; older ones have `#` and
-            their id behind it.
+        parts: Records by subject. Keys that were revoked are none. Where a team has several keys of
+            a name, the newest bears it; older ones have `#` and their id behind it.
         ids: The ids of keys and consumers, by subject.
     """
 
@@ -121,9 +120,7 @@ async def _keys(
     connection: AsyncConnection, teams: Select[Any], now: datetime
 ) -> Iterable[tuple[str, dict[str, Any]]]:
     statement = select(KEYS).where(KEYS.c.team_id.in_(teams), KEYS.c.revoked_at.is_(None))
-    rows = await _rows(connection, statement)
-    replaced = {row["replaces"] for row in rows}
-    standing = [row for row in rows if row["id"] not in replaced]
+    standing = await _rows(connection, statement)
     standing.sort(key=lambda row: (_is_live(row, now), row["created_at"], row["id"]), reverse=True)
     named: dict[str, dict[str, Any]] = {}
     for row in standing:

@@ -11,14 +11,13 @@ import pytest
 
 from kong_plugins._runtime.policy_client import (
     ChangeEvent,
-    Credential,
-    KongConsumer,
     PolicyClient,
 )
 from llm_core.errors import PolicyUnavailable
 from llm_core.operation import Operation
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller, ProofOfIdentity
+from llm_core.policy.credential import Credential, KongConsumer
 from llm_core.policy.decision import Decision, DecisionRequest, Transport, UsageReport
 
 SECRET = "internal-secret-of-the-test"

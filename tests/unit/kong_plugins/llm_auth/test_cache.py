@@ -47,6 +47,16 @@ def test_nobody_is_known_longer_than_their_credential_is_good_stale_neither() ->
     assert cache.look_up("d", 102) == (ABSENT, None)
 
 
+def test_a_key_that_is_being_rotated_is_forgotten_by_both_of_its_texts() -> None:
+    cache = cache_of()
+    for digest in ("old text", "new text"):
+        cache.remember(digest, KNOWN, asked_s=100)
+    assert CALLER.key_id is not None
+    cache.forget_key(CALLER.key_id, 101)
+    for digest in ("old text", "new text"):
+        assert cache.look_up(digest, 102) == (ABSENT, None)
+
+
 def test_a_later_answer_replaces_an_earlier_one() -> None:
     cache = cache_of(negative_ttl_s=5)
     cache.remember("d", KNOWN, asked_s=100)

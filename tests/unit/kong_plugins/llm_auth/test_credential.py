@@ -55,7 +55,17 @@ def test_keys_and_what_steers_our_account_are_not_for_the_provider() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["x-policy-id", "extra-parameters", "content-encoding", "x-ms-anything", "apikey", "x-new"],
+    [
+        "x-gatehouse-use-case",
+        "x-gatehouse-data-labels",
+        "x-gatehouse-ticket",
+        "x-policy-id",
+        "extra-parameters",
+        "content-encoding",
+        "x-ms-anything",
+        "apikey",
+        "x-new",
+    ],
 )
 def test_a_header_that_nobody_knows_does_not_travel(name: str) -> None:
     assert to_clear_in({"accept": ["*/*"], name: ["x"]}) == [name]

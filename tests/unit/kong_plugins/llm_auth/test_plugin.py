@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -409,6 +410,67 @@ async def test_when_anybody_may_have_changed_they_are_asked_about_and_outages_ar
         await service.tell(event="all")
         service.is_down = True
         assert await request(BEARER).run(plugin.access) is None
+
+
+async def test_calls_that_want_to_know_the_same_at_once_ask_once(
+    service: FakePolicyService,
+) -> None:
+    async with listening(service, cache_ttl_s=60) as plugin:
+        kongs = [request(BEARER) for _ in range(50)]
+        assert set(await asyncio.gather(*(kong.run(plugin.access) for kong in kongs))) == {None}
+        assert len(service.asked) == 1
+        assert {caller_in(kong) for kong in kongs} == {CALLER}
+
+
+async def test_one_that_gives_up_while_it_asks_for_all_spoils_it_for_nobody(
+    service: FakePolicyService,
+) -> None:
+    async with listening(service, cache_ttl_s=60) as plugin:
+        first = asyncio.create_task(request(BEARER).run(plugin.access))
+        second = asyncio.create_task(request(BEARER).run(plugin.access))
+        while not plugin._asking._open:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
+        first.cancel()
+        assert await second is None
+    assert len(service.asked) == 1
+
+
+async def test_who_calls_after_a_change_does_not_wait_for_an_answer_from_before(
+    service: FakePolicyService,
+) -> None:
+    async with listening(service, cache_ttl_s=60) as plugin:
+        early = asyncio.create_task(request(BEARER).run(plugin.access))
+        while not plugin._asking._open:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
+        plugin._cache.forget_key("key_another", time.monotonic())
+        assert await request(BEARER).run(plugin.access) is None
+        assert await early is None
+        assert len(service.asked) == 2
+        assert plugin._asking._open == {}
+
+
+async def test_who_waits_for_an_answer_when_the_plugin_is_closed_gets_503(
+    service: FakePolicyService,
+) -> None:
+    async with auth(service) as plugin:
+        waiting = asyncio.create_task(request(BEARER).run(plugin.access))
+        while not plugin._asking._open:  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0)
+        await plugin.close()
+        assert code_of(await waiting)[0] == 503
+
+
+async def test_in_an_outage_all_who_wait_for_one_answer_are_treated_alike(
+    service: FakePolicyService,
+) -> None:
+    async with listening(service, cache_ttl_s=0) as plugin:
+        await request(BEARER).run(plugin.access)
+        service.is_down = True
+        kongs = [request(BEARER) for _ in range(5)]
+        assert set(await asyncio.gather(*(kong.run(plugin.access) for kong in kongs))) == {None}
+        wrong = [request({"authorization": ["Bearer gk-wrong"]}) for _ in range(5)]
+        answers = await asyncio.gather(*(kong.run(plugin.access) for kong in wrong))
+        assert {code_of(answer)[0] for answer in answers} == {503}
 
 
 async def test_a_stream_that_broke_is_begun_anew_and_everybody_asked_about_again(

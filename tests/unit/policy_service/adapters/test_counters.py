@@ -45,6 +45,17 @@ def test_a_scope_and_a_time_zone_make_another_counter() -> None:
     assert before.ends_in_s(new_year_in_tokyo - timedelta(seconds=1)) == 1
 
 
+def test_a_group_with_other_members_has_another_counter() -> None:
+    def name(*models: str) -> str:
+        limit = replace(usd_limit("1"), scope="group:large", models=models)
+        return counter_of(limit, NOON).name
+
+    before = name("max", "huge")
+    assert before.startswith("period:2026-11:team:search:group:large:usd_per_month:")
+    assert before == name("huge", "max")
+    assert len({before, name("max"), name("max", "huge", "mini"), name("maxhuge")}) == 4
+
+
 def test_what_was_decided_in_a_period_that_is_over_counts_there() -> None:
     limit = limit_of(Measure.USD_PER_DAY, 1)
     midnight = NOON.replace(hour=0)

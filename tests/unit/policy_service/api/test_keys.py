@@ -49,7 +49,8 @@ async def test_a_key_is_issued_shown_rotated_and_revoked(api: Api) -> None:
     assert (shown["state"], shown["created_by"]) == ("live", "root_token")
     turned = await api.post(f"{KEYS}/{old['id']}/rotate", {"overlap_s": 0}, ADMIN)
     new = turned.json()
-    assert (turned.status_code, new["replaces"]) == (201, old["id"])
+    assert (turned.status_code, new["id"], new["ended_prefix"]) == (201, old["id"], None)
+    assert new["former_prefix"] == old["prefix"]
     assert await unknown_of(api, old["key"]) == "expired"
     assert await unknown_of(api, new["key"]) is None
     gone = await api.client.delete(f"{KEYS}/{new['id']}", headers=ADMIN)
@@ -120,3 +121,61 @@ async def test_an_auditor_reads_and_changes_nothing(api: Api) -> None:
     assert key_id in [row["id"] for row in rows]
     answer = await api.client.delete(f"{KEYS}/{key_id}", headers=auditor)
     assert code_of(answer) == (403, "permission_denied")
+
+
+async def people(api: Api) -> None:
+    for subject, record in (
+        ("user:clara", {"organisation": "acme", "team": "search", "clearance": "secret"}),
+        ("user:sid", {"organisation": "acme", "team": "search"}),
+        ("user:rita", {"organisation": "acme"}),
+        ("organisation:rival", {}),
+        ("user:fred", {"organisation": "rival"}),
+    ):
+        path = f"/admin/v1/organisation/parts/{subject}"
+        answer = await api.client.put(path, headers=ADMIN, json=record)
+        assert answer.status_code == 200, answer.text
+
+
+async def test_a_key_in_somebodys_name_is_for_whoever_may_issue_keys_where_they_are(
+    api: Api,
+) -> None:
+    """It spends what they may spend, and has the clearance that they have."""
+    await people(api)
+    owner = await token(api, "owner-of-people", Role.TEAM_OWNER, "team:search")
+    assert (await issue(api, owner, user="sid")).status_code == 201
+    assert (await issue(api, owner, user="nobody-of-ours")).status_code == 201
+    for user in ("clara", "rita"):
+        assert code_of(await issue(api, owner, user=user)) == (403, "permission_denied")
+        assert (await issue(api, user=user)).status_code == 201
+    assert code_of(await issue(api, user="fred")) == (400, "malformed_request")
+
+
+async def test_to_rotate_a_key_takes_what_it_takes_to_issue_it(api: Api) -> None:
+    """Its new text is told to whoever rotates it."""
+    await people(api)
+    owner = await token(api, "owner-of-a-key", Role.TEAM_OWNER, "team:search")
+    for fields in ({"clearance": "secret"}, {"groups": ["x"]}, {"user": "clara"}):
+        key_id = (await issue(api, **fields)).json()["id"]
+        answer = await api.post(f"{KEYS}/{key_id}/rotate", b"", owner)
+        assert code_of(answer) == (403, "permission_denied")
+        assert (await api.client.delete(f"{KEYS}/{key_id}", headers=owner)).status_code == 200
+    plain = (await issue(api)).json()["id"]
+    assert (await api.post(f"{KEYS}/{plain}/rotate", b"", owner)).status_code == 201
+
+
+async def test_models_that_nobody_above_has_allowed_are_not_a_team_owners_to_allow(
+    api: Api,
+) -> None:
+    await people(api)
+    parts = "/admin/v1/organisation/parts"
+    for subject, record in (
+        ("department:d", {"organisation": "rival"}),
+        ("team:t", {"department": "d"}),
+    ):
+        await api.client.put(f"{parts}/{subject}", headers=ADMIN, json=record)
+    owner = await token(api, "owner-of-t", Role.TEAM_OWNER, "team:t")
+    asked = {"team": "t", "allowed_models": ["*"]}
+    assert code_of(await issue(api, owner, **asked)) == (403, "permission_denied")
+    record = {"organisation": "rival", "allowed_models": ["mini"]}
+    await api.client.put(f"{parts}/department:d", headers=ADMIN, json=record)
+    assert (await issue(api, owner, **asked)).status_code == 201

@@ -59,6 +59,19 @@ async def test_a_company_at_fault_is_refused_in_words(api: Api, document: Any) -
     assert answer.json()["error"]["code"] == "malformed_request"
 
 
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [("/budgets", "month"), ("/audit?limit=0", "limit"), ("/audit?since=x", "since")],
+)
+async def test_a_question_that_makes_no_sense_is_answered_as_everywhere(
+    api: Api, path: str, named: str
+) -> None:
+    answer = await ask(api, "GET", path)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "malformed_request"
+    assert f"`{named}`: " in answer.json()["error"]["message"]
+
+
 async def test_parts_are_put_shown_and_removed(api: Api) -> None:
     path = "/organisation/parts/department:labs"
     assert (await ask(api, "GET", path)).status_code == 404
@@ -98,7 +111,7 @@ async def test_limits_are_set_raised_and_lifted(api: Api) -> None:
         assert (await ask(api, "DELETE", "/limits", params=key)).status_code == status
 
 
-async def test_a_team_owner_sees_and_raises_the_own_team_alone(api: Api) -> None:
+async def test_a_team_owner_sees_the_own_team_alone_and_raises_what_is_below_it(api: Api) -> None:
     owner = await as_actor(api, ("team_owner", "team:search"))
     rows = (await ask(api, "GET", "/organisation", owner)).json()["rows"]
     assert all("department:" not in row["subject"] for row in rows)
@@ -129,12 +142,41 @@ async def test_a_team_owner_sees_and_raises_the_own_team_alone(api: Api) -> None
         ),
     ]
     assert [answer.status_code for answer in refused] == [403] * len(refused)
+    project = {"team": "search", "name": "Ranking"}
+    made = await ask(api, "PUT", "/organisation/parts/project:ranking", json=project)
+    assert made.status_code == 200, made.text
+    cap = {"node": "project:ranking", "measure": "usd_per_month", "amount": "5"}
+    assert (await ask(api, "PUT", "/limits", json=cap)).status_code == 200
     more = {"measure": "usd_per_month", "amount": "1", "until": "2027-01-01T00:00:00Z"}
-    for node, status in (("team:search", 201), ("organisation:acme", 403), ("user:ghost", 403)):
+    for node, status in (
+        ("project:ranking", 201),
+        ("team:search", 403),
+        ("organisation:acme", 403),
+        ("user:ghost", 403),
+    ):
         answer = await ask(
             api, "POST", "/limits/raises", owner, json={**more, "node": node, "reason": "why"}
         )
         assert answer.status_code == status, answer.text
+
+
+async def test_who_has_a_limit_does_not_set_it(api: Api) -> None:
+    department = (await ask(api, "GET", "/organisation/parts/team:search")).json()["path"][1]
+    manager = await as_actor(api, ("dept_manager", department))
+    admin = await as_actor(api, ("org_admin", "organisation:acme"))
+    asked = {"measure": "usd_per_month", "amount": "1000"}
+    for who, node, status in (
+        (manager, "team:search", 200),
+        (manager, department, 403),
+        (admin, department, 200),
+        (admin, "organisation:acme", 200),
+    ):
+        answer = await ask(api, "PUT", "/limits", who, json={**asked, "node": node})
+        assert answer.status_code == status, answer.text
+    lifted = await ask(
+        api, "DELETE", "/limits", manager, params={"node": department, "measure": "usd_per_month"}
+    )
+    assert lifted.status_code == 403
 
 
 async def test_nobody_becomes_somebody_who_may_more(api: Api) -> None:
@@ -180,3 +222,76 @@ async def test_the_audit_log_is_read_by_pages_and_by_organisation(api: Api) -> N
     assert (await ask(api, "GET", "/audit", other)).status_code == 403
     naive = await ask(api, "GET", "/audit", params={"since": "2026-01-01T00:00:00"})
     assert naive.status_code == 400
+
+
+async def test_nobody_becomes_a_platform_admin_by_a_company_file_that_changes_their_address(
+    api: Api,
+) -> None:
+    admin = {"organisation": "acme", "email": "pia@acme.test"}
+    for subject, record in (("user:pia", admin), ("user:hal", {"organisation": "acme"})):
+        await ask(api, "PUT", f"/organisation/parts/{subject}", json=record)
+    role = {"role": "platform_admin", "node": "platform:*", "subject": "user:pia"}
+    assert (await ask(api, "PUT", "/roles", json=role)).status_code == 200
+    org_admin = await as_actor(api, ("org_admin", "organisation:acme"))
+    document = (await ask(api, "GET", "/organisation/company", org_admin)).json()
+    whole = {"json": document, "params": {"prune": 1}}
+    assert (await ask(api, "PUT", "/organisation/company", org_admin, **whole)).status_code == 200
+    users = {user["id"]: user for user in document["users"]}
+    for field in ("email", "subject"):
+        taken = {**document, "users": [{**users["pia"], field: "mine@evil.test"}, users["hal"]]}
+        answer = await ask(api, "PUT", "/organisation/company", org_admin, json=taken)
+        assert answer.status_code == 403, field
+    gone = {**document, "users": [users["hal"]]}
+    answer = await ask(api, "PUT", "/organisation/company", org_admin, **(whole | {"json": gone}))
+    assert answer.status_code == 403
+    named = {**document, "users": [users["pia"], {**users["hal"], "email": "hal@acme.test"}]}
+    answer = await ask(api, "PUT", "/organisation/company", org_admin, json=named)
+    assert answer.status_code == 200, answer.text
+    await ask(api, "DELETE", "/organisation/parts/user:pia")
+    await ask(api, "DELETE", "/organisation/parts/user:hal")
+
+
+async def test_a_company_file_takes_no_group_and_names_no_person_of_another_company(
+    api: Api,
+) -> None:
+    for subject, record in (
+        ("group:kong staff", {"team": "search"}),
+        ("user:sue", {"organisation": "acme", "clearance": "secret"}),
+        ("organisation:thief", {}),
+    ):
+        answer = await ask(api, "PUT", f"/organisation/parts/{subject}", json=record)
+        assert answer.status_code == 200, answer.text
+    thief = await as_actor(api, ("org_admin", "organisation:thief"))
+    team: dict[str, Any] = {"id": "den"}
+    document = {"id": "thief", "departments": [{"id": "gang", "teams": [team]}]}
+    for more in (
+        {"groups": [{"source": "kong", "name": "staff"}]},
+        {"keys": [{"name": "k", "user": "sue"}]},
+        {"consumers": [{"username": "c", "user": "sue"}]},
+    ):
+        stolen = {**document, "departments": [{"id": "gang", "teams": [{**team, **more}]}]}
+        answer = await ask(api, "PUT", "/organisation/company", thief, json=stolen)
+        assert answer.status_code == 400, more
+    shown = await ask(api, "GET", "/organisation/parts/group:kong staff")
+    assert shown.json()["record"]["team"] == "search"
+    for subject in ("organisation:thief", "user:sue", "group:kong staff"):
+        await ask(api, "DELETE", f"/organisation/parts/{subject}")
+
+
+async def test_who_belongs_to_one_company_is_told_of_no_other(api: Api) -> None:
+    await ask(api, "PUT", "/organisation/parts/organisation:secretive", json={})
+    path = "/organisation/company"
+    owner = await as_actor(api, ("team_owner", "team:search"))
+    for query in ({}, {"organisation": "secretive"}, {"organisation": "not-there"}):
+        answer = await ask(api, "GET", path, owner, params=query)
+        assert answer.status_code in {400, 403}
+        assert "secretive" not in answer.text.replace("`organisation:secretive`", "")
+    told = [
+        (await ask(api, "GET", path, owner, params={"organisation": one})).status_code
+        for one in ("secretive", "not-there")
+    ]
+    assert told == [403, 403]
+    org_admin = await as_actor(api, ("org_admin", "organisation:acme"))
+    assert (await ask(api, "GET", path, org_admin)).json()["id"] == "acme"
+    assert (await ask(api, "GET", path)).status_code == 400  # which of the two?
+    await ask(api, "DELETE", "/organisation/parts/organisation:secretive")

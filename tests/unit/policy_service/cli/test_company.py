@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,7 +61,42 @@ def test_a_fault_in_the_file_ends_with_its_place(run: Run, tmp_path: Path) -> No
     (tmp_path / "company.yaml").write_text("id: acme\ncolour: red\n")
     failed = run("apply", "-f", "company.yaml")
     assert failed.exit_code == 1
-    assert "company.yaml:2: colour" in failed.output.replace("\n", "")
+    told = failed.output.replace("\n", "")
+    assert "company.yaml:2: colour: there is no such field here" in told
+
+
+def test_faults_are_told_from_the_top_down(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "company.yaml").write_text("colour: red\nid: acme\ntime_zone: Mars\nshape: 1\n")
+    told = run("apply", "-f", "company.yaml").output.replace("\n", " ")
+    assert told.index("yaml:1: colour") < told.index("yaml:3: time_zone") < told.index("yaml:4")
+    (tmp_path / "company.yaml").write_text("")
+    assert "has to be a mapping of fields" in run("apply", "-f", "company.yaml").output
+
+
+def test_a_new_database_and_one_that_is_not_there_are_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "gatehouse.db is a new, empty database" in run("keys", "list").output.replace("\n", "")
+    assert "new" not in run("keys", "list").output
+    monkeypatch.setenv("POLICY_DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/gatehouse")
+    away = run("keys", "list")
+    assert away.exit_code == 1
+    assert "127.0.0.1:1/gatehouse" in away.output.replace("\n", "")
+    assert "secret" not in away.output
+    monkeypatch.setenv("POLICY_DATABASE_URL", "no url")
+    assert "URL cannot be read" in run("keys", "list").output
+
+
+def test_ids_are_never_cut_since_people_copy_them(run: Run) -> None:
+    run("apply", "-f", "company.yaml")
+    run("limits", "raise", "team:search", "usd_per_month", 5, "--until", "7d", "--reason", "why")
+    run("admin-tokens", "issue", "--name", "ci", "--grant", "auditor@platform:*")
+    for words, pattern in (
+        (("keys", "list"), r"key_\w{26} "),
+        (("admin-tokens", "list"), r"adt_\w{26} "),
+        (("limits", "raises"), r"raise_\w{26} "),
+    ):
+        assert re.search(pattern, run(*words).output), words
 
 
 def test_a_limit_is_raised_and_the_raise_withdrawn(run: Run) -> None:
@@ -74,6 +110,29 @@ def test_a_limit_is_raised_and_the_raise_withdrawn(run: Run) -> None:
     assert run("limits", "withdraw", raise_id).exit_code == 1
     assert raise_id not in run("limits", "raises").output
     assert raise_id in run("limits", "raises", "--past").output
+
+
+@pytest.mark.parametrize(
+    ("node", "measure", "told"),
+    [
+        ("team:search", "usd_per_day", "team:search has usd_per_month"),
+        ("search", "usd_per_month", "search has none: write a node as team:search"),
+    ],
+)
+def test_a_raise_of_no_limit_tells_which_there_are(
+    run: Run, node: str, measure: str, told: str
+) -> None:
+    run("apply", "-f", "company.yaml")
+    refused = run("limits", "raise", node, measure, 5, "--until", "7d", "--reason", "why")
+    assert refused.exit_code == 1
+    assert told in refused.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("until", ["30m", "12h", "366d"])
+def test_a_raise_lasts_as_long_as_is_said_in_any_unit(run: Run, until: str) -> None:
+    run("apply", "-f", "company.yaml")
+    words = ("team:search", "usd_per_month", 5, "--until", until, "--reason", "why")
+    assert run("limits", "raise", *words).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -54,14 +54,19 @@ def test_a_keys_life_from_issue_to_its_end(url: str) -> None:
     assert "networks: 10.0.0.0/8" in shown
     assert "priority: batch" in shown
     assert "created_by: command_line:" in shown
-    new = run(url, "rotate", id_of(url, old), "--overlap", "0m").output.strip()
-    assert run(url, "check", said=old).output.startswith("expired: ")
-    assert run(url, "check", said=new).exit_code == 0
+    key_id = id_of(url, old)
+    new = run(url, "rotate", key_id, "--overlap", "1h").output.strip()
+    assert run(url, "check", said=old).output.startswith(f"live: {key_id}, laptop, good until")
+    assert all(one[:6] in run(url, "list").output for one in (old, new))
+    former, new = new, run(url, "rotate", key_id, "--overlap", "0m").stdout.strip()
+    assert run(url, "check", said=old).output.startswith("unknown: ")
+    assert run(url, "check", said=former).output.startswith("expired: ")
+    assert (run(url, "check", said=new).exit_code, id_of(url, new)) == (0, key_id)
     assert "is revoked" in run(url, "revoke", id_of(url, new)).output
     gone = run(url, "check", said=new)
     assert (gone.exit_code, gone.output.startswith("revoked: ")) == (1, True)
     listed = run(url, "list").output
-    assert old[:6] in listed
+    assert new[:6] in listed
     assert all(text not in listed + shown + gone.output for text in (old, new))
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,7 +21,9 @@ NO_PROOF = NotProven(Unknown.NO_PROOF, "its signature is wrong")
 
 
 def claims(subject: str = "u1", roles: tuple[str, ...] = ()) -> Claims:
-    return Claims("https://id.test", subject, datetime(2027, 1, 1, tzinfo=UTC), roles=roles)
+    return Claims(
+        "https://id.test", subject, datetime(2027, 1, 1, tzinfo=UTC), roles=roles, is_home=True
+    )
 
 
 class Setting:
@@ -158,6 +161,8 @@ async def test_roles_in_a_token_count_only_where_settings_say_so() -> None:
         setting.tokens.known["a.b.c"] = claims(roles=roles)
         actor = await setting.administrators.actor_of("a.b.c")
         assert actor.grants == tuple(Grant(role, PLATFORM) for role in expected)
+        setting.tokens.known["a.b.d"] = replace(claims(roles=roles), is_home=False)
+        assert (await setting.administrators.actor_of("a.b.d")).grants == ()
 
 
 async def test_a_token_that_proves_nothing_is_refused_with_the_reason() -> None:

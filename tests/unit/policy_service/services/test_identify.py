@@ -4,12 +4,11 @@ import pytest
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.claims import Claims
+from llm_core.policy.credential import Credential, KongConsumer
 from policy_service.ports.callers import Identified, Unknown
 from policy_service.ports.tokens import NotProven
 from policy_service.services.identify import (
-    ConsumerClaim,
     IdentifyAnswer,
-    IdentifyRequest,
     identify,
 )
 from tests.fakes.clock import NOON
@@ -58,30 +57,28 @@ class FakeTokens:
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        (IdentifyRequest(api_key="gk-1"), IdentifyAnswer(CALLER, NOON)),
-        (IdentifyRequest(api_key="gk-2"), IdentifyAnswer(unknown=Unknown.REVOKED)),
-        (IdentifyRequest(consumer=ConsumerClaim(custom_id="c-1")), IdentifyAnswer(CALLER)),
-        (IdentifyRequest(consumer=ConsumerClaim(groups=("staff",))), IdentifyAnswer(CALLER)),
+        (Credential(api_key="gk-1"), IdentifyAnswer(CALLER, NOON)),
+        (Credential(api_key="gk-2"), IdentifyAnswer(unknown=Unknown.REVOKED)),
+        (Credential(consumer=KongConsumer(custom_id="c-1")), IdentifyAnswer(CALLER)),
+        (Credential(consumer=KongConsumer(groups=("staff",))), IdentifyAnswer(CALLER)),
         (
-            IdentifyRequest(consumer=ConsumerClaim(username="shop")),
+            Credential(consumer=KongConsumer(username="shop")),
             IdentifyAnswer(unknown=Unknown.UNPLACED),
         ),
-        (IdentifyRequest(token="a.b.good"), IdentifyAnswer(CALLER, NOON)),
+        (Credential(token="a.b.good"), IdentifyAnswer(CALLER, NOON)),
         (
-            IdentifyRequest(token="a.b.bad"),
+            Credential(token="a.b.bad"),
             IdentifyAnswer(unknown=Unknown.EXPIRED, detail="an hour ago"),
         ),
     ],
 )
-async def test_who_is_behind_a_credential(
-    request_: IdentifyRequest, expected: IdentifyAnswer
-) -> None:
+async def test_who_is_behind_a_credential(request_: Credential, expected: IdentifyAnswer) -> None:
     assert await identify(request_, FakeCallers(), FakeTokens()) == expected
 
 
 async def test_where_no_issuer_is_trusted_a_token_is_unknown() -> None:
     callers = FakeCallers()
-    answer = await identify(IdentifyRequest(token="a.b.good"), callers)
+    answer = await identify(Credential(token="a.b.good"), callers)
     assert answer == IdentifyAnswer(unknown=Unknown.UNKNOWN)
     assert callers.asked == []
 
@@ -89,10 +86,14 @@ async def test_where_no_issuer_is_trusted_a_token_is_unknown() -> None:
 @pytest.mark.parametrize("key", [None, "", "g" * 513])
 async def test_what_cannot_be_a_key_is_not_looked_up(key: str | None) -> None:
     callers = FakeCallers()
-    assert (await identify(IdentifyRequest(api_key=key), callers)).caller is None
+    assert (await identify(Credential(api_key=key), callers)).caller is None
     assert callers.asked == []
 
 
 async def test_a_database_that_cannot_say_has_not_said_no() -> None:
     with pytest.raises(PolicyUnavailable):
-        await identify(IdentifyRequest(api_key="gk-1"), FakeCallers(is_down=True))
+        await identify(Credential(api_key="gk-1"), FakeCallers(is_down=True))
+
+
+def test_what_was_sent_is_not_in_what_is_shown_of_it() -> None:
+    assert "gk-1" not in f"{Credential(api_key='gk-1')!r}"

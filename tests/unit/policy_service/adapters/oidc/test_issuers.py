@@ -28,6 +28,7 @@ def test_an_entry_needs_an_issuer_and_an_audience(tmp_path: Path) -> None:
             issuer="https://a.example/r",
             audience=("g",),
             discovery_url="https://a.example/r/.well-known/openid-configuration",
+            is_home=True,
         ),
     )
     assert "Field required" in faults(tmp_path, "issuers:\n  - {issuer: 'https://a.example'}\n")
@@ -35,6 +36,19 @@ def test_an_entry_needs_an_issuer_and_an_audience(tmp_path: Path) -> None:
         tmp_path, "issuers:\n  - {issuer: 'https://a.example', audience: []}\n"
     )
     assert "issuers" in faults(tmp_path, "issuers: []\n")
+
+
+def test_of_several_issuers_none_is_the_companys_home_unless_it_is_said(tmp_path: Path) -> None:
+    text = """
+issuers:
+  - {issuer: 'https://a.example', audience: [g], is_home: true}
+  - {issuer: 'https://b.example', audience: [g]}
+"""
+    assert [one.is_home for one in issuers(tmp_path, text)] == [True, False]
+    text = text.replace(", is_home: true", "")
+    assert [one.is_home for one in issuers(tmp_path, text)] == [False, False]
+    only = "issuers:\n  - {issuer: 'https://a.example', audience: [g], is_home: false}\n"
+    assert [one.is_home for one in issuers(tmp_path, only)] == [False]
 
 
 def test_everything_can_be_set(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import yaml
 from llm_core.providers.registry import translator_for
 from policy_service.adapters.catalogue_file import read_catalogue
 from policy_service.adapters.price_list import PriceList, price_files
+from policy_service.adapters.sql.company import read_company
 from policy_service.bundled import bundled
+from policy_service.cli import demo
 from policy_service.cli.demo.providers import SANDBOX_KEY, offered
 
 SANDBOX = "http://127.0.0.1:9400"
@@ -34,6 +36,13 @@ def test_a_provider_is_real_when_its_key_is_set(
     environment: dict[str, str], real: tuple[str, ...]
 ) -> None:
     assert offered(SANDBOX, environment).real == real
+
+
+def test_the_demos_company_speaks_of_the_demos_models_only() -> None:
+    company = read_company(Path(demo.__file__).with_name("company.yaml"))
+    offered_models = {model["alias"] for model in offered(SANDBOX, {}).models["models"]}
+    for models in company.model_groups.values():
+        assert set(models) <= offered_models
 
 
 def test_without_keys_nothing_leaves_the_machine() -> None:
