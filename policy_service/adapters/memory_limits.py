@@ -252,6 +252,10 @@ class MemoryLimitsStore:
         self._reservations.mark += bool(rows)
         return len(known) == len(rows)
 
+    async def incarnation(self) -> str:
+        """It has one life, as long as the process."""
+        return ""
+
     async def ready(self) -> bool:
         """Always."""
         return True

@@ -257,6 +257,14 @@ class LimitsStore(Protocol):
         """
         ...
 
+    async def incarnation(self) -> str:
+        """Names the life that the store is in; another name may mean that it went back in time.
+
+        A store that came back from a snapshot, or from a copy that lagged behind, has counters
+        that are too low, and nobody else can tell.
+        """
+        ...
+
     async def ready(self) -> bool:
         """Whether the store answers."""
         ...

@@ -202,6 +202,10 @@ class DegradableLimits:
         """See `LimitsStore.acknowledge`."""
         return await self._shared.acknowledge(rows)
 
+    async def incarnation(self) -> str:
+        """See `LimitsStore.incarnation`; that of the shared store."""
+        return await self._shared.incarnation()
+
     async def ready(self) -> bool:
         """Whether the shared store answers."""
         return await self._shared.ready()

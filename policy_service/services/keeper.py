@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.ports.ledger import Ledger
@@ -32,10 +32,14 @@ class Keeper:
     As long as this process lives, a store that comes back empty loses no row. What was booked is
     looked for in the ledger; what is not there after a while is booked once more, which does no
     harm when it only waits in the queue. What was never booked is tried until it is.
+
+    A store that was started anew may have come back with counters of before: these are dropped, to
+    be made from the ledger.
     """
 
     settler: Settler
     ledger: Ledger
+    _incarnations: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
         """Keep until cancelled; then `finish`."""
@@ -47,6 +51,7 @@ class Keeper:
         Raises:
             PolicyUnavailable: The store or the ledger is away.
         """
+        await self._drop_counters_of_before()
         while bookings := self._unconfirmed.owed(_MOST_BOOKED):
             await self._book(bookings)
         await self._look()
@@ -70,6 +75,14 @@ class Keeper:
     async def _step_and_wait(self) -> None:
         await self.step()
         await asyncio.sleep(_INTERVAL_S)
+
+    async def _drop_counters_of_before(self) -> None:
+        limits = self.settler.limits
+        incarnation = await limits.incarnation()
+        if self._incarnations and self._incarnations != [incarnation]:
+            dropped = await limits.rebuild()
+            _log.warning("the store of limits was started anew: %d counters are remade", dropped)
+        self._incarnations[:] = [incarnation]
 
     async def _look(self) -> None:
         waiting = self._unconfirmed.unseen(_SEEN_AFTER_S, _MOST_ASKED)

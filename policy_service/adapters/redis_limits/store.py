@@ -352,6 +352,12 @@ class RedisLimitsStore:
         """See `LimitsStore.acknowledge`."""
         return await self._rows.acknowledge(rows)
 
+    async def incarnation(self) -> str:
+        """Redis' own name for its run, which a restart and a failover change."""
+        with translated():
+            told: Any = await self._redis.info("server")
+        return str(told["run_id"])
+
     async def ready(self) -> bool:
         """Whether Redis answers; never raises."""
         try:

@@ -36,6 +36,7 @@ CALLS: dict[str, Callable[[LimitsStore], Awaitable[object]]] = {
     "states": lambda store: store.states([LIMIT], NOW),
     "reserve": lambda store: store.reserve(reservation("d1", [LIMIT]), amounts(), NOW),
     "unwritten": lambda store: store.unwritten(),
+    "incarnation": lambda store: store.incarnation(),
     "prime": lambda store: store.prime(LIMIT, [], 1, NOW),
     "compare": lambda store: store.compare(LIMIT, [], 1, NOW),
     "rebuild": lambda store: store.rebuild(),
@@ -152,7 +153,17 @@ async def test_a_restarted_redis_is_used_again_without_restarting_us() -> None:
         await store.close()
 
 
-@pytest.mark.integration
+async def test_a_redis_that_was_started_anew_has_another_incarnation() -> None:
+    with start_redis() as server:
+        store = RedisLimitsStore(server.url)
+        first = await store.incarnation()
+        assert await store.incarnation() == first
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
+        assert await store.incarnation() != first
+        await store.close()
+
+
 async def test_a_reader_that_waits_while_redis_is_flushed_goes_on(
     redis_store: RedisLimitsStore, redis_url: str
 ) -> None:

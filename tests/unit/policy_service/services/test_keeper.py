@@ -52,6 +52,10 @@ class Store(MemoryLimitsStore):
         self.is_away = False
         self.rebuilt = 0
         self.asked: list[str] = []
+        self.life = "first"
+
+    async def incarnation(self) -> str:
+        return self.life
 
     async def settle(
         self, decision_id: str, actual: Amounts, row: bytes, now: datetime
@@ -110,6 +114,17 @@ async def test_what_the_ledger_has_is_forgotten() -> None:
     assert world.unconfirmed.booked_count == 1
     await world.later(3)
     assert world.unconfirmed.booked_count == 0
+
+
+async def test_a_store_that_was_started_anew_has_its_counters_remade_once() -> None:
+    world = World()
+    await world.later(1)
+    await world.later(1)
+    assert world.limits.rebuilt == 0
+    world.limits.life = "second"
+    await world.later(1)
+    await world.later(1)
+    assert world.limits.rebuilt == 1
 
 
 async def test_a_row_that_the_store_lost_is_booked_again_and_once() -> None:
