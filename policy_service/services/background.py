@@ -21,7 +21,8 @@ async def for_ever(name: str, step: Callable[[], Awaitable[object]]) -> None:
         try:
             await step()
         except PolicyUnavailable as outage:
-            _log.warning("%s waits: %s (%s)", name, outage, type(outage.__cause__).__name__)
+            cause = f" ({type(outage.__cause__).__name__})" if outage.__cause__ else ""
+            _log.warning("%s waits: %s%s", name, outage, cause)
             await asyncio.sleep(_BACK_OFF_S)
         except Exception:  # noqa: BLE001 - the work must go on, whatever the fault
             _log.exception("%s stumbled and goes on", name)

@@ -33,6 +33,7 @@ LIMITS = (
     Limit("team:search", Measure.REQUESTS_PER_MINUTE, Decimal(10**6)),
     Limit("team:search", Measure.TOKENS_PER_MINUTE, Decimal(10**9)),
     Limit("team:search", Measure.USD_PER_MONTH, Decimal(10**6)),
+    Limit("team:search", Measure.CONCURRENT_REQUESTS, Decimal(N_STREAMS)),
 )
 
 
@@ -75,6 +76,7 @@ async def test_a_thousand_aborted_streams_leave_a_thousand_rows_and_no_reservati
         LIMITS[0].key: N_STREAMS,
         LIMITS[1].key: sum((row.input_tokens or 0) + (row.output_tokens or 0) for row in rows),
         LIMITS[2].key: sum(row.usd for row in rows),
+        LIMITS[3].key: 0,
     }
 
 

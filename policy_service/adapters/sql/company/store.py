@@ -15,7 +15,7 @@ from policy_service.adapters.sql.company.file import Company
 from policy_service.adapters.sql.company.plan import Plan, plan
 from policy_service.adapters.sql.company.wanted import wanted_parts
 from policy_service.adapters.sql.engine import reading, writing
-from policy_service.adapters.sql.keys import BY_US
+from policy_service.adapters.sql.key_changes import BY_US
 from policy_service.adapters.sql.organisation.changing import Changing, queue
 from policy_service.adapters.sql.organisation.parts import STORED
 from policy_service.adapters.sql.organisation.reading import read_organisation

@@ -13,7 +13,7 @@ from llm_core.policy.limits import Priority
 from llm_core.policy.roles import PLATFORM, Actor
 from policy_service.adapters.sql import audit
 from policy_service.adapters.sql.engine import insert_into
-from policy_service.adapters.sql.keys import issue_in, require_people, revoke_in
+from policy_service.adapters.sql.key_changes import issue_in, require_people, revoke_in
 from policy_service.adapters.sql.organisation.parts import (
     CONSUMERS,
     HOLDER,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.engine import reading, writing
-from policy_service.adapters.sql.keys import BY_US
+from policy_service.adapters.sql.key_changes import BY_US
 from policy_service.adapters.sql.organisation import raises
 from policy_service.adapters.sql.organisation.base import Store, current, owner_if_any
 from policy_service.adapters.sql.organisation.changing import queue

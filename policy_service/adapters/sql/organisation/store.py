@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from llm_core.policy.roles import Actor, Grant, Role
 from policy_service.adapters.sql.engine import reading, writing
-from policy_service.adapters.sql.keys import BY_US
+from policy_service.adapters.sql.key_changes import BY_US
 from policy_service.adapters.sql.organisation.base import current, owner_if_any
 from policy_service.adapters.sql.organisation.changing import queue
 from policy_service.adapters.sql.organisation.checks import (

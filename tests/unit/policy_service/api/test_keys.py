@@ -1,5 +1,6 @@
 """Keys in the admin API: who may, what is told, and that the text is told once."""
 
+from itertools import count
 from typing import Any
 
 import httpx
@@ -20,8 +21,11 @@ async def token(api: Api, name: str, role: Role, node: str) -> dict[str, str]:
     return {"authorization": f"Bearer {made.text}"}
 
 
+NAMES = (f"laptop-{number}" for number in count())
+
+
 async def issue(api: Api, headers: Any = ADMIN, **fields: Any) -> httpx.Response:
-    return await api.post(KEYS, {"name": "laptop", "team": "search", **fields}, headers)
+    return await api.post(KEYS, {"name": next(NAMES), "team": "search", **fields}, headers)
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
@@ -32,6 +36,15 @@ async def unknown_of(api: Api, key: str) -> str | None:
     answer = await api.post("/v1/callers/identify", {"api_key": key})
     found: str | None = answer.json()["unknown"]
     return found
+
+
+async def test_a_team_has_one_live_key_of_a_name(api: Api) -> None:
+    first = (await issue(api, name="batch")).json()["id"]
+    again = await issue(api, name="batch")
+    assert again.status_code == 400
+    assert first in again.json()["error"]["message"]
+    await api.client.delete(f"{KEYS}/{first}", headers=ADMIN)
+    assert (await issue(api, name="batch")).status_code == 201
 
 
 async def test_a_key_is_issued_shown_rotated_and_revoked(api: Api) -> None:
