@@ -155,7 +155,7 @@ class PolicyDenied(AccessError):
 
 
 class PermissionDenied(AccessError):
-    """Whoever administers holds no role that permits this there."""
+    """Whoever asks is known and may not: no role for it there, no place, or another network."""
 
     code = "permission_denied"
 

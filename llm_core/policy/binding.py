@@ -18,7 +18,7 @@ def priority_of(caller: Caller, call: Call) -> Priority:
 def bound(caller: Caller, call: Call, now: datetime) -> tuple[Caller, Call]:
     """The caller with exactly the limits that this call meets, and the call with its true priority.
 
-    Bound again they stay as they are, but for the amounts: shares and raises are worked in once.
+    What is bound already stays as it is: shares and raises are worked in once.
     """
     priority = priority_of(caller, call)
     limits = in_force(caller.limits, asked_model=call.asked_model, priority=priority, now=now)

@@ -51,10 +51,11 @@ class Keeper:
         Raises:
             PolicyUnavailable: The store or the ledger is away.
         """
-        await self._drop_counters_of_before()
         while bookings := self._unconfirmed.owed(_MOST_BOOKED):
             await self._book(bookings)
         await self._look()
+        # Last: who may not ask Redis for its run books all the same.
+        await self._drop_counters_of_before()
 
     async def finish(self) -> None:
         """Try once more what is owed when the service stops; what stays so is told in the log."""

@@ -356,7 +356,8 @@ class RedisLimitsStore:
         """Redis' own name for its run, which a restart and a failover change."""
         with translated():
             told: Any = await self._redis.info("server")
-        return str(told["run_id"])
+        # A proxy in between may tell none; then a new run goes unnoticed.
+        return str(told.get("run_id", ""))
 
     async def ready(self) -> bool:
         """Whether Redis answers; never raises."""

@@ -248,7 +248,7 @@ class LimitRow(Base):
 
 
 class LimitRaise(Base):
-    """More than a limit's amount for a while, and who said so. It needs the limit to mean much."""
+    """More than a limit's amount for a while, and who said so; nothing without that limit."""
 
     __tablename__ = "limit_raises"
     __table_args__ = (Index(None, "node", "until"),)
