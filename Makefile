@@ -7,9 +7,10 @@ KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse/keycloak-$(KEYCLOAK_VERSION)
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 RUNTIME := --extra kong --extra service --extra dashboard --extra build
-# Hashes, but no addresses: where packages come from is the installing machine's business.
+# Hashes, but no addresses: where packages come from is the installing machine's business. With extras:
+# pip takes `name[extra]` for not pinned, once there is a newer one, when the lock says `name` only.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --no-emit-find-links --no-header --upgrade pyproject.toml
+  --no-emit-index-url --no-emit-find-links --no-header --no-strip-extras --upgrade pyproject.toml
 # Programs that `go install` leaves behind are found wherever Go puts them.
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
