@@ -27,6 +27,9 @@ async def test_redis_away_for_ten_seconds(world: World, keeps_data: bool) -> Non
     async with wide.running(), tight.running(clients=4):
         await wide.more(50)
         await tight.more(5)
+        async with httpx.AsyncClient(headers=INTERNAL, timeout=30) as client:
+            # As a decision whose answer is lost when Redis is killed, which happens by chance.
+            await wide.unheard(client)
         world.redis.stop()
         under_way = set(tight.under_way)
         before = len(wide.allowed)
