@@ -59,6 +59,45 @@ class CacheUse(StrEnum):
     """It was not asked: policy, the route or the client said so, or it was away."""
 
 
+class PiiMode(StrEnum):
+    """What becomes of personal data."""
+
+    OFF = "off"
+    REDACT = "redact"
+    """Each is replaced by a placeholder, such as `<PERSON_1>`."""
+    BLOCK = "block"
+    """The call is refused."""
+
+
+class LogLevel(StrEnum):
+    """What is kept of a call's words; each keeps more than the one before."""
+
+    NONE = "none"
+    DIGEST = "digest"
+    """Keyed digests and sizes."""
+    REDACTED = "redacted"
+    """The words without personal data."""
+    FULL = "full"
+    """The words, encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PiiRules:
+    """How personal data is treated on its way to a provider, and back.
+
+    Args:
+        input: In what is asked.
+        output: In what is answered.
+        restores: Placeholders of the question become the words again in the answer.
+        kinds: Which are looked for, for example `EMAIL_ADDRESS`; empty for all.
+    """
+
+    input: PiiMode = PiiMode.OFF
+    output: PiiMode = PiiMode.OFF
+    restores: bool = False
+    kinds: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Obligations:
     """What must be done to an allowed call.
@@ -67,11 +106,30 @@ class Obligations:
         max_output_tokens: The answer is to be no longer than this; told to the provider.
         cache_seconds: How long the answer may be kept for the same question; 0 for not at all.
         cache_scope: Who may be given it.
+        pii: What is done about personal data.
+        guard: The prompt guard's profile, a name in compliance's lists; `None` for none.
+        log_level: What is kept of the words.
+        log_days: For how long that is kept.
     """
 
     max_output_tokens: int | None = None
     cache_seconds: int = 0
     cache_scope: CacheScope = CacheScope.TEAM
+    pii: PiiRules = PiiRules()
+    guard: str | None = None
+    log_level: LogLevel = LogLevel.DIGEST
+    log_days: int = 30
+
+    @property
+    def is_screened(self) -> bool:
+        """Whether the words are looked at before they go on."""
+        modes = {self.pii.input, self.pii.output}
+        return modes != {PiiMode.OFF} or self.guard is not None
+
+    @property
+    def needs_words(self) -> bool:
+        """Whether the call has to go by the relay, which sees question and answer."""
+        return self.is_screened or self.log_level in (LogLevel.REDACTED, LogLevel.FULL)
 
 
 @dataclass(frozen=True, slots=True)

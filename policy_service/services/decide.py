@@ -169,8 +169,7 @@ class Decider:
         return Decision(
             decision_id=decision_id,
             policy_revision=result.revision,
-            # Kong's own way never sees the answer, so what is to be kept goes by the relay.
-            transport=Transport.RELAY if found.key else _transport(call, order, facts),
+            transport=_transport(reservation, facts),
             ticket=self.tickets.issue(decision_id, now + timedelta(seconds=self.ticket_ttl_s)),
             deployments=order,
             obligations=reservation.obligations,
@@ -189,8 +188,8 @@ class Decider:
         permitted: Sequence[PricedDeployment],
         result: PolicyResult,
     ) -> Lookup:
-        if self.answers is None:
-            return Lookup()
+        if self.answers is None or result.obligations.is_screened:
+            return Lookup()  # an answer that was screened for one is not for another
         return await self.answers.look_up(request, permitted, result.obligations, result.revision)
 
     async def _given_again(
@@ -318,21 +317,24 @@ def _whole(exceeded: Limit, limits: Sequence[Limit], priority: Priority) -> Limi
     return next((limit for limit in limits if limit.key == exceeded.key), None)
 
 
-def _transport(
-    call: Call, order: Sequence[PricedDeployment], facts: Mapping[str, DeploymentFacts]
-) -> Transport:
+def _transport(reservation: Reservation, facts: Mapping[str, DeploymentFacts]) -> Transport:
     """Direct when nothing is streamed and one healthy deployment is all there is to try.
+
+    What is to be kept, screened or written down goes by the relay: Kong's own way sees no words.
 
     Deployments whose breakers are open do not count: nobody would go there. A half-open one does:
     the relay asks before it tries one, and Kong cannot. Nor can Kong make a credential for each
     call.
     """
+    order = reservation.deployments
+    if reservation.cache_key or reservation.obligations.needs_words:
+        return Transport.RELAY
     states = [facts[one.deployment.id].breaker for one in order]
     is_alone = states[0] is BreakerState.CLOSED and all(
         state is BreakerState.OPEN for state in states[1:]
     )
     is_static = order[0].deployment.auth is Auth.STATIC
-    direct = is_alone and is_static and not call.is_streaming
+    direct = is_alone and is_static and not reservation.call.is_streaming
     return Transport.DIRECT if direct else Transport.RELAY
 
 

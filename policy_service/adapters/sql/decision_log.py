@@ -1,0 +1,59 @@
+"""The decision log in SQL."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from policy_service.adapters.sql.engine import insert_into, reading, writing
+from policy_service.adapters.sql.tables import Base
+from policy_service.ports.decision_log import LoggedDecision
+
+_DECISIONS = Base.metadata.tables["decisions"]
+_FIELDS = tuple(field.name for field in fields(LoggedDecision))
+
+
+class SqlDecisionLog:
+    """Implements `ports.decision_log.DecisionLog` on PostgreSQL and SQLite."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Use `engine`, which the caller opens and disposes of."""
+        self._engine = engine
+
+    async def record(self, decisions: Sequence[LoggedDecision]) -> None:
+        """Write these down; see the port."""
+        if not decisions:
+            return
+        rows = [{**asdict(one), "codes": list(one.codes)} for one in decisions]
+        async with writing(self._engine) as connection:
+            insert = insert_into(connection, _DECISIONS).on_conflict_do_nothing()
+            await connection.execute(insert, rows)
+
+    async def count(self, since: datetime, until: datetime) -> int:
+        """How many were made in that time."""
+        query = select(func.count()).select_from(_DECISIONS)
+        query = query.where(_DECISIONS.c.at >= since, _DECISIONS.c.at < until)
+        async with reading(self._engine) as connection:
+            return int((await connection.execute(query)).scalar_one())
+
+    async def read(
+        self, since: datetime, until: datetime, *, batch: int = 1000
+    ) -> AsyncIterator[Sequence[LoggedDecision]]:
+        """Those of that time, the oldest first; see the port."""
+        key = tuple_(_DECISIONS.c.at, _DECISIONS.c.decision_id)
+        columns = [_DECISIONS.c[name].label(name) for name in _FIELDS]
+        query = select(*columns).where(_DECISIONS.c.at >= since, _DECISIONS.c.at < until)
+        query = query.order_by(_DECISIONS.c.at, _DECISIONS.c.decision_id).limit(batch)
+        after: tuple[Any, ...] | None = None
+        while True:
+            page = query if after is None else query.where(key > after)
+            async with reading(self._engine) as connection:
+                rows = (await connection.execute(page)).mappings().all()
+            if rows:
+                yield [LoggedDecision(**{**row, "codes": tuple(row["codes"])}) for row in rows]
+            if len(rows) < batch:
+                return
+            after = (rows[-1]["at"], rows[-1]["decision_id"])

@@ -1,0 +1,60 @@
+"""What the database holds: the organisation, its keys, who did what, decisions, the ledger.
+
+Ids of organisational units are the company's own short names and unique per kind, because limits
+name a unit as `<kind>:<id>`. `allowed_models` is a list of aliases, or null for "no word on it".
+Every module of tables is imported here, so that `Base.metadata` has them all.
+"""
+
+from policy_service.adapters.sql.tables.base import AMOUNT, USD, Base
+from policy_service.adapters.sql.tables.decisions import (
+    DecisionEntry,
+)
+from policy_service.adapters.sql.tables.ledger import (
+    Usage,
+    UsageHourly,
+)
+from policy_service.adapters.sql.tables.who import (
+    AdminToken,
+    ApiKey,
+    Application,
+    AuditEntry,
+    CostCentre,
+    DepartmentUnit,
+    GroupBinding,
+    KongConsumer,
+    LimitRaise,
+    LimitRow,
+    ModelGroup,
+    OrganisationUnit,
+    ProjectUnit,
+    RoleGrant,
+    TeamUnit,
+    ThresholdEvent,
+    User,
+)
+
+__all__ = [
+    "AMOUNT",
+    "USD",
+    "AdminToken",
+    "ApiKey",
+    "Application",
+    "AuditEntry",
+    "Base",
+    "CostCentre",
+    "DecisionEntry",
+    "DepartmentUnit",
+    "GroupBinding",
+    "KongConsumer",
+    "LimitRaise",
+    "LimitRow",
+    "ModelGroup",
+    "OrganisationUnit",
+    "ProjectUnit",
+    "RoleGrant",
+    "TeamUnit",
+    "ThresholdEvent",
+    "Usage",
+    "UsageHourly",
+    "User",
+]
