@@ -1,8 +1,9 @@
 """The policy as files becomes the policy in memory.
 
-Both engines read the same folder. OPA loads it by itself (`opa run --server --bundle rego`); for
-the embedded engine, and for pushing to an OPA that has no bundle, `load_bundle` reads it here with
-the same rules: `data.yaml` and `data.json` land at their folder's path, tests stay out.
+A policy's folder has the rules, `llm/<question>/<question>.rego`, their tests, which stay out, the
+input's schema, which only `opa check` reads, and compliance's lists: `data/<list>.yaml`, each with
+one key, the list's name. `opa run rego --ignore schemas` puts the lists at the same place as
+`load_bundle` does here, `data.data.<list>`, because OPA goes by folder and key.
 """
 
 import hashlib
@@ -17,7 +18,10 @@ from policy_service.adapters import policy_data
 ENTRYPOINT = "llm/main/decision"
 """The only question that is ever asked."""
 
-_DATA_FILES = frozenset({"data.yaml", "data.yml", "data.json"})
+_LISTS = "data"
+_SCHEMAS = "schemas"
+_READ_AS_DATA = frozenset({".yaml", ".yml", ".json"})
+"""What OPA would take for data, wherever in the folder it lies."""
 
 
 class BrokenBundle(ValueError):
@@ -30,7 +34,7 @@ class PolicyBundle:
 
     Args:
         modules: Rego source by path inside the bundle, tests left out.
-        data: Compliance's lists, one document.
+        data: Compliance's lists, `{"data": {<list>: ...}}`.
         revision: What every decision under this policy reports.
         digest: SHA-256 over modules and data, hex: tells two policies of one revision apart.
     """
@@ -45,28 +49,57 @@ def load_bundle(folder: Path) -> PolicyBundle:
     """Read a bundle folder.
 
     Raises:
-        BrokenBundle: No rules, no entrypoint, a file that cannot be parsed, data that collide or
-            lie outside the manifest's roots, or a revision that differs between manifest and data.
+        BrokenBundle: No rules, no entrypoint, a file that cannot be parsed, data elsewhere than in
+            the lists, a list whose key is not its file's name, or a revision that differs between
+            manifest and lists.
     """
     manifest = _manifest(folder)
     modules: dict[str, str] = {}
-    data: dict[str, Any] = {}
+    lists: dict[str, Any] = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         place = file.relative_to(folder)
-        if file.name in _DATA_FILES:
-            _graft(data, place.parent.parts, _parsed(file), place)
+        if place.parts[0] == _SCHEMAS:
+            continue
+        if file.suffix in _READ_AS_DATA:
+            lists[file.stem] = _list(file, place)
         elif file.suffix == ".rego" and not file.stem.endswith("_test"):
             modules[place.as_posix()] = _text(file)
     if not any("package llm.main" in source for source in modules.values()):
         raise BrokenBundle(f"{folder} holds no rules for the entrypoint {ENTRYPOINT}")
-    _stay_under(manifest.get("roots"), data)
-    digest = _digest(modules, data)
+    _claims_all(manifest.get("roots"))
+    data = {_LISTS: lists}
     return PolicyBundle(
         modules=modules,
         data=data,
-        revision=_revision(manifest.get("revision"), data),
-        digest=digest,
+        revision=_revision(manifest.get("revision"), lists),
+        digest=_digest(modules, data),
     )
+
+
+def _list(file: Path, place: Path) -> object:
+    """One of compliance's lists.
+
+    Raises:
+        BrokenBundle: It lies or is called otherwise than lists are, or says more than one.
+    """
+    if place.parts[:-1] != (_LISTS,) or file.suffix != ".yaml":
+        raise BrokenBundle(
+            f"{file}: lists are files {_LISTS}/<list>.yaml, and no data lie elsewhere"
+        )
+    content = _parsed(file)
+    if stray := [key for key in content if key != file.stem]:
+        line = _line_of(_text(file), stray[0])
+        raise BrokenBundle(f"{file}:{line}: {stray[0]!r}: the one key here must be {file.stem!r}")
+    if not content:
+        raise BrokenBundle(f"{file}:1: there has to be one key, {file.stem!r}")
+    return content[file.stem]
+
+
+def _line_of(text: str, key: str) -> int:
+    """The line on which a key of the outermost object stands, counted from 1."""
+    lines = text.splitlines()
+    found = (number for number, line in enumerate(lines, 1) if line.strip("\"' ").startswith(key))
+    return next(found, 1)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -91,26 +124,10 @@ def _text(file: Path) -> str:
         raise BrokenBundle(f"{file} cannot be read: {error}") from error
 
 
-def _graft(
-    data: dict[str, Any], folders: tuple[str, ...], content: dict[str, Any], place: Path
-) -> None:
-    """Put a data file's content at its folder's path, as OPA does."""
-    node = data
-    for folder in folders:
-        node = node.setdefault(folder, {})
-        if not isinstance(node, dict):
-            raise BrokenBundle(f"{place} lies under a value of another data file")
-    if doubled := sorted(node.keys() & content.keys()):
-        raise BrokenBundle(f"{place} says again what another data file says: {', '.join(doubled)}")
-    node.update(content)
-
-
-def _stay_under(roots: object, data: Mapping[str, Any]) -> None:
-    """Refuse data that OPA would refuse because the manifest does not claim its path."""
-    if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots):
-        raise BrokenBundle("the manifest names no roots")
-    if stray := sorted(data.keys() - {root.split("/")[0] for root in roots}):
-        raise BrokenBundle(f"data outside of the manifest's roots: {', '.join(stray)}")
+def _claims_all(roots: object) -> None:
+    """Refuse a manifest under which OPA would refuse the rules or the lists."""
+    if not isinstance(roots, list) or not {"llm", _LISTS} <= {str(root) for root in roots}:
+        raise BrokenBundle(f"the manifest's roots must be 'llm' and {_LISTS!r}")
 
 
 def _digest(modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
@@ -118,17 +135,14 @@ def _digest(modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _revision(manifest_revision: object, data: Mapping[str, Any]) -> str:
-    """The revision, which has to be in the data too: that is what decisions report."""
-    try:
-        revision = data["llm"]["compliance"]["revision"]
-    except (KeyError, TypeError):
-        raise BrokenBundle("llm/compliance/data.yaml names no revision") from None
+def _revision(manifest_revision: object, lists: Mapping[str, Any]) -> str:
+    """The revision, which has to be among the lists too: that is what decisions report."""
+    revision = lists.get("revision")
     if not isinstance(revision, str) or not revision:
-        raise BrokenBundle("the revision in llm/compliance/data.yaml must be a text")
+        raise BrokenBundle("data/revision.yaml must name the revision, as a text")
     if manifest_revision != revision:
         raise BrokenBundle(
             f"the manifest's revision is {manifest_revision!r}, "
-            f"that of llm/compliance/data.yaml is {revision!r}; they must agree"
+            f"that of data/revision.yaml is {revision!r}; they must agree"
         )
     return revision

@@ -4,7 +4,7 @@ import data.llm.budgets
 import data.llm.examples_test as examples
 
 denials(document) := denials if {
-	denials := budgets.deny with input as document with data.llm.compliance as examples.lists
+	denials := budgets.deny with input as document with data.data as examples.lists
 }
 
 found(document) := {[reason.code, reason.deployment] | some reason in denials(document)}
@@ -118,7 +118,7 @@ test_a_candidate_that_does_not_say_it_is_free_is_not if {
 }
 
 test_lost_thresholds_deny_all_but_free if {
-	denials_without := budgets.deny with input as used(0.1) with data.llm.compliance as {}
+	denials_without := budgets.deny with input as used(0.1) with data.data as {}
 	{[reason.code, reason.deployment] | some reason in denials_without} == {
 		["budget_cheaper_models_only", "costly"],
 		["budget_cheaper_models_only", "cheap"],

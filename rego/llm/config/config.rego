@@ -1,7 +1,7 @@
 # METADATA
 # title: Compliance's lists
 # description: |
-#   The one package that reads data.llm.compliance. Every rule here is undefined when its list is
+#   The one package that reads data.data. Every rule here is undefined when its list is
 #   missing or has the wrong shape; `complete` then fails and llm.request denies the call.
 # scope: package
 # schemas:
@@ -12,42 +12,42 @@ package llm.config
 # title: Revision of rules and lists
 # description: Named in every decision and in the audit trail.
 # scope: document
-revision := data.llm.compliance.revision if {
-	is_string(data.llm.compliance.revision)
-	data.llm.compliance.revision != ""
+revision := data.data.revision if {
+	is_string(data.data.revision)
+	data.data.revision != ""
 }
 
 # METADATA
 # title: Restricted models
 # description: Alias -> {roles, departments}.
 # scope: document
-restricted_models := data.llm.compliance.models.restricted if {
-	is_object(data.llm.compliance.models.restricted)
+restricted_models := data.data.models.restricted if {
+	is_object(data.data.models.restricted)
 }
 
 # METADATA
 # title: Soft state of budgets
 # description: From `used_fraction` on, only cheap deployments; what cheap is.
 # scope: document
-soft_budget := data.llm.compliance.budgets.soft if {
-	is_number(data.llm.compliance.budgets.soft.used_fraction)
-	is_number(data.llm.compliance.budgets.soft.max_usd_per_million_output)
+soft_budget := data.data.budgets.soft if {
+	is_number(data.data.budgets.soft.used_fraction)
+	is_number(data.data.budgets.soft.max_usd_per_million_output)
 }
 
 # METADATA
 # title: Caps on the length of answers
 # description: '{default, departments, teams}, in tokens; null is no cap.'
 # scope: document
-output_caps := data.llm.compliance.obligations.max_output_tokens if {
-	_caps_well_formed(data.llm.compliance.obligations.max_output_tokens)
+output_caps := data.data.obligations.max_output_tokens if {
+	_caps_well_formed(data.data.obligations.max_output_tokens)
 }
 
 # METADATA
 # title: Which answers may be kept
 # description: '{default, departments, teams}, each {seconds, scope}; 0 seconds is not at all.'
 # scope: document
-answer_cache := data.llm.compliance.obligations.cache if {
-	_cache_well_formed(data.llm.compliance.obligations.cache)
+answer_cache := data.data.obligations.cache if {
+	_cache_well_formed(data.data.obligations.cache)
 }
 
 # METADATA

@@ -3,7 +3,7 @@ package llm.config_test
 import data.llm.config
 import data.llm.examples_test as examples
 
-complete(lists) if config.complete with data.llm.compliance as lists
+complete(lists) if config.complete with data.data as lists
 
 with_caps(caps) := object.union(
 	object.remove(examples.lists, {"obligations"}),

@@ -4,7 +4,7 @@ import data.llm.examples_test as examples
 import data.llm.main
 
 decide(document) := decision if {
-	decision := main.decision with input as document with data.llm.compliance as examples.lists
+	decision := main.decision with input as document with data.data as examples.lists
 }
 
 codes(decision) := {reason.code | some reason in decision.reasons}
@@ -105,7 +105,7 @@ test_each_missing_part_is_denied if {
 }
 
 test_missing_lists_deny_and_leave_the_revision_unknown if {
-	decision := main.decision with input as examples.chat with data.llm.compliance as {}
+	decision := main.decision with input as examples.chat with data.data as {}
 	denied(decision)
 	decision.revision == "unknown"
 	"policy_data_incomplete" in codes(decision)
@@ -119,7 +119,7 @@ test_obligations_bind_an_allowed_call if {
 			"cache": {"default": {"seconds": 60, "scope": "user"}, "departments": {}, "teams": {}},
 		}},
 	)
-	decision := main.decision with input as examples.chat with data.llm.compliance as capped
+	decision := main.decision with input as examples.chat with data.data as capped
 	decision.allow == true
 	decision.obligations == {"max_output_tokens": 512, "cache_seconds": 60, "cache_scope": "user"}
 }
@@ -127,7 +127,7 @@ test_obligations_bind_an_allowed_call if {
 test_a_question_that_is_no_set_of_denials_denies if {
 	every question in [true, [], "denied", {"code": "a"}] {
 		decision := main.decision with input as examples.chat
-			with data.llm.compliance as examples.lists
+			with data.data as examples.lists
 			with main._questions as [set(), question]
 		denied(decision)
 		codes(decision) == {"policy_incomplete"}
@@ -137,7 +137,7 @@ test_a_question_that_is_no_set_of_denials_denies if {
 test_a_denial_that_names_no_candidate_bars_the_whole_call if {
 	every denial in [{"code": "a"}, {"code": "a", "deployment": "chep"}, {"code": "a", "deployment": 7}] {
 		decision := main.decision with input as examples.chat
-			with data.llm.compliance as examples.lists
+			with data.data as examples.lists
 			with main._questions as [set(), {denial}]
 		denied(decision)
 		codes(decision) == {"a"}
@@ -146,7 +146,7 @@ test_a_denial_that_names_no_candidate_bars_the_whole_call if {
 
 test_a_denial_that_names_a_candidate_bars_it_alone if {
 	decision := main.decision with input as examples.chat
-		with data.llm.compliance as examples.lists
+		with data.data as examples.lists
 		with main._questions as [set(), {{"code": "a", "deployment": "cheap"}}]
 	decision.permitted == ["costly", "free"]
 }

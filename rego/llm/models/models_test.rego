@@ -4,7 +4,7 @@ import data.llm.examples_test as examples
 import data.llm.models
 
 codes_under(document, lists) := found if {
-	denials := models.deny with input as document with data.llm.compliance as lists
+	denials := models.deny with input as document with data.data as lists
 	found := {reason.code | some reason in denials}
 }
 
@@ -18,13 +18,13 @@ calling_as(caller, alias) := object.union(
 )
 
 listed(document) := aliases if {
-	aliases := models.listed with input as document with data.llm.compliance as examples.lists
+	aliases := models.listed with input as document with data.data as examples.lists
 }
 
 test_a_model_in_the_callers_list_is_not_denied if codes(asking("chat")) == set()
 
 test_the_reason_says_what_to_do if {
-	denials := models.deny with input as asking("zeta") with data.llm.compliance as examples.lists
+	denials := models.deny with input as asking("zeta") with data.data as examples.lists
 	denials == {{
 		"code": "model_not_allowed",
 		"rule": "llm.models",

@@ -5,7 +5,7 @@ import data.llm.obligations
 
 cap(caps) := capped if {
 	capped := obligations.max_output_tokens with input as examples.chat
-		with data.llm.compliance.obligations.max_output_tokens as caps
+		with data.data.obligations.max_output_tokens as caps
 }
 
 test_without_entries_there_is_no_cap if {
@@ -35,15 +35,15 @@ test_broken_caps_are_no_cap if {
 
 test_empty_input_gets_the_default if {
 	capped := obligations.max_output_tokens with input as {}
-		with data.llm.compliance.obligations.max_output_tokens as {"default": 512, "departments": {"sales": 1}, "teams": {"emea-sales": 2}}
+		with data.data.obligations.max_output_tokens as {"default": 512, "departments": {"sales": 1}, "teams": {"emea-sales": 2}}
 	capped == 512
 }
 
 cached(lists) := {"seconds": seconds, "scope": scope} if {
 	seconds := obligations.cache_seconds with input as examples.chat
-		with data.llm.compliance.obligations.cache as lists
+		with data.data.obligations.cache as lists
 	scope := obligations.cache_scope with input as examples.chat
-		with data.llm.compliance.obligations.cache as lists
+		with data.data.obligations.cache as lists
 }
 
 nothing := {"seconds": 0, "scope": "team"}
@@ -78,6 +78,6 @@ test_broken_lists_keep_nothing if {
 test_empty_input_gets_the_default_cache if {
 	lists := {"default": nothing, "departments": {"sales": {}}, "teams": {"emea-sales": {}}}
 	seconds := obligations.cache_seconds with input as {}
-		with data.llm.compliance.obligations.cache as lists
+		with data.data.obligations.cache as lists
 	seconds == 0
 }

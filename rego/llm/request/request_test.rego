@@ -4,7 +4,7 @@ import data.llm.examples_test as examples
 import data.llm.request
 
 codes(document, lists) := found if {
-	denials := request.deny with input as document with data.llm.compliance as lists
+	denials := request.deny with input as document with data.data as lists
 	found := {reason.code | some reason in denials}
 }
 

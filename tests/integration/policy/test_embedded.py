@@ -207,10 +207,8 @@ async def test_a_question_that_is_not_loaded_denies_everything(
 async def test_compliances_lists_may_hold_any_text(bundle: PolicyBundle) -> None:
     name = 'é "quoted" \\ line\n'
     restricted = {"restricted": {name: {"roles": ["x"], "departments": []}}}
-    lists = {**bundle.data["llm"]["compliance"], "models": restricted}
-    policy = RegopyPolicy(
-        PolicyBundle(bundle.modules, {"llm": {"compliance": lists}}, bundle.revision, "")
-    )
+    lists = {**bundle.data["data"], "models": restricted}
+    policy = RegopyPolicy(PolicyBundle(bundle.modules, {"data": lists}, bundle.revision, ""))
     document = chat_input(asked_model=name)
     document["caller"]["allowed_models"] = ["*"]
     result = await policy.evaluate(document)

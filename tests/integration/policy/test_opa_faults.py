@@ -109,7 +109,7 @@ async def test_a_pushed_policy_replaces_the_one_before(
     own_opa: OpaServer, bundle: PolicyBundle, rego: Path, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(rego, tmp_path / "rego"))
-    for file in (folder / ".manifest", folder / "llm" / "compliance" / "data.yaml"):
+    for file in (folder / ".manifest", folder / "data" / "revision.yaml"):
         text = file.read_text(encoding="utf-8")
         file.write_text(text.replace(bundle.revision, "another"), encoding="utf-8")
     async with _policy(own_opa, bundle) as policy:

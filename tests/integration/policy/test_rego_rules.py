@@ -43,11 +43,6 @@ def test_the_rules_tests_pass_and_reach_every_line(rego: Path) -> None:
     assert tested.returncode == 0, tested.stdout[-2000:] + tested.stderr
 
 
-def test_the_rules_tests_pass_in_a_bundle_too(rego: Path) -> None:
-    tested = _opa("test", "--bundle", rego)
-    assert tested.returncode == 0, tested.stdout[-2000:] + tested.stderr
-
-
 def test_the_rules_are_formatted(rego: Path) -> None:
     formatted = _opa("fmt", "--diff", rego)
     assert (formatted.returncode, formatted.stdout) == (0, "")
@@ -74,7 +69,7 @@ def test_the_tests_examples_are_inputs_that_the_service_could_build(rego: Path) 
     schema = json.loads((rego / "schemas" / "input.json").read_text(encoding="utf-8"))
     for example in ("chat", "listing"):
         query = f"data.llm.examples_test.{example}"
-        document = _json("eval", "--bundle", rego, "--format", "json", query)
+        document = _json("eval", "--data", rego, "--format", "json", query)
         Draft7Validator(schema).validate(document["result"][0]["expressions"][0]["value"])
 
 

@@ -19,8 +19,8 @@ def folder(tmp_path: Path) -> Path:
 def test_our_own_bundle_has_rules_lists_and_a_revision() -> None:
     bundle = load_bundle(REGO)
     assert "llm/main/main.rego" in bundle.modules
-    assert set(bundle.data) == {"llm"}
-    assert bundle.data["llm"]["compliance"]["revision"] == bundle.revision
+    assert set(bundle.data) == {"data"}
+    assert bundle.data["data"]["revision"] == bundle.revision
     manifest = json.loads((REGO / ".manifest").read_text(encoding="utf-8"))
     assert bundle.revision == manifest["revision"]
 
@@ -40,16 +40,13 @@ def test_the_digest_follows_rules_and_lists_and_nothing_else(folder: Path) -> No
     rules.write_text(rules.read_text(encoding="utf-8") + "\n# a change\n", encoding="utf-8")
     changed = load_bundle(folder).digest
     assert changed != before
-    (folder / "llm" / "extra").mkdir()
-    (folder / "llm" / "extra" / "data.json").write_text('{"a": 1}', encoding="utf-8")
+    (folder / "data" / "extra.yaml").write_text("extra: {a: 1}\n", encoding="utf-8")
     assert load_bundle(folder).digest not in {before, changed}
 
 
-def test_data_files_land_at_their_folders_path(folder: Path) -> None:
-    (folder / "llm" / "regions" / "eu").mkdir(parents=True)
-    (folder / "llm" / "regions" / "data.json").write_text('{"a": [1]}', encoding="utf-8")
-    (folder / "llm" / "regions" / "eu" / "data.yaml").write_text("b: 2\n", encoding="utf-8")
-    assert load_bundle(folder).data["llm"]["regions"] == {"a": [1], "eu": {"b": 2}}
+def test_a_list_lands_at_its_files_name(folder: Path) -> None:
+    (folder / "data" / "colours.yaml").write_text("colours: [red]\n", encoding="utf-8")
+    assert load_bundle(folder).data["data"]["colours"] == ["red"]
 
 
 def _without_manifest(folder: Path) -> None:
@@ -75,29 +72,41 @@ def _without_entrypoint(folder: Path) -> None:
 
 
 def _without_revision(folder: Path) -> None:
-    (folder / "llm" / "compliance" / "data.yaml").unlink()
+    (folder / "data" / "revision.yaml").unlink()
 
 
 def _revision_is_a_number(folder: Path) -> None:
-    (folder / "llm" / "compliance" / "data.yaml").write_text("revision: 1\n", encoding="utf-8")
+    (folder / "data" / "revision.yaml").write_text("revision: 1\n", encoding="utf-8")
 
 
-def _said_twice(folder: Path) -> None:
-    (folder / "llm" / "compliance" / "data.json").write_text('{"models": {}}', encoding="utf-8")
+def _two_keys(folder: Path) -> None:
+    text = "# a comment\nextra: 1\nmore: 2\n"
+    (folder / "data" / "extra.yaml").write_text(text, encoding="utf-8")
 
 
-def _folder_and_value(folder: Path) -> None:
-    (folder / "llm" / "data.yaml").write_text("compliance: 1\n", encoding="utf-8")
-    (folder / "llm" / "budgets" / "data.yaml").write_text("x: 1\n", encoding="utf-8")
+def _another_key(folder: Path) -> None:
+    (folder / "data" / "extra.yaml").write_text('\n"other": 1\n', encoding="utf-8")
 
 
-def _outside_the_roots(folder: Path) -> None:
-    (folder / "other").mkdir()
-    (folder / "other" / "data.json").write_text('{"a": 1}', encoding="utf-8")
+def _no_key(folder: Path) -> None:
+    (folder / "data" / "extra.yaml").write_text("# nothing yet\n", encoding="utf-8")
+
+
+def _a_list_as_json(folder: Path) -> None:
+    (folder / "data" / "extra.json").write_text('{"extra": 1}', encoding="utf-8")
+
+
+def _a_list_in_a_folder(folder: Path) -> None:
+    (folder / "data" / "teams").mkdir()
+    (folder / "data" / "teams" / "extra.yaml").write_text("extra: 1\n", encoding="utf-8")
+
+
+def _among_the_rules(folder: Path) -> None:
+    (folder / "llm" / "models" / "data.yaml").write_text("x: 1\n", encoding="utf-8")
 
 
 def _ambiguous(folder: Path) -> None:
-    (folder / "llm" / "models" / "data.yaml").write_text("countries: [no]\n", encoding="utf-8")
+    (folder / "data" / "extra.yaml").write_text("extra: [no]\n", encoding="utf-8")
 
 
 def _not_utf8(folder: Path) -> None:
@@ -109,14 +118,17 @@ def _not_utf8(folder: Path) -> None:
     [
         (_without_manifest, "has no .manifest"),
         (_manifest_is_no_json, ".manifest: "),
-        (_without_roots, "names no roots"),
+        (_without_roots, "roots must be 'llm' and 'data'"),
         (_other_revision, "must agree"),
         (_without_entrypoint, "no rules for the entrypoint llm/main/decision"),
-        (_without_revision, "names no revision"),
-        (_revision_is_a_number, "must be a text"),
-        (_said_twice, "models"),
-        (_folder_and_value, "compliance"),
-        (_outside_the_roots, "outside of the manifest's roots: other"),
+        (_without_revision, "must name the revision"),
+        (_revision_is_a_number, "as a text"),
+        (_two_keys, "extra.yaml:3: 'more': the one key here must be 'extra'"),
+        (_another_key, "extra.yaml:2: 'other'"),
+        (_no_key, "extra.yaml:1: there has to be one key, 'extra'"),
+        (_a_list_as_json, "data/<list>.yaml"),
+        (_a_list_in_a_folder, "data/<list>.yaml"),
+        (_among_the_rules, "no data lie elsewhere"),
         (_ambiguous, "line 1: 'no' has to be quoted"),
         (_not_utf8, "models.rego cannot be read"),
     ],
