@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from llm_core.errors import UnknownModel
@@ -44,6 +45,36 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """A contract with a provider, such as a data-processing agreement.
+
+    Args:
+        since: From when on it holds.
+        until: The first moment in which it no longer does; `None` when no end is agreed.
+        reference: Where it is kept, for whoever has to show it.
+    """
+
+    since: datetime
+    until: datetime | None = None
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataProcessing:
+    """What a provider does with the data that it is sent; `None` where nobody said.
+
+    Args:
+        retention_days: For how long it keeps anything; 0 for not at all.
+        trains_on_data: Whether it trains models on it.
+        sub_processors: To whom it hands the data.
+    """
+
+    retention_days: int | None = None
+    trains_on_data: bool | None = None
+    sub_processors: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """One place where one model can be called.
 
@@ -62,7 +93,9 @@ class Deployment:
         max_output_tokens: The model's own maximum; reserved when a call names none.
         context_tokens: Longest input and output together.
         timeout_s: Longest wait for the first byte of an answer.
-        attributes: Facts for policy, such as data-processing agreements.
+        attributes: Further facts for policy.
+        agreements: With the provider, by kind: `dpa`, `baa` and what else policy asks for.
+        data_processing: What the provider does with the data.
         vendor: Who runs a server that speaks another's format, for example `groq`; the wire
             format's name by default. Policy, headers and the ledger know the deployment by it.
         auth: How `credential` is proved.
@@ -91,6 +124,8 @@ class Deployment:
     context_tokens: int | None = None
     timeout_s: float = 120.0
     attributes: Mapping[str, str | int | bool] = field(default_factory=dict)
+    agreements: Mapping[str, Agreement] = field(default_factory=dict)
+    data_processing: DataProcessing = DataProcessing()
     vendor: str | None = None
     auth: Auth = Auth.STATIC
     signing_region: str | None = None

@@ -69,6 +69,14 @@ def calendar_span(period: Period, now: datetime, time_zone: str = "UTC") -> Span
     return Span(label, first.astimezone(UTC), following.astimezone(UTC))
 
 
+def local(now: datetime, time_zone: str) -> datetime:
+    """The moment as the clocks of `time_zone` show it; as UTC's, where there is no such zone."""
+    try:
+        return now.astimezone(ZoneInfo(time_zone))
+    except (KeyError, OSError, ValueError):
+        return now.astimezone(UTC)
+
+
 def sliding_start(period: Period, now: datetime) -> datetime:
     """The beginning of the oldest bucket that still counts, UTC.
 

@@ -25,6 +25,9 @@ class Call:
         question_digest: SHA-256, hex, of what is asked, however the answer is to travel; empty for
             what no kept answer can answer.
         priority: What the request says of itself; a batch key makes it batch whatever it says.
+        source_ip: The client's address, where the route tells it; the service forgets it as soon as
+            it knows `networks`.
+        networks: Names of compliance's networks that the address lies in; the service fills it.
     """
 
     operation: Operation
@@ -45,3 +48,5 @@ class Call:
     fills_cache: bool = True
     question_digest: str = ""
     priority: Priority = Priority.INTERACTIVE
+    source_ip: str | None = None
+    networks: tuple[str, ...] = ()

@@ -29,6 +29,7 @@ class Caller:
         networks: Where the key may be used from, as CIDR (`10.0.0.0/8`); empty for everywhere.
         cost_centre: Who pays, in the words of accounting: the nearest one above the caller.
         priority: How urgent its calls are at best; a request can say that it is less.
+        time_zone: The organisation's, an IANA name: whose clocks rules about hours go by.
     """
 
     organisation: str
@@ -48,3 +49,4 @@ class Caller:
     networks: tuple[str, ...] = ()
     cost_centre: str | None = None
     priority: Priority = Priority.INTERACTIVE
+    time_zone: str = "UTC"

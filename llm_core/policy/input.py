@@ -9,7 +9,7 @@ rules and for nothing else: accounting stays with `Decimal`, outside of policy.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -53,6 +53,7 @@ def build_input(
     at: datetime,
     *,
     models: Sequence[str] = (),
+    approvals: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Say everything a rule may look at, in JSON's own types and nothing else.
 
@@ -61,8 +62,10 @@ def build_input(
         call: What is asked; never the prompt.
         candidates: In order of preference; the answer keeps the order.
         budgets: Where the limits of a day, a month, 24 hours and 30 days stand that the call meets.
-        at: When, in any time zone.
+        at: When, as the organisation's clocks show it.
         models: For the operation `models`: every alias there is. Else empty.
+        approvals: The grants that apply to the caller now, each `id`, `model`, `until_unix` and
+            `amount_usd` (`None` for no cap), in the order in which they are to be used.
 
     Returns:
         A document that `rego/schemas/input.json` describes.
@@ -78,6 +81,7 @@ def build_input(
         "budgets": [_budget(state) for state in budgets],
         "models": list(models),
         "time": _time(at),
+        "approvals": [dict(grant) for grant in approvals],
     }
 
 
@@ -116,11 +120,13 @@ def _call(call: Call) -> dict[str, Any]:
         "data_labels": list(call.data_labels),
         "use_case": call.use_case,
         "priority": call.priority.value,
+        "networks": list(call.networks),
     }
 
 
 def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
     deployment, price = candidate.deployment, candidate.price
+    processing = deployment.data_processing
     # A long-context tier prices every token, so the rates are those that this call is reserved at.
     most = most_prompt_tokens(call, deployment)
     rates = price.rates_for(most) if price is not None else None
@@ -130,6 +136,22 @@ def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
         "model": deployment.model,
         "region": deployment.region,
         "attributes": dict(deployment.attributes),
+        "agreements": {
+            kind: {
+                "since_unix": math.ceil(agreement.since.timestamp()),
+                "until_unix": None
+                if agreement.until is None
+                else math.floor(agreement.until.timestamp()),
+            }
+            for kind, agreement in deployment.agreements.items()
+        },
+        "data_processing": {
+            "retention_days": processing.retention_days,
+            "trains_on_data": processing.trains_on_data,
+            "sub_processors": None
+            if processing.sub_processors is None
+            else list(processing.sub_processors),
+        },
         "is_priced": price is not None,
         "is_free": price is not None and price.is_free,
         "usd_per_million_input": None if rates is None else json_number(rates.input),
@@ -159,6 +181,7 @@ def _time(at: datetime) -> dict[str, Any]:
         "unix": math.floor(utc.timestamp()),
         "weekday": _WEEKDAYS[utc.weekday()],
         "hour": utc.hour,
+        "local": {"weekday": _WEEKDAYS[at.weekday()], "hour": at.hour, "minute": at.minute},
     }
 
 

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from llm_core.errors import PolicyUnavailable
-from llm_core.policy.decision import CacheScope, Obligations, Reason
+from llm_core.policy.decision import (
+    CacheScope,
+    LogLevel,
+    Obligations,
+    PiiMode,
+    PiiRules,
+    Reason,
+)
 from policy_service.ports.policy import PolicyResult
 
 T = TypeVar("T")
@@ -55,7 +62,16 @@ def _parsed_result(answer: object, document: Mapping[str, Any]) -> PolicyResult:
         obligations=_obligations(decision["obligations"]),
         revision=_exactly(decision["revision"], str),
         models=models,
+        approval=_approval(decision["approval"], document) if allow else None,
     )
+
+
+def _approval(value: object, document: Mapping[str, Any]) -> str | None:
+    """The grant that the permission rests on: one of those that were asked about."""
+    grant = _exactly(value, str)
+    if grant and grant not in {known["id"] for known in document["approvals"]}:
+        raise ValueError("the approval is none of those that there are")
+    return grant or None
 
 
 def _reason(value: object) -> Reason:
@@ -69,20 +85,43 @@ def _reason(value: object) -> Reason:
 
 
 def _obligations(value: object) -> Obligations:
-    obligations = _exactly(value, dict)
-    # An obligation this service does not know is one that it would not carry out.
-    if unknown := obligations.keys() - {"max_output_tokens", "cache_seconds", "cache_scope"}:
-        raise ValueError(f"unknown obligations: {sorted(unknown)}")
-    cap = obligations["max_output_tokens"]
-    # A policy that says nothing of the cache permits nothing there.
-    cache_seconds = _whole(obligations.get("cache_seconds", 0), at_least=0)
+    """What must be done; every obligation is named, so that none can be forgotten.
+
+    One that this service does not know is one that it would not carry out.
+    """
+    said = _parts(value, "max_output_tokens", "cache_seconds", "cache_scope", "pii", "guard", "log")
+    cap = said["max_output_tokens"]
+    cache_seconds = _whole(said["cache_seconds"], at_least=0)
     if cache_seconds > _LONGEST_KEPT_S:
         raise ValueError("cache_seconds is longer than anything may be kept")
+    log = _parts(said["log"], "level", "keep_days")
     return Obligations(
         max_output_tokens=None if cap is None else _whole(cap, at_least=1),
         cache_seconds=cache_seconds,
-        cache_scope=CacheScope(obligations.get("cache_scope", CacheScope.TEAM)),
+        cache_scope=CacheScope(said["cache_scope"]),
+        pii=_pii(said["pii"]),
+        guard=_exactly(said["guard"], str) or None,
+        log_level=LogLevel(log["level"]),
+        log_days=_whole(log["keep_days"], at_least=0),
     )
+
+
+def _pii(value: object) -> PiiRules:
+    said = _parts(value, "input", "output", "restore", "kinds")
+    return PiiRules(
+        input=PiiMode(said["input"]),
+        output=PiiMode(said["output"]),
+        restores=_exactly(said["restore"], bool),
+        kinds=_strings(said["kinds"]),
+    )
+
+
+def _parts(value: object, *names: str) -> dict[str, Any]:
+    """An object that has exactly these parts."""
+    parts = _exactly(value, dict)
+    if parts.keys() != set(names):
+        raise ValueError(f"{sorted(parts)} where {sorted(names)} belong")
+    return parts
 
 
 def _whole(value: object, *, at_least: int) -> int:

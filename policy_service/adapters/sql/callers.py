@@ -364,6 +364,7 @@ async def _caller(connection: AsyncConnection, found: Row[Any], who: _Who, now: 
         networks=who.networks,
         cost_centre=next((payer for payer in payers if payer is not None), None),
         priority=who.priority,
+        time_zone=found.time_zone,
     )
 
 

@@ -34,6 +34,7 @@ call := {
 	"data_labels": [],
 	"use_case": null,
 	"priority": "interactive",
+	"networks": [],
 }
 
 cheap := {
@@ -42,6 +43,8 @@ cheap := {
 	"model": "gpt-4o-mini",
 	"region": "eu-west-1",
 	"attributes": {"dpa": true},
+	"agreements": {"dpa": {"since_unix": 1735689600, "until_unix": null}},
+	"data_processing": {"retention_days": 30, "trains_on_data": false, "sub_processors": []},
 	"is_priced": true,
 	"is_free": false,
 	"usd_per_million_input": 0.15,
@@ -91,6 +94,7 @@ time := {
 	"unix": 1795197600,
 	"weekday": "friday",
 	"hour": 18,
+	"local": {"weekday": "friday", "hour": 19, "minute": 30},
 }
 
 chat := {
@@ -101,7 +105,11 @@ chat := {
 	"budgets": [budget("team:emea-sales", 0.1), rate_limit(1)],
 	"models": [],
 	"time": time,
+	"approvals": [],
 }
+
+# The example with something else about its call.
+calling(about) := object.union(chat, {"call": object.union(call, about)})
 
 listing := object.union(chat, {
 	"call": object.union(call, {"operation": "models", "asked_model": ""}),
@@ -115,7 +123,52 @@ lists := {
 	"models": {"restricted": {"o1-pro": {"roles": ["power-user"], "departments": ["research"]}}},
 	"budgets": {"soft": {"used_fraction": 0.9, "max_usd_per_million_output": 1}},
 	"obligations": {
-		"max_output_tokens": {"default": null, "departments": {}, "teams": {}},
-		"cache": {"default": {"seconds": 0, "scope": "team"}, "departments": {}, "teams": {}},
+		"max_output_tokens": everywhere(null),
+		"cache": everywhere({"seconds": 0, "scope": "team"}),
+		"pii": object.union(everywhere(no_pii), {"precedence": "tighten"}),
+		"guard": object.union(everywhere(""), {"precedence": "tighten"}),
+		"log": object.union(everywhere({"level": "digest", "keep_days": 30}), {"precedence": "tighten"}),
 	},
+	"data_classes": {
+		"order": ["public", "internal", "confidential", "restricted"],
+		"labels": {"personal": "confidential", "health": "restricted", "press": "public"},
+		"unlabelled": null,
+		"clearance_from": "restricted",
+	},
+	"residency": {
+		"regions": {"eu": ["eu-west-1", "eu-central-1"]},
+		"classes": {"public": ["*"], "internal": ["eu", "us-east-1"], "confidential": ["eu"], "restricted": ["eu"]},
+		"labels": {"health": ["eu-central-1"]},
+	},
+	"agreements": {
+		"presets": {
+			"gdpr": {"agreements": ["dpa"], "retention_days": 30, "training": "forbidden", "sub_processors": ["*"]},
+			"hipaa": {"agreements": ["baa"], "retention_days": 0, "training": "forbidden", "sub_processors": ["aws"]},
+			"lenient": {"agreements": [], "retention_days": null, "training": "allowed", "sub_processors": ["*"]},
+		},
+		"classes": {"confidential": ["gdpr"], "public": ["lenient"]},
+		"labels": {"health": ["hipaa"]},
+	},
+	"features": {"tools": everywhere(true), "images": everywhere(true)},
+	"hours": everywhere(null),
+	"sources": everywhere(null),
+	"use_cases": {"required": everywhere(false), "only_known": false, "known": {}},
+	"approvals": {"models": {}, "above_usd": null},
+}
+
+# A list by place that says the same to everybody.
+everywhere(entry) := {"default": entry, "departments": {}, "teams": {}}
+
+no_pii := {"input": "off", "output": "off", "restore": false, "kinds": []}
+
+# The lists with one of them changed in part; what is not named stays.
+with_list(name, content) := object.union(lists, {name: content})
+
+no_obligations := {
+	"max_output_tokens": null,
+	"cache_seconds": 0,
+	"cache_scope": "team",
+	"pii": no_pii,
+	"guard": "",
+	"log": {"level": "digest", "keep_days": 30},
 }

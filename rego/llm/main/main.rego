@@ -8,12 +8,20 @@
 #   - input: schema.input
 package llm.main
 
+import data.llm.agreements
+import data.llm.approvals
 import data.llm.budgets
 import data.llm.config
+import data.llm.data_classes
+import data.llm.features
+import data.llm.hours
 import data.llm.models
 import data.llm.obligations
 import data.llm.pricing
 import data.llm.request
+import data.llm.residency
+import data.llm.sources
+import data.llm.use_cases
 
 # METADATA
 # title: Decision when rules are missing
@@ -33,7 +41,15 @@ default decision := {
 		"solution": "Load the whole policy bundle.",
 		"deployment": "",
 	}],
-	"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
+	"obligations": {
+		"max_output_tokens": null,
+		"cache_seconds": 0,
+		"cache_scope": "team",
+		"pii": {"input": "block", "output": "block", "restore": false, "kinds": []},
+		"guard": "",
+		"log": {"level": "none", "keep_days": 0},
+	},
+	"approval": "",
 	"revision": "unknown",
 }
 
@@ -46,11 +62,8 @@ decision := {
 	"permitted": _permitted,
 	"models": _models,
 	"reasons": sort(_denials),
-	"obligations": {
-		"max_output_tokens": obligations.max_output_tokens,
-		"cache_seconds": obligations.cache_seconds,
-		"cache_scope": obligations.cache_scope,
-	},
+	"obligations": obligations.all,
+	"approval": _approval,
 	"revision": _revision,
 } if {
 	_denials
@@ -63,6 +76,14 @@ _questions := [
 	models.deny,
 	pricing.deny,
 	budgets.deny,
+	data_classes.deny,
+	residency.deny,
+	agreements.deny,
+	features.deny,
+	hours.deny,
+	sources.deny,
+	use_cases.deny,
+	approvals.deny,
 ]
 
 _denials := {denial |
@@ -110,6 +131,10 @@ _models := models.listed if {
 	request.is_listing
 	not _call_barred
 }
+
+default _approval := ""
+
+_approval := approvals.grant if _allow
 
 default _revision := "unknown"
 

@@ -22,7 +22,8 @@ test_everything_is_permitted_in_the_candidates_order if {
 		"permitted": ["costly", "cheap", "free"],
 		"models": [],
 		"reasons": [],
-		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
+		"obligations": examples.no_obligations,
+		"approval": "",
 		"revision": "test-1",
 	}
 }
@@ -40,7 +41,8 @@ test_some_deployments_barred_leave_the_others if {
 			"solution": "Use a cheaper model, or ask the budget's owner for more.",
 			"deployment": "costly",
 		}],
-		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
+		"obligations": examples.no_obligations,
+		"approval": "",
 		"revision": "test-1",
 	}
 }
@@ -65,7 +67,8 @@ test_a_listing_names_the_callers_models if {
 		"permitted": [],
 		"models": ["chat"],
 		"reasons": [],
-		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
+		"obligations": examples.no_obligations,
+		"approval": "",
 		"revision": "test-1",
 	}
 }
@@ -104,6 +107,43 @@ test_each_missing_part_is_denied if {
 	}
 }
 
+test_without_a_time_what_depends_on_it_is_denied if {
+	lists := examples.with_list("hours", {"default": [{"days": ["friday"], "from_hour": 0, "until_hour": 24}]})
+	decision := main.decision with input as object.remove(examples.chat, {"time"}) with data.data as lists
+	denied(decision)
+	codes(decision) == {"outside_hours"}
+}
+
+test_a_permission_names_the_approval_that_it_rests_on if {
+	lists := examples.with_list("approvals", {"models": {"chat": {}}})
+	grant := {"id": "apr_1", "model": "chat", "until_unix": examples.time.unix + 1, "amount_usd": null}
+	granted := main.decision with input as object.union(examples.chat, {"approvals": [grant]}) with data.data as lists
+	granted.allow == true
+	granted.approval == "apr_1"
+	refused := main.decision with input as examples.chat with data.data as lists
+	denied(refused)
+	codes(refused) == {"approval_required"}
+	refused.approval == ""
+}
+
+test_a_refusal_names_no_approval if {
+	lists := examples.with_list("approvals", {"models": {"chat": {}}})
+	grant := {"id": "apr_1", "model": "chat", "until_unix": examples.time.unix + 1, "amount_usd": null}
+	document := object.union(object.remove(examples.chat, {"version"}), {"approvals": [grant]})
+	refused := main.decision with input as document with data.data as lists
+	denied(refused)
+	refused.approval == ""
+}
+
+test_without_rules_for_obligations_words_are_blocked_and_nothing_is_kept if {
+	decision := main.decision with input as examples.chat
+		with data.data as examples.lists
+		with main._questions as [true]
+	denied(decision)
+	decision.obligations.pii.input == "block"
+	decision.obligations.log == {"level": "none", "keep_days": 0}
+}
+
 test_missing_lists_deny_and_leave_the_revision_unknown if {
 	decision := main.decision with input as examples.chat with data.data as {}
 	denied(decision)
@@ -112,16 +152,15 @@ test_missing_lists_deny_and_leave_the_revision_unknown if {
 }
 
 test_obligations_bind_an_allowed_call if {
-	capped := object.union(
-		object.remove(examples.lists, {"obligations"}),
-		{"obligations": {
-			"max_output_tokens": {"default": 512, "departments": {}, "teams": {}},
-			"cache": {"default": {"seconds": 60, "scope": "user"}, "departments": {}, "teams": {}},
-		}},
-	)
+	capped := examples.with_list("obligations", {
+		"max_output_tokens": {"default": 512},
+		"cache": {"default": {"seconds": 60, "scope": "user"}},
+		"guard": {"default": "strict"},
+	})
 	decision := main.decision with input as examples.chat with data.data as capped
 	decision.allow == true
-	decision.obligations == {"max_output_tokens": 512, "cache_seconds": 60, "cache_scope": "user"}
+	bound := {"max_output_tokens": 512, "cache_seconds": 60, "cache_scope": "user", "guard": "strict"}
+	decision.obligations == object.union(examples.no_obligations, bound)
 }
 
 test_a_question_that_is_no_set_of_denials_denies if {

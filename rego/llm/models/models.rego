@@ -2,7 +2,8 @@
 # title: Which models may the caller use?
 # description: |
 #   Two lists must agree: the caller's own (`allowed_models`, `*` for all) and compliance's
-#   restricted models, which also ask for a role or a department.
+#   restricted models, which also ask for a role, a department or a team, and may be for some use
+#   cases only.
 # scope: package
 # schemas:
 #   - input: schema.input
@@ -31,7 +32,7 @@ deny contains reasons.against_call(
 
 # METADATA
 # title: Restricted model
-# description: A restricted model needs one of its roles or a seat in one of its departments.
+# description: A restricted model needs one of its roles, or a seat in one of its departments or teams.
 # scope: rule
 # custom:
 #   code: model_restricted
@@ -39,7 +40,7 @@ deny contains reasons.against_call(
 deny contains reasons.against_call(
 	"model_restricted",
 	"llm.models",
-	"This model is restricted, and neither your roles nor your department open it.",
+	"This model is restricted, and neither your roles nor your place open it.",
 	"Ask for one of the roles that the model needs, or choose another model.",
 ) if {
 	not request.is_listing
@@ -47,8 +48,25 @@ deny contains reasons.against_call(
 }
 
 # METADATA
+# title: Restricted to use cases
+# description: A restricted model that names use cases is for calls that say one of them.
+# scope: rule
+# custom:
+#   code: model_needs_use_case
+#   solution: Send the header x-gatehouse-use-case with a use case that the model is open for.
+deny contains reasons.against_call(
+	"model_needs_use_case",
+	"llm.models",
+	"This model is for some use cases only, and the call names none of them.",
+	"Send the header x-gatehouse-use-case with a use case that the model is open for.",
+) if {
+	not request.is_listing
+	not _open_to_use_case
+}
+
+# METADATA
 # title: Models the caller may list
-# description: Those of `input.models` that neither denial above would bar, in the order given.
+# description: Those of `input.models` that the caller could ask for, in the order given.
 # scope: document
 listed := [alias |
 	some alias in input.models
@@ -75,8 +93,8 @@ _in_own_list(alias) if {
 
 # Undefined, and so a denial above, when the list itself is lost.
 _open_to_caller(alias) if {
-	restricted := object.keys(config.restricted_models)
-	not alias in restricted
+	is_object(config.restricted_models)
+	not _is_restricted(alias)
 }
 
 _open_to_caller(alias) if {
@@ -84,4 +102,14 @@ _open_to_caller(alias) if {
 	role in input.caller.roles
 }
 
+_open_to_caller(alias) if input.caller.team in config.restricted_models[alias].teams
+
 _open_to_caller(alias) if input.caller.department in config.restricted_models[alias].departments
+
+_is_restricted(alias) if config.restricted_models[alias] == config.restricted_models[alias]
+
+_open_to_use_case if not _has_use_cases
+
+_open_to_use_case if input.call.use_case in config.restricted_models[input.call.asked_model].use_cases
+
+_has_use_cases if config.restricted_models[input.call.asked_model].use_cases

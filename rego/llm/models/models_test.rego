@@ -77,6 +77,22 @@ test_a_department_opens_a_restricted_model if {
 	codes(calling_as({"department": "research"}, "o1-pro")) == set()
 }
 
+test_a_team_opens_a_restricted_model if {
+	lists := object.union(examples.lists, {"models": {"restricted": {"chat": {"teams": ["emea-sales"]}}}})
+	codes_under(asking("chat"), lists) == set()
+	others := object.union(examples.lists, {"models": {"restricted": {"chat": {"teams": ["x"]}}}})
+	codes_under(asking("chat"), others) == {"model_restricted"}
+}
+
+test_a_model_can_be_for_some_use_cases_only if {
+	entry := {"teams": ["emea-sales"], "use_cases": ["triage"]}
+	lists := object.union(examples.lists, {"models": {"restricted": {"chat": entry}}})
+	codes_under(asking("chat"), lists) == {"model_needs_use_case"}
+	codes_under(examples.calling({"use_case": "gossip"}), lists) == {"model_needs_use_case"}
+	codes_under(examples.calling({"use_case": "triage"}), lists) == set()
+	codes_under(object.remove(examples.calling({"use_case": "triage"}), {"caller"}), lists) == {"model_not_allowed", "model_restricted"}
+}
+
 test_an_opened_model_still_needs_a_place_in_the_callers_list if {
 	caller := {"department": "research", "allowed_models": ["chat"]}
 	codes(calling_as(caller, "o1-pro")) == {"model_not_allowed"}

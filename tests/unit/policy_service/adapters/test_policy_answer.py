@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_core.errors import PolicyUnavailable
-from llm_core.policy.decision import CacheScope, Obligations, Reason
+from llm_core.policy.decision import (
+    CacheScope,
+    LogLevel,
+    Obligations,
+    PiiMode,
+    PiiRules,
+    Reason,
+)
 from policy_service.adapters.policy_answer import policy_result
 from tests.fixtures.policy_inputs import chat_input, listing_input
 
@@ -17,20 +24,29 @@ REASON = {
     "solution": "Add one.",
     "deployment": "costly",
 }
+PII = {"input": "off", "output": "off", "restore": False, "kinds": []}
+OBLIGATIONS: dict[str, Any] = {
+    "max_output_tokens": None,
+    "cache_seconds": 0,
+    "cache_scope": "team",
+    "pii": PII,
+    "guard": "",
+    "log": {"level": "digest", "keep_days": 30},
+}
 ALLOWED: dict[str, Any] = {
     "allow": True,
     "permitted": ["cheap", "free"],
     "models": [],
     "reasons": [REASON],
-    "obligations": {"max_output_tokens": None},
+    "obligations": OBLIGATIONS,
+    "approval": "",
     "revision": "r1",
 }
 DENIED: dict[str, Any] = {**ALLOWED, "allow": False, "permitted": []}
 
 
 def test_an_allowed_call_is_read_whole() -> None:
-    answer = {**ALLOWED, "obligations": {"max_output_tokens": 512}}
-    result = policy_result(answer, chat_input())
+    result = policy_result(_obliged(max_output_tokens=512), chat_input())
     assert result.allow
     assert result.permitted == ("cheap", "free")
     assert result.reasons == (Reason("unpriced_model", "No price.", "llm.pricing", "Add one."),)
@@ -60,18 +76,48 @@ def test_an_empty_listing_is_allowed() -> None:
 
 
 def test_a_whole_number_of_tokens_may_be_written_with_a_fraction() -> None:
-    answer = {**ALLOWED, "obligations": {"max_output_tokens": 512.0}}
+    answer = _obliged(max_output_tokens=512.0)
     assert policy_result(answer, chat_input()).obligations.max_output_tokens == 512
 
 
 def test_the_cache_is_read_as_policy_says() -> None:
-    said = {"max_output_tokens": None, "cache_seconds": 60.0, "cache_scope": "user"}
-    result = policy_result({**ALLOWED, "obligations": said}, chat_input())
+    result = policy_result(_obliged(cache_seconds=60.0, cache_scope="user"), chat_input())
     assert result.obligations == Obligations(cache_seconds=60, cache_scope=CacheScope.USER)
 
 
-def test_a_policy_that_is_silent_on_the_cache_keeps_nothing() -> None:
-    assert policy_result(ALLOWED, chat_input()).obligations.cache_seconds == 0
+def test_screening_and_keeping_of_words_are_read_as_policy_says() -> None:
+    answer = _obliged(
+        pii={"input": "redact", "output": "block", "restore": True, "kinds": ["IBAN_CODE"]},
+        guard="strict",
+        log={"level": "full", "keep_days": 7.0},
+    )
+    assert policy_result(answer, chat_input()).obligations == Obligations(
+        pii=PiiRules(PiiMode.REDACT, PiiMode.BLOCK, restores=True, kinds=("IBAN_CODE",)),
+        guard="strict",
+        log_level=LogLevel.FULL,
+        log_days=7,
+    )
+
+
+def test_no_obligation_may_be_left_unsaid() -> None:
+    for part in OBLIGATIONS:
+        said = {name: value for name, value in OBLIGATIONS.items() if name != part}
+        with pytest.raises(PolicyUnavailable):
+            policy_result({**ALLOWED, "obligations": said}, chat_input())
+
+
+def test_the_approval_that_a_permission_rests_on_is_one_of_those_asked_about() -> None:
+    document = chat_input()
+    assert policy_result(ALLOWED, document).approval is None
+    with pytest.raises(PolicyUnavailable):
+        policy_result({**ALLOWED, "approval": "apr_1"}, document)
+    document["approvals"] = [{"id": "apr_1"}]
+    assert policy_result({**ALLOWED, "approval": "apr_1"}, document).approval == "apr_1"
+    assert policy_result({**DENIED, "approval": "apr_1"}, document).approval is None
+
+
+def _obliged(**said: Any) -> dict[str, Any]:
+    return {**ALLOWED, "obligations": {**OBLIGATIONS, **said}}
 
 
 @pytest.mark.parametrize(
@@ -98,20 +144,38 @@ def test_a_policy_that_is_silent_on_the_cache_keeps_nothing() -> None:
         {"allow": False, "permitted": [], "models": ["chat"]},
         {"obligations": None},
         {"obligations": {}},
-        {"obligations": {"max_output_tokens": 0}},
-        {"obligations": {"max_output_tokens": -5}},
-        {"obligations": {"max_output_tokens": 1.5}},
-        {"obligations": {"max_output_tokens": True}},
-        {"obligations": {"max_output_tokens": "512"}},
-        {"obligations": {"max_output_tokens": float("inf")}},
-        {"obligations": {"max_output_tokens": None, "screen": True}},
-        {"obligations": {"max_output_tokens": None, "cache_seconds": -1}},
-        {"obligations": {"max_output_tokens": None, "cache_seconds": 0.5}},
-        {"obligations": {"max_output_tokens": None, "cache_seconds": True}},
-        {"obligations": {"max_output_tokens": None, "cache_seconds": None}},
-        {"obligations": {"max_output_tokens": None, "cache_seconds": 1e9}},
-        {"obligations": {"max_output_tokens": None, "cache_scope": "everybody"}},
-        {"obligations": {"max_output_tokens": None, "cache_scope": None}},
+        {"obligations": {**OBLIGATIONS, "max_output_tokens": 0}},
+        {"obligations": {**OBLIGATIONS, "max_output_tokens": -5}},
+        {"obligations": {**OBLIGATIONS, "max_output_tokens": 1.5}},
+        {"obligations": {**OBLIGATIONS, "max_output_tokens": True}},
+        {"obligations": {**OBLIGATIONS, "max_output_tokens": "512"}},
+        {"obligations": {**OBLIGATIONS, "max_output_tokens": float("inf")}},
+        {"obligations": {**OBLIGATIONS, "screen": True}},
+        {"obligations": {**OBLIGATIONS, "cache_seconds": -1}},
+        {"obligations": {**OBLIGATIONS, "cache_seconds": 0.5}},
+        {"obligations": {**OBLIGATIONS, "cache_seconds": True}},
+        {"obligations": {**OBLIGATIONS, "cache_seconds": None}},
+        {"obligations": {**OBLIGATIONS, "cache_seconds": 1e9}},
+        {"obligations": {**OBLIGATIONS, "cache_scope": "everybody"}},
+        {"obligations": {**OBLIGATIONS, "cache_scope": None}},
+        {"obligations": {**OBLIGATIONS, "pii": None}},
+        {"obligations": {**OBLIGATIONS, "pii": {}}},
+        {"obligations": {**OBLIGATIONS, "pii": {**PII, "input": "encrypt"}}},
+        {"obligations": {**OBLIGATIONS, "pii": {**PII, "output": None}}},
+        {"obligations": {**OBLIGATIONS, "pii": {**PII, "restore": 1}}},
+        {"obligations": {**OBLIGATIONS, "pii": {**PII, "kinds": "all"}}},
+        {"obligations": {**OBLIGATIONS, "pii": {**PII, "kinds": [1]}}},
+        {"obligations": {**OBLIGATIONS, "pii": {**PII, "more": True}}},
+        {"obligations": {**OBLIGATIONS, "guard": None}},
+        {"obligations": {**OBLIGATIONS, "guard": 1}},
+        {"obligations": {**OBLIGATIONS, "log": "digest"}},
+        {"obligations": {**OBLIGATIONS, "log": {"level": "digest"}}},
+        {"obligations": {**OBLIGATIONS, "log": {"level": "everything", "keep_days": 1}}},
+        {"obligations": {**OBLIGATIONS, "log": {"level": "full", "keep_days": -1}}},
+        {"obligations": {**OBLIGATIONS, "log": {"level": "full", "keep_days": 1.5}}},
+        {"obligations": {**OBLIGATIONS, "log": {"level": "full", "keep_days": None}}},
+        {"approval": None},
+        {"approval": "apr_1"},
         {"revision": None},
     ],
 )
