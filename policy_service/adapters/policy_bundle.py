@@ -60,7 +60,7 @@ def load_bundle(folder: Path) -> PolicyBundle:
     if not any("package llm.main" in source for source in modules.values()):
         raise BrokenBundle(f"{folder} holds no rules for the entrypoint {ENTRYPOINT}")
     _stay_under(manifest.get("roots"), data)
-    digest = _digest(modules, data)
+    digest = digest_of(modules, data)
     return PolicyBundle(
         modules=modules,
         data=data,
@@ -113,7 +113,8 @@ def _stay_under(roots: object, data: Mapping[str, Any]) -> None:
         raise BrokenBundle(f"data outside of the manifest's roots: {', '.join(stray)}")
 
 
-def _digest(modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
+def digest_of(modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
+    """What tells this policy from every other: SHA-256 over rules and lists, hex."""
     canonical = json.dumps([dict(modules), data], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
