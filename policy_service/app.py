@@ -15,6 +15,7 @@ from policy_service.api import (
     keys,
     limits,
     organisation,
+    policies,
     providers,
     relay,
     sign_in,
@@ -65,6 +66,7 @@ def create_app(
         keys,
         limits,
         organisation,
+        policies,
         providers,
     ):
         app.include_router(module.router)

@@ -11,7 +11,8 @@ from policy_service.ports.keys import Keys
 from policy_service.ports.ledger import Ledger
 from policy_service.ports.limits import LimitsStore
 from policy_service.ports.organisation import Administration, Audit, Companies
-from policy_service.ports.policy import PolicyEngine
+from policy_service.ports.policies import PolicyDesk
+from policy_service.ports.policy import LiveEngine
 from policy_service.ports.providers import Health
 from policy_service.ports.reports import Reports
 from policy_service.ports.tokens import Tokens
@@ -43,7 +44,8 @@ class Resources:
     limits: LimitsStore
     degradable: DegradableLimits | None
     alerts: Alerts
-    policy: PolicyEngine
+    policy: LiveEngine
+    policies: PolicyDesk
     decider: Decider
     settler: Settler
     relay: Relay

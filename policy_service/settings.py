@@ -1,7 +1,7 @@
 """Everything the policy service can be told, read once from the environment and passed in."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -53,6 +53,21 @@ class Settings(BaseSettings):
     )
     rego_dir: Path | None = Field(
         default=None, description="The policy bundle's folder; the one that ships by default."
+    )
+    fallback: Literal["closed", "embedded"] = Field(
+        default="closed",
+        description="What decides while OPA cannot be asked: nobody (503), or the embedded engine "
+        "with the live policy.",
+    )
+    bundle_keys: Path | None = Field(
+        default=None,
+        description="Who may sign policies: a public key, PEM, or a folder of `*.pem`. Without it "
+        "no bundle can be uploaded or become live.",
+    )
+    bundle_token: SecretStr | None = Field(
+        default=None,
+        description="The bearer token with which OPA servers fetch the live bundle; without it "
+        "none is handed out.",
     )
     prices_dir: Path | None = Field(
         default=None, description="Folder of contract prices (*.yaml); the shipped one by default."
@@ -210,7 +225,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:
         known: dict[str, str] = {}
-        for name in ("internal_secret", "ticket_secret", "admin_token"):
+        for name in ("internal_secret", "ticket_secret", "admin_token", "bundle_token"):
             secret: SecretStr | None = getattr(self, name)
             if secret is None:
                 continue

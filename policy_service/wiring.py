@@ -21,15 +21,18 @@ from policy_service.adapters.memory_cache import MemoryCache
 from policy_service.adapters.memory_health import MemoryHealth
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.oidc import OidcTokens, read_issuers
-from policy_service.adapters.opa_policy import OpaPolicy
-from policy_service.adapters.policy_bundle import load_bundle
+from policy_service.adapters.policies.desk import Desk
+from policy_service.adapters.policies.engines import Engines
+from policy_service.adapters.policies.folder import WatchedFolder
+from policy_service.adapters.policies.live import LivePolicy
+from policy_service.adapters.policies.shadow import Shadow
+from policy_service.adapters.policies.signing import read_trusted_keys
 from policy_service.adapters.price_list import PriceList, price_files
 from policy_service.adapters.redis_cache import RedisCache
 from policy_service.adapters.redis_changes import RedisWakes
 from policy_service.adapters.redis_health import RedisHealth
 from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.redis_neighbours import RedisNeighbours
-from policy_service.adapters.regopy_policy import RegopyPolicy
 from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
 from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.callers import SqlCallers
@@ -41,6 +44,7 @@ from policy_service.adapters.sql.keys import ApiKeys
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.organisation import Organisation
 from policy_service.adapters.sql.partitions import SqlUpkeep
+from policy_service.adapters.sql.policies import SqlPolicies
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.self_service import SqlOwnFigures
 from policy_service.adapters.sql.thresholds import SqlAlerts
@@ -50,7 +54,6 @@ from policy_service.ports.alerts import Teller
 from policy_service.ports.cache import ResponseCache
 from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
-from policy_service.ports.policy import PolicyEngine
 from policy_service.ports.providers import Health
 from policy_service.ports.tokens import Tokens
 from policy_service.resources import Resources
@@ -99,8 +102,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(limits.close)
         if degradable is not None:
             await _in_background(stack, degradable.run())
-        policy = await _policy(settings)
-        stack.push_async_callback(policy.close)
+        changes = await _changes(stack, settings, engine)
+        policy, policies = await _policy(stack, settings, engine, changes, clock)
         providers = HttpProviders(settings.idle_timeout_s)
         stack.push_async_callback(providers.close)
         credentials = ProviderCredentials(settings.credential, clock)
@@ -179,13 +182,14 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             callers=SqlCallers(engine, clock),
             keys=keys,
             last_used=last_used,
-            changes=await _changes(stack, settings, engine),
+            changes=changes,
             ledger=ledger,
             reports=UsageReports(engine),
             limits=limits,
             degradable=degradable,
             alerts=alerts,
             policy=policy,
+            policies=policies,
             decider=decider,
             settler=settler,
             relay=relay,
@@ -301,12 +305,30 @@ def _embeds(deployment: Deployment) -> bool:
     return deployment.operations is not None and Operation.EMBEDDINGS in deployment.operations
 
 
-async def _policy(settings: Settings) -> PolicyEngine:
-    bundle = load_bundle(settings.rego_dir or bundled("rego"))
-    if not settings.opa_url:
-        return RegopyPolicy(bundle)
-    pushed = bundle if settings.opa_push else None
-    return OpaPolicy(settings.opa_url, timeout_s=settings.opa_timeout_s, bundle=pushed)
+async def _policy(
+    stack: AsyncExitStack,
+    settings: Settings,
+    engine: AsyncEngine,
+    changes: Changes,
+    clock: Clock,
+) -> tuple[LivePolicy, Desk]:
+    """The live policy, and the shadow beside it, followed in the background; who may change it."""
+    trusted = read_trusted_keys(settings.bundle_keys)
+    store = SqlPolicies(engine, clock)
+    engines = Engines(
+        opa_url=settings.opa_url,
+        opa_timeout_s=settings.opa_timeout_s,
+        pushes=settings.opa_push,
+        has_spare=settings.fallback == "embedded",
+    )
+    shadow = Shadow(store, clock)
+    folder = WatchedFolder(settings.rego_dir or bundled("rego"))
+    policy = LivePolicy(engines, folder, store, trusted, shadow)
+    stack.push_async_callback(policy.close)
+    await policy.start()
+    await _in_background(stack, shadow.run())
+    await _in_background(stack, policy.run(changes))
+    return policy, Desk(store, trusted, clock)
 
 
 async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:

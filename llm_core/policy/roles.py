@@ -43,6 +43,9 @@ class Permission(StrEnum):
     ADMIN_TOKENS_WRITE = "admin_tokens.write"
     APPROVALS_DECIDE = "approvals.decide"
     AUDIT_READ = "audit.read"
+    POLICY_READ = "policy.read"
+    POLICY_WRITE = "policy.write"
+    """Asked for on every organisation: the policy is everybody's."""
 
 
 _READS = frozenset({Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ})
@@ -55,7 +58,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.DEPT_MANAGER: _OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
         Role.TEAM_OWNER: _OWNS,
         Role.APPROVER: _READS | {Permission.APPROVALS_DECIDE},
-        Role.AUDITOR: _READS | {Permission.AUDIT_READ},
+        Role.AUDITOR: _READS | {Permission.AUDIT_READ, Permission.POLICY_READ},
         Role.MEMBER: frozenset({Permission.USAGE_READ}),
     }
 )

@@ -13,8 +13,10 @@ What opa-python-client 3.0.0 needs to be handled with care, all seen in `opa_cli
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -123,8 +125,10 @@ class OpaPolicy:
         Raises:
             PolicyUnavailable: OPA cannot be reached, is slow, fails, or has no bundle.
         """
+        start = time.perf_counter()
         answer = await self._guarded(lambda: self._decision(document))
-        return policy_result(answer, document)
+        result = policy_result(answer, document)
+        return replace(result, engine=self.name, duration_ms=(time.perf_counter() - start) * 1000)
 
     async def ready(self) -> bool:
         """Whether OPA answers the entrypoint; the empty question has a defined answer: no."""

@@ -68,11 +68,12 @@ def load_bundle(folder: Path) -> PolicyBundle:
         raise BrokenBundle(f"{folder} holds no rules for the entrypoint {ENTRYPOINT}")
     _claims_all(manifest.get("roots"))
     data = {_LISTS: lists}
+    digest = digest_of(modules, data)
     return PolicyBundle(
         modules=modules,
         data=data,
         revision=_revision(manifest.get("revision"), lists),
-        digest=_digest(modules, data),
+        digest=digest,
     )
 
 
@@ -130,7 +131,8 @@ def _claims_all(roots: object) -> None:
         raise BrokenBundle(f"the manifest's roots must be 'llm' and {_LISTS!r}")
 
 
-def _digest(modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
+def digest_of(modules: Mapping[str, str], data: Mapping[str, Any]) -> str:
+    """What tells this policy from every other: SHA-256 over rules and lists, hex."""
     canonical = json.dumps([dict(modules), data], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

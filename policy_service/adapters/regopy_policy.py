@@ -16,6 +16,8 @@ What it leaves out of Rego is listed in `rego/README.md`.
 """
 
 import asyncio
+import time
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -61,6 +63,7 @@ class RegopyPolicy:
         Raises:
             PolicyUnavailable: The evaluation failed, took too long, or gave no decision.
         """
+        start = time.perf_counter()
         try:
             term = rego_term(document)
         except ValueError as error:
@@ -70,7 +73,8 @@ class RegopyPolicy:
         asking = asyncio.create_task(self._answer(term))
         self._asking.add(asking)
         asking.add_done_callback(self._asking.discard)
-        return policy_result(await asyncio.shield(asking), document)
+        result = policy_result(await asyncio.shield(asking), document)
+        return replace(result, engine=self.name, duration_ms=(time.perf_counter() - start) * 1000)
 
     async def ready(self) -> bool:
         """Whether the entrypoint answers; the empty question has a defined answer: no."""

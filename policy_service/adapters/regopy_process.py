@@ -4,6 +4,7 @@ import asyncio
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -61,13 +62,25 @@ class RegopyProcess:
             OSError: The process is gone.
             EOFError: The process went before it answered.
         """
+        [answer] = await self.ask_all([term])
+        return answer
+
+    async def ask_all(self, terms: Sequence[str]) -> list[bytes]:
+        """The worker's answers to several inputs, in their order; see `ask`.
+
+        They are sent before the first answer is read, so that the worker never waits for us.
+        """
         if self._streams is None:
             self._streams = await asyncio.open_unix_connection(sock=self._socket)
         reader, writer = self._streams
-        content = term.encode()
-        writer.write(len(content).to_bytes(LENGTH_BYTES) + content)
-        await writer.drain()
-        return await reader.readexactly(int.from_bytes(await reader.readexactly(LENGTH_BYTES)))
+        for term in terms:
+            content = term.encode()
+            writer.write(len(content).to_bytes(LENGTH_BYTES) + content)
+        answers = []
+        for _ in terms:
+            size = int.from_bytes(await reader.readexactly(LENGTH_BYTES))
+            answers.append(await reader.readexactly(size))
+        return answers
 
     def kill(self) -> str:
         """End the process at once and return what it said on standard error."""

@@ -20,6 +20,8 @@ async def readyz(opened: Opened) -> Response:
     """Ready: database, limits store and policy engine answer; 503 names those that do not.
 
     `degraded_decisions` counts the calls that this process has admitted alone since it started.
+    `policy` has the live revision, whether it is a bundle or the folder, and in `fault` why a newer
+    one was not taken.
     """
     names = ("database", "limits", "policy")
     states = await asyncio.gather(
@@ -32,6 +34,7 @@ async def readyz(opened: Opened) -> Response:
             "status": "ok" if all(states) else "not ready",
             "checks": checks,
             "policy_engine": opened.policy.name,
+            "policy": opened.policy.detail(),
             "degraded_decisions": opened.degradable.admitted if opened.degradable else 0,
         },
         status,

@@ -14,6 +14,7 @@ from policy_service.cli import (
     ledger,
     limits,
     login,
+    policy,
     providers,
     serve,
 )
@@ -29,6 +30,7 @@ app.add_typer(admin_tokens.app, name="admin-tokens")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(limits.app, name="limits")
+app.add_typer(policy.app, name="policy")
 app.command("apply")(company.apply)
 app.command("export")(company.export)
 app.command("login")(login.login)

@@ -1,6 +1,6 @@
 """What Rego says, and who asks it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from llm_core.policy.decision import Obligations, Reason
@@ -18,6 +18,8 @@ class PolicyResult:
         revision: The bundle's revision.
         models: For the operation `models`: the aliases the caller may ask for, in the order given.
         approval: Id of the grant that the permission rests on; `None` when it needs none.
+        engine: The name of the engine that answered.
+        duration_ms: What the evaluation took, waiting included.
     """
 
     allow: bool
@@ -27,6 +29,8 @@ class PolicyResult:
     revision: str
     models: tuple[str, ...] = ()
     approval: str | None = None
+    engine: str = field(default="", compare=False)
+    duration_ms: float = field(default=0.0, compare=False)
 
 
 class PolicyEngine(Protocol):
@@ -51,4 +55,31 @@ class PolicyEngine(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+class SignedPolicy(Protocol):
+    """A signed bundle."""
+
+    @property
+    def tarball(self) -> bytes:
+        """As OPA takes it."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """Tells it from every other, hex."""
+        ...
+
+
+class LiveEngine(PolicyEngine, Protocol):
+    """The engine that decides, whichever policy is live."""
+
+    @property
+    def signed(self) -> SignedPolicy | None:
+        """The live bundle, signed; `None` while the service's own folder is live."""
+        ...
+
+    def detail(self) -> dict[str, Any]:
+        """What there is to tell an operator: revision, source, fault, shadow."""
         ...

@@ -13,6 +13,13 @@ from policy_service.adapters.sql.tables.ledger import (
     Usage,
     UsageHourly,
 )
+from policy_service.adapters.sql.tables.policies import (
+    PolicyActivation,
+    PolicyDifference,
+    PolicyShadow,
+    PolicyShadowCount,
+    StoredPolicy,
+)
 from policy_service.adapters.sql.tables.who import (
     AdminToken,
     ApiKey,
@@ -50,8 +57,13 @@ __all__ = [
     "LimitRow",
     "ModelGroup",
     "OrganisationUnit",
+    "PolicyActivation",
+    "PolicyDifference",
+    "PolicyShadow",
+    "PolicyShadowCount",
     "ProjectUnit",
     "RoleGrant",
+    "StoredPolicy",
     "TeamUnit",
     "ThresholdEvent",
     "Usage",

@@ -1,0 +1,1 @@
+"""The life of a policy: built, signed, tried, live, shadow, replayed, explained."""

@@ -1,0 +1,76 @@
+"""An OPA of one's own for a while: what a bundle says there, without touching any that serves."""
+
+import asyncio
+import json
+import socket
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from llm_core.errors import PolicyUnavailable
+from policy_service.adapters.opa_policy import OpaPolicy
+from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
+
+_START_TIMEOUT_S = 20.0
+_POLL_S = 0.05
+_SHOWN_CHARS = 2000
+
+
+def write_bundle(bundle: PolicyBundle, folder: Path) -> None:
+    """Lay a policy out as OPA reads it from a folder."""
+    for path, text in bundle.modules.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    (folder / "data.json").write_text(json.dumps(bundle.data), encoding="utf-8")
+
+
+@asynccontextmanager
+async def own_opa(program: str, bundle: PolicyBundle) -> AsyncIterator[OpaPolicy]:
+    """Start OPA with the bundle on a free port, and end it.
+
+    Args:
+        program: Where `opa` is.
+        bundle: What it is asked.
+
+    Raises:
+        BrokenBundle: OPA cannot use it; the message is OPA's.
+        PolicyUnavailable: It does not come up.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write_bundle(bundle, folder)
+        port = _free_port()
+        process = await asyncio.create_subprocess_exec(
+            *(program, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error"),
+            *("--disable-telemetry", "--bundle", str(folder)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        policy = OpaPolicy(f"http://127.0.0.1:{port}", timeout_s=10.0)
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                while not await policy.ready():
+                    if process.returncode is not None:
+                        said = await process.stdout.read() if process.stdout else b""
+                        raise BrokenBundle(
+                            f"OPA cannot use the policy: {said.decode()[:_SHOWN_CHARS]}"
+                        )
+                    await asyncio.sleep(_POLL_S)
+            yield policy
+        except TimeoutError as fault:
+            raise PolicyUnavailable("OPA does not come up.") from fault
+        finally:
+            await policy.close()
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

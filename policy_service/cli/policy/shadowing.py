@@ -1,0 +1,119 @@
+"""`gatehouse policy shadow`: a bundle beside the live policy, and where it differs."""
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from policy_service.cli.database import DEFAULT_DATABASE, Database, operator
+from policy_service.cli.policy.keeping import Bundle, at_desk
+from policy_service.cli.policy.sources import Keys
+from policy_service.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from policy_service.ports.policies import ShadowDifference, ShadowReport
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A bundle that is evaluated beside the live one, and decides nothing.",
+)
+_SHOWN = 20
+
+
+@app.command("on")
+def on(bundle: Bundle, keys: Keys = None, database_url: Database = DEFAULT_DATABASE) -> None:
+    """Evaluate a bundle beside the live policy from now on; counting starts anew."""
+    done = at_desk(database_url, keys, lambda desk: desk.shadow(operator(), bundle))
+    if done is not None:
+        typer.echo(f"{done.revision} is evaluated beside the live policy.")
+
+
+@app.command("off")
+def off(database_url: Database = DEFAULT_DATABASE) -> None:
+    """Evaluate nothing beside the live policy."""
+    at_desk(database_url, None, lambda desk: desk.shadow(operator(), None))
+    typer.echo("There is no shadow any more.")
+
+
+@app.command("show")
+def show(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    database_url: Database = DEFAULT_DATABASE,
+) -> None:
+    """Tell how many decisions the shadow would have made otherwise, where and why."""
+    report = at_desk(database_url, None, lambda desk: desk.shadow_report())
+    if as_json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(report))
+        return
+    if report.bundle is None:
+        typer.echo("There is no shadow; `gatehouse policy shadow on` makes a bundle one.")
+        return
+    sums = Counter[str]()
+    for one in report.counts:
+        for name in ("evaluated", "differing", "failed", "dropped"):
+            sums[name] += getattr(one, name)
+    typer.echo(
+        f"{report.bundle.revision}, since {report.since:%Y-%m-%d %H:%M:%S} UTC: "
+        f"evaluated {sums['evaluated']}, differ {sums['differing']}, "
+        f"without an answer {sums['failed']}, not asked for want of time {sums['dropped']}."
+    )
+    _show_teams(report)
+    _show_examples(report)
+
+
+def _show_teams(report: "ShadowReport") -> None:
+    teams: dict[str, Counter[str]] = {}
+    for one in report.counts:
+        team = teams.setdefault(f"{one.organisation}/{one.team}", Counter())
+        team.update(evaluated=one.evaluated, differing=one.differing)
+    rows = [
+        (name, str(counts["evaluated"]), str(counts["differing"]))
+        for name, counts in sorted(teams.items(), key=lambda item: -item[1]["differing"])
+    ]
+    if rows:
+        show_table(("team", "evaluated", "differ"), rows)
+
+
+def _show_examples(report: "ShadowReport") -> None:
+    if not report.differences:
+        return
+    reasons = Counter(
+        (kind, ", ".join(reasons_of(one))) for one in report.differences for kind in one.kinds[:1]
+    )
+    show_table(
+        ("difference", "reasons that came or went", f"of {len(report.differences)} examples"),
+        [(kind, reason, str(count)) for (kind, reason), count in reasons.most_common()],
+    )
+    show_table(
+        ("when", "team", "model", "difference", "now", "then"),
+        [
+            (
+                f"{one.at:%Y-%m-%d %H:%M:%S}",
+                one.team,
+                one.asked_model,
+                ", ".join(one.kinds),
+                _said(one.before),
+                _said(one.after),
+            )
+            for one in report.differences[:_SHOWN]
+        ],
+    )
+
+
+def reasons_of(one: "ShadowDifference") -> tuple[str, ...]:
+    """The reasons that came or went."""
+    return tuple(sorted(set(one.before["codes"]) ^ set(one.after["codes"]))) or ("-",)
+
+
+def _said(answer: object) -> str:
+    """An answer in a table's cell."""
+    if not isinstance(answer, dict):
+        return ""
+    if not answer["allow"]:
+        return f"denied: {', '.join(answer['codes'])}"
+    obliged = {name: value for name, value in answer["obligations"].items() if value}
+    return f"allowed: {', '.join(answer['permitted'])} {json.dumps(obliged)}"
