@@ -159,6 +159,11 @@ class Head:
     hash: str = GENESIS
 
 
+def chain_of(organisation: str | None) -> str:
+    """The chain of an organisation, or of what is no organisation's."""
+    return f"org:{organisation}" if organisation else PLATFORM_CHAIN
+
+
 def rfc3339(at: datetime) -> str:
     """The one way in which times are written here."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
