@@ -298,6 +298,27 @@ class Settings(BaseSettings):
             max_retry_after_s=self.breaker_max_retry_after_s,
         )
 
+    @property
+    def digest_secret(self) -> str:
+        """What keyed digests are made with.
+
+        Raises:
+            ValueError: The file that is to hold it cannot be read, or holds too little.
+        """
+        if self.digest_key is not None:
+            return self.digest_key.get_secret_value()
+        if self.digest_key_file is None:
+            return self.ticket_secret.get_secret_value()
+        try:
+            found = self.digest_key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as fault:
+            raise ValueError(f"{self.digest_key_file} cannot be read") from fault
+        if len(found) < MIN_SECRET_CHARS:
+            raise ValueError(
+                f"{self.digest_key_file} holds less than {MIN_SECRET_CHARS} characters"
+            )
+        return found
+
     def credential(self, name: str) -> str | None:
         """Look a provider's secret up by its name in the catalogue."""
         if name in self.credentials:
