@@ -12,6 +12,7 @@ an event of the kind `lost` says how many there were.
 
 import asyncio
 import logging
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,6 +43,9 @@ _AT_ONCE = 20
 """So many are made ready before others get their turn: about 2 ms."""
 
 _LONGEST_TEXT = 200
+_NAME = re.compile(r"[\w./:@+-]{1,200}")
+"""What a model may be called; whoever wrote something else there may have written anything."""
+
 _US = "gatehouse"
 _NO_ROOM = "no room in memory"
 _NO_EVENT = "no event could be made of it"
@@ -265,7 +269,7 @@ class DecisionRecorder:
             team=caller.team,
             user=caller.user,
             operation=call.operation.value,
-            asked_model=_plain(call.asked_model),
+            asked_model=call.asked_model if _NAME.fullmatch(call.asked_model) else "",
             allow=result is not None and result.allow,
             codes=tuple(codes),
             revision=result.revision if result else "",
