@@ -17,6 +17,7 @@ from policy_service.ports.providers import Health
 from policy_service.ports.reports import Reports
 from policy_service.ports.tokens import Tokens
 from policy_service.services.administrators import Administrators
+from policy_service.services.auditing import Auditing
 from policy_service.services.changes import Changes
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
@@ -54,3 +55,4 @@ class Resources:
     administration: Administration
     companies: Companies
     audit: Audit
+    auditing: Auditing

@@ -185,6 +185,43 @@ class Settings(BaseSettings):
         description="Where alerts about budgets are posted as JSON; without it only the log tells.",
     )
 
+    digest_key: SecretStr | None = Field(
+        default=None,
+        description="Keys the digests in the decision log and the ledger, so that nobody can guess "
+        "what they are of; without it a key is derived from `POLICY_TICKET_SECRET`.",
+    )
+    digest_key_file: Path | None = Field(
+        default=None, description="The file that holds it, in place of `POLICY_DIGEST_KEY`."
+    )
+    decisions_kept_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="So many days the decision log keeps what policy was asked; then only what was "
+        "decided stays. Without it nothing is dropped.",
+    )
+    audit_key_file: Path | None = Field(
+        default=None,
+        description="Signs the audit chain's checkpoints: an Ed25519 private key, PEM, from "
+        "`gatehouse audit keys`. Without it the chain is kept, and not sealed.",
+    )
+    audit_checkpoint_events: int = Field(
+        default=1000, ge=1, description="A chain gets a checkpoint after so many events at most."
+    )
+    audit_checkpoint_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="A chain that has grown gets a checkpoint when the last is so old.",
+    )
+    audit_ship: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Where the audit chain is sent on to, separated by commas: "
+        "`file:///var/log/gatehouse-audit.jsonl`, `https://...` (a webhook), "
+        "`syslog+udp://host:514`, `syslog+tcp://host:601`, `syslog+unix:///dev/log`.",
+    )
+    audit_webhook_secret: SecretStr | None = Field(
+        default=None, description="Signs what is sent to a webhook of `POLICY_AUDIT_SHIP`."
+    )
+
     oidc_file: Path | None = Field(
         default=None,
         description="The trusted issuers of OIDC tokens, YAML; without it tokens prove nothing.",
@@ -215,6 +252,13 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("audit_ship", mode="before")
+    @classmethod
+    def _split_sinks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
     @field_validator("budget_thresholds")
     @classmethod
     def _refuse_odd_percents(cls, value: tuple[int, ...]) -> tuple[int, ...]:
@@ -225,7 +269,14 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:
         known: dict[str, str] = {}
-        for name in ("internal_secret", "ticket_secret", "admin_token", "bundle_token"):
+        for name in (
+            "internal_secret",
+            "ticket_secret",
+            "admin_token",
+            "bundle_token",
+            "digest_key",
+            "audit_webhook_secret",
+        ):
             secret: SecretStr | None = getattr(self, name)
             if secret is None:
                 continue
@@ -262,6 +313,27 @@ class Settings(BaseSettings):
             max_open_s=self.breaker_max_open_s,
             max_retry_after_s=self.breaker_max_retry_after_s,
         )
+
+    @property
+    def digest_secret(self) -> str:
+        """What keyed digests are made with.
+
+        Raises:
+            ValueError: The file that is to hold it cannot be read, or holds too little.
+        """
+        if self.digest_key is not None:
+            return self.digest_key.get_secret_value()
+        if self.digest_key_file is None:
+            return self.ticket_secret.get_secret_value()
+        try:
+            found = self.digest_key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as fault:
+            raise ValueError(f"{self.digest_key_file} cannot be read") from fault
+        if len(found) < MIN_SECRET_CHARS:
+            raise ValueError(
+                f"{self.digest_key_file} holds less than {MIN_SECRET_CHARS} characters"
+            )
+        return found
 
     def credential(self, name: str) -> str | None:
         """Look a provider's secret up by its name in the catalogue."""

@@ -49,6 +49,7 @@ from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.self_service import SqlOwnFigures
 from policy_service.adapters.sql.thresholds import SqlAlerts
 from policy_service.adapters.webhook import Webhook
+from policy_service.audit_wiring import open_audit
 from policy_service.bundled import bundled
 from policy_service.ports.alerts import Teller
 from policy_service.ports.cache import ResponseCache
@@ -102,6 +103,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(limits.close)
         if degradable is not None:
             await _in_background(stack, degradable.run())
+        auditing = await open_audit(stack, settings, engine, clock)
         changes = await _changes(stack, settings, engine)
         policy, policies = await _policy(stack, settings, engine, changes, clock)
         providers = HttpProviders(settings.idle_timeout_s)
@@ -146,6 +148,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             ticket_ttl_s=settings.ticket_ttl_s,
             lease_s=settings.lease_s,
             about=SelfService(SqlOwnFigures(engine), reserving, settings.budget_thresholds),
+            recorder=auditing.recorder,
         )
         answers = AnswerCache(
             _cache(stack, settings),
@@ -197,6 +200,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             administration=Organisation(engine, clock),
             companies=CompanyStore(engine, clock),
             audit=AuditLog(engine),
+            auditing=auditing,
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),
                 admin_tokens,

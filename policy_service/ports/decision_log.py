@@ -63,3 +63,15 @@ class DecisionLog(Protocol):
             PolicyUnavailable: The database failed.
         """
         ...
+
+
+class DecisionInputs(Protocol):
+    """What policy was asked, which is not kept as long as what was decided."""
+
+    async def forget_inputs(self, before: datetime) -> int:
+        """Forget them for decisions of before then; gives of how many.
+
+        Raises:
+            PolicyUnavailable: The database failed; asking again goes on from there.
+        """
+        ...

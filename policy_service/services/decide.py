@@ -9,6 +9,7 @@ from llm_core.answer_headers import limit_headers
 from llm_core.catalogue import Auth, Catalogue, Deployment
 from llm_core.errors import (
     AccessError,
+    GatewayError,
     MalformedRequest,
     NotServed,
     RequestError,
@@ -42,6 +43,7 @@ from policy_service.ports.limits import LimitsStore, Refused, Reserved
 from policy_service.ports.policy import PolicyEngine, PolicyResult
 from policy_service.ports.providers import Health
 from policy_service.services.answer_cache import AnswerCache, Hit, Lookup, answered_before
+from policy_service.services.decision_recorder import DecisionRecorder, Heard
 from policy_service.services.degraded import degraded_header
 from policy_service.services.refusals import (
     from_limits,
@@ -71,6 +73,7 @@ class Decider:
         lease_s: How long the reservation waits for its usage.
         answers: Those that were given before; without it none is kept.
         about: Tells callers about themselves; without it nobody is told.
+        recorder: Takes note of every decision; without it none is logged.
     """
 
     catalogue: Catalogue
@@ -86,6 +89,7 @@ class Decider:
     lease_s: float
     answers: AnswerCache | None = None
     about: SelfService | None = None
+    recorder: DecisionRecorder | None = None
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -98,16 +102,31 @@ class Decider:
         decision_id = self.make_id("dec") if request.decision_id is None else request.decision_id
         if request.decision_id is not None and not is_id("dec", decision_id):
             raise MalformedRequest("A decision's id is `dec_` and 26 characters of base32.")
-        now = self.clock()
+        now, heard = self.clock(), Heard()
+        try:
+            made = await self._decided(decision_id, request, now, heard)
+        except GatewayError as fault:
+            if self.recorder is not None:
+                self.recorder.note(decision_id, request, heard, now, fault=fault)
+            raise
+        if self.recorder is not None:
+            self.recorder.note(decision_id, request, heard, now, made=made)
+        return made
+
+    async def _decided(
+        self, decision_id: str, request: DecisionRequest, now: datetime, heard: Heard
+    ) -> Decision:
         try:
             _require_scope(request.caller, request.call.operation)
             if request.call.operation in OWN_OPERATIONS:
-                return await self._own_answer(decision_id, request, now)
-            return await self._call(decision_id, request, now)
+                return await self._own_answer(decision_id, request, now, heard)
+            return await self._call(decision_id, request, now, heard)
         except (RequestError, AccessError, UnpricedModel) as error:
             return refusal(decision_id, error, revision="")
 
-    async def _call(self, decision_id: str, request: DecisionRequest, now: datetime) -> Decision:
+    async def _call(
+        self, decision_id: str, request: DecisionRequest, now: datetime, heard: Heard
+    ) -> Decision:
         model = self.catalogue.model(request.call.asked_model)
         limits = request.caller.limits
         caller, call = bound(request.caller, request.call, now)
@@ -115,7 +134,8 @@ class Decider:
         offers = [(one, self._price(one, now)) for one in model.deployments]
         budgets = await self._budgets(caller, now)
         candidates = [_candidate(call, deployment, price) for deployment, price in offers]
-        result = await self.policy.evaluate(build_input(caller, call, candidates, budgets, now))
+        document = build_input(caller, call, candidates, budgets, now)
+        result = await heard.evaluate(self.policy, document)
         if not result.allow:
             return refusal(
                 decision_id,
@@ -212,12 +232,12 @@ class Decider:
         )
 
     async def _own_answer(
-        self, decision_id: str, request: DecisionRequest, now: datetime
+        self, decision_id: str, request: DecisionRequest, now: datetime, heard: Heard
     ) -> Decision:
         """Answer what no provider is asked: nothing is reserved, and nothing charged."""
         revision, headers = "", {"x-gatehouse-decision-id": decision_id}
         if request.call.operation is Operation.MODELS:
-            result = await self._models(request.caller, now)
+            result = await self._models(request.caller, now, heard)
             if not result.allow:
                 return refusal(decision_id, from_reasons(result.reasons), revision=result.revision)
             revision, answer = result.revision, _model_list(result.models)
@@ -226,7 +246,7 @@ class Decider:
         else:
             headers["cache-control"] = "no-store"
             if request.call.operation is Operation.ME:
-                result = await self._models(request.caller, now)
+                result = await self._models(request.caller, now, heard)
                 revision = result.revision
                 answer = await self.about.me(request.caller, result.models, now)
             else:
@@ -240,11 +260,11 @@ class Decider:
             issued_at=now,
         )
 
-    async def _models(self, caller: Caller, now: datetime) -> PolicyResult:
+    async def _models(self, caller: Caller, now: datetime, heard: Heard) -> PolicyResult:
         """What policy says to a caller who asks for the models, in the catalogue's order."""
         aliases = [model.alias for model in self.catalogue.models]
         document = build_input(caller, Call(Operation.MODELS), [], [], now, models=aliases)
-        result = await self.policy.evaluate(document)
+        result = await heard.evaluate(self.policy, document)
         usable = set(result.models)
         return replace(result, models=tuple(alias for alias in aliases if alias in usable))
 

@@ -1,4 +1,7 @@
-"""Who changed what: written with the change, and read newest first."""
+"""Who changed what: written with the change, and read newest first.
+
+What is written here is put into the outbox of the audit chain in the same transaction.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from llm_core.audit.event import chain_of
 from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.callers import utc_now
 from policy_service.adapters.sql.engine import reading
@@ -16,6 +20,7 @@ from policy_service.ids import new_id
 from policy_service.ports.organisation import AuditRecord
 
 _LOG = Base.metadata.tables["audit_log"]
+_OUTBOX = Base.metadata.tables["audit_outbox"]
 _MAX_SUBJECT_CHARS = 400
 _MAX_NAME_CHARS = 200
 MOST = 1000
@@ -85,6 +90,7 @@ async def record_all(
         for entry in entries
     ]
     await connection.execute(insert(_LOG), rows)
+    await connection.execute(insert(_OUTBOX), [_event(row) for row in rows])
 
 
 class AuditLog:
@@ -137,6 +143,19 @@ class AuditLog:
         async with reading(self._engine) as connection:
             found = await connection.execute(statement.limit(min(max(limit, 1), MOST)))
             return tuple(_record(row) for row in found)
+
+
+def _event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry as an event of the audit chain; its kind is the action."""
+    return {
+        "id": row["id"],
+        "chain": chain_of(row["organisation"]),
+        "at": row["at"],
+        "kind": row["action"],
+        "actor": row["actor"],
+        "subject": row["subject"],
+        "payload": {name: row[name] for name in ("proof", "before", "after")},
+    }
 
 
 def _record(row: Row[Any]) -> AuditRecord:

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from policy_service.adapters.sql.engine import insert_into, reading, writing
@@ -13,11 +13,12 @@ from policy_service.adapters.sql.tables import Base
 from policy_service.ports.decision_log import LoggedDecision
 
 _DECISIONS = Base.metadata.tables["decisions"]
+_AT_ONCE = 5000
 _FIELDS = tuple(field.name for field in fields(LoggedDecision))
 
 
 class SqlDecisionLog:
-    """Implements `ports.decision_log.DecisionLog` on PostgreSQL and SQLite."""
+    """Implements `DecisionLog` and `DecisionInputs` on PostgreSQL and SQLite."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         """Use `engine`, which the caller opens and disposes of."""
@@ -31,6 +32,19 @@ class SqlDecisionLog:
         async with writing(self._engine) as connection:
             insert = insert_into(connection, _DECISIONS).on_conflict_do_nothing()
             await connection.execute(insert, rows)
+
+    async def forget_inputs(self, before: datetime) -> int:
+        """Forget what policy was asked before then, some at a time; see `DecisionInputs`."""
+        old = (_DECISIONS.c.at < before) & _DECISIONS.c.input.is_not(None)
+        some = select(_DECISIONS.c.decision_id).where(old).order_by(_DECISIONS.c.at).limit(_AT_ONCE)
+        forgotten = 0
+        while True:
+            async with writing(self._engine) as connection:
+                theirs = _DECISIONS.c.decision_id.in_(some)
+                done = await connection.execute(update(_DECISIONS).where(theirs).values(input=None))
+            forgotten += done.rowcount
+            if done.rowcount < _AT_ONCE:
+                return forgotten
 
     async def count(self, since: datetime, until: datetime) -> int:
         """How many were made in that time."""

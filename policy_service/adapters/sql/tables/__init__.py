@@ -5,6 +5,14 @@ name a unit as `<kind>:<id>`. `allowed_models` is a list of aliases, or null for
 Every module of tables is imported here, so that `Base.metadata` has them all.
 """
 
+from policy_service.adapters.sql.tables.audit_chain import (
+    AuditCheckpoint,
+    AuditCursor,
+    AuditHead,
+    AuditLease,
+    AuditLink,
+    AuditOutbox,
+)
 from policy_service.adapters.sql.tables.base import AMOUNT, USD, Base
 from policy_service.adapters.sql.tables.decisions import (
     DecisionEntry,
@@ -46,7 +54,13 @@ __all__ = [
     "AdminToken",
     "ApiKey",
     "Application",
+    "AuditCheckpoint",
+    "AuditCursor",
     "AuditEntry",
+    "AuditHead",
+    "AuditLease",
+    "AuditLink",
+    "AuditOutbox",
     "Base",
     "CostCentre",
     "DecisionEntry",

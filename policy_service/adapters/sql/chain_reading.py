@@ -1,0 +1,203 @@
+"""Reading the audit chain: for people, for exports, and for what is shipped."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, Table, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from llm_core.audit.event import Checkpoint, Event, Head, Span
+from policy_service.adapters.sql.chain_rows import checkpoint_of, event_of
+from policy_service.adapters.sql.engine import insert_into, reading, reading_one_moment, writing
+from policy_service.adapters.sql.tables import Base
+from policy_service.ports.audit import AuditFilter, AuditRow
+
+_TABLES = Base.metadata.tables
+_CHAIN: Table = _TABLES["audit_chain"]
+_HEADS: Table = _TABLES["audit_heads"]
+_CHECKPOINTS: Table = _TABLES["audit_checkpoints"]
+_CURSORS: Table = _TABLES["audit_cursors"]
+_BATCH = 1000
+_MOST = 1000
+
+
+class ChainReading:
+    """The reading half of `ports.audit.AuditChain`, and `ports.audit.Shipments`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Use `engine`, which the caller opens and disposes of."""
+        self._engine = engine
+
+    async def heads(self) -> Sequence[Head]:
+        """Where each chain ends; see the port."""
+        async with reading(self._engine) as connection:
+            found = await connection.execute(select(_HEADS).order_by(_HEADS.c.chain))
+            return [Head(row.chain, row.seq, row.hash) for row in found]
+
+    async def rows(
+        self, wanted: AuditFilter, *, before_seq: int | None = None, limit: int = 100
+    ) -> Sequence[AuditRow]:
+        """Events for people; see the port."""
+        query = _filtered(wanted).order_by(_CHAIN.c.chain, _CHAIN.c.seq.desc())
+        if before_seq is not None:
+            query = query.where(_CHAIN.c.seq < before_seq)
+        async with reading(self._engine) as connection:
+            found = await connection.execute(query.limit(min(max(limit, 1), _MOST)))
+            names = AuditRow.__dataclass_fields__
+            return [AuditRow(**{name: row[name] for name in names}) for row in found.mappings()]
+
+    async def checkpoints(
+        self, chains: Collection[str] | None, *, limit: int = 100
+    ) -> Sequence[Checkpoint]:
+        """The newest checkpoints; see the port."""
+        query = select(_CHECKPOINTS).order_by(_CHECKPOINTS.c.at.desc(), _CHECKPOINTS.c.chain)
+        if chains is not None:
+            query = query.where(_CHECKPOINTS.c.chain.in_(chains))
+        async with reading(self._engine) as connection:
+            found = await connection.execute(query.limit(min(max(limit, 1), _MOST)))
+            return [checkpoint_of(row) for row in found.mappings()]
+
+    async def export(
+        self, chains: Collection[str] | None = None, since: datetime | None = None
+    ) -> AsyncIterator[Mapping[str, Span] | Sequence[Event | Checkpoint]]:
+        """What an export holds; see the port."""
+        async with reading_one_moment(self._engine) as connection:
+            spans = await _spans(connection, chains, since)
+            yield spans
+            for chain, span in spans.items():
+                after = span.first - 1
+                while lines := await _lines(connection, chain, after, _BATCH):
+                    yield lines
+                    after = lines[-1].seq
+                # What seals events that are not there any more has to come out too.
+                if rest := await _seals(connection, chain, after):
+                    yield rest
+
+    async def next(self, sink: str, most: int) -> Sequence[Event | Checkpoint]:
+        """What a sink has not got yet; see the port."""
+        async with reading(self._engine) as connection:
+            cursor = select(_CURSORS).where(_CURSORS.c.sink == sink).subquery()
+            sealed = (
+                select(_CHECKPOINTS.c.chain, func.max(_CHECKPOINTS.c.seq).label("sealed"))
+                .group_by(_CHECKPOINTS.c.chain)
+                .subquery()
+            )
+            behind = (
+                select(
+                    _HEADS.c.chain,
+                    func.coalesce(cursor.c.seq, 0).label("seq"),
+                    func.coalesce(cursor.c.checkpoint, 0).label("checkpoint"),
+                )
+                .select_from(
+                    _HEADS.outerjoin(cursor, cursor.c.chain == _HEADS.c.chain).outerjoin(
+                        sealed, sealed.c.chain == _HEADS.c.chain
+                    )
+                )
+                .where(
+                    (_HEADS.c.seq > func.coalesce(cursor.c.seq, 0))
+                    | (sealed.c.sealed > func.coalesce(cursor.c.checkpoint, 0))
+                )
+                .order_by(_HEADS.c.chain)
+                .limit(1)
+            )
+            found = (await connection.execute(behind)).first()
+            if found is None:
+                return []
+            return await _lines(
+                connection, found.chain, found.seq, most, sealed_after=found.checkpoint
+            )
+
+    async def sent(self, sink: str, lines: Sequence[Event | Checkpoint]) -> None:
+        """Note how far a sink is; see the port."""
+        if not lines:
+            return
+        events = [line.seq for line in lines if isinstance(line, Event)]
+        seals = [line.seq for line in lines if isinstance(line, Checkpoint)]
+        values: dict[str, Any] = {"sink": sink, "chain": lines[0].chain}
+        moved = {
+            name: max(numbers)
+            for name, numbers in (("seq", events), ("checkpoint", seals))
+            if numbers
+        }
+        async with writing(self._engine) as connection:
+            upsert = insert_into(connection, _CURSORS).values(
+                **{"seq": 0, "checkpoint": 0} | values | moved
+            )
+            await connection.execute(
+                upsert.on_conflict_do_update(index_elements=["sink", "chain"], set_=moved)
+            )
+
+
+def _filtered(wanted: AuditFilter) -> Select[Any]:
+    query: Select[Any] = select(_CHAIN)
+    if wanted.chains is not None:
+        query = query.where(_CHAIN.c.chain.in_(wanted.chains))
+    if wanted.kind is not None:
+        is_prefix = wanted.kind.endswith(".")
+        query = query.where(
+            _CHAIN.c.kind.startswith(wanted.kind, autoescape=True)
+            if is_prefix
+            else _CHAIN.c.kind == wanted.kind
+        )
+    if wanted.actor is not None:
+        query = query.where(_CHAIN.c.actor == wanted.actor)
+    if wanted.subject is not None:
+        query = query.where(_CHAIN.c.subject == wanted.subject)
+    if wanted.since is not None:
+        query = query.where(_CHAIN.c.at >= wanted.since)
+    return query
+
+
+async def _spans(
+    connection: AsyncConnection, chains: Collection[str] | None, since: datetime | None
+) -> dict[str, Span]:
+    """What there should be of each chain, by its head and by its checkpoints."""
+    ends: dict[str, int] = {}
+    for table in (_CHECKPOINTS, _HEADS):
+        query = select(table.c.chain, func.max(table.c.seq)).group_by(table.c.chain)
+        for chain, last in await connection.execute(query):
+            if chains is None or chain in chains:
+                ends[chain] = max(last, ends.get(chain, 0))
+    spans: dict[str, Span] = {}
+    for chain in sorted(ends):
+        first: int | None = 1
+        if since is not None:
+            oldest = select(func.min(_CHAIN.c.seq))
+            oldest = oldest.where(_CHAIN.c.chain == chain, _CHAIN.c.at >= since)
+            first = (await connection.execute(oldest)).scalar_one()
+        if first is not None:
+            spans[chain] = Span(first, ends[chain])
+    return spans
+
+
+async def _lines(
+    connection: AsyncConnection,
+    chain: str,
+    after: int,
+    most: int,
+    *,
+    sealed_after: int | None = None,
+) -> list[Event | Checkpoint]:
+    """The next events of a chain with the checkpoints that seal them, each behind its event."""
+    found = await connection.execute(
+        select(_CHAIN)
+        .where(_CHAIN.c.chain == chain, _CHAIN.c.seq > after)
+        .order_by(_CHAIN.c.seq)
+        .limit(most)
+    )
+    events = [event_of(row) for row in found.mappings()]
+    last = events[-1].seq if events else after
+    seals = await _seals(connection, chain, after if sealed_after is None else sealed_after, last)
+    lines: list[Event | Checkpoint] = [*events, *seals]
+    return sorted(lines, key=lambda line: (line.seq, isinstance(line, Checkpoint)))
+
+
+async def _seals(
+    connection: AsyncConnection, chain: str, after: int, last: int | None = None
+) -> list[Checkpoint]:
+    query = select(_CHECKPOINTS).order_by(_CHECKPOINTS.c.seq)
+    query = query.where(_CHECKPOINTS.c.chain == chain, _CHECKPOINTS.c.seq > after)
+    if last is not None:
+        query = query.where(_CHECKPOINTS.c.seq <= last)
+    return [checkpoint_of(row) for row in (await connection.execute(query)).mappings()]

@@ -1,0 +1,78 @@
+"""Opening and closing what the audit chain needs in one process of the policy service."""
+
+import asyncio
+import secrets
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from policy_service.adapters.ed25519 import read_signer
+from policy_service.adapters.memory_spool import MemorySpool
+from policy_service.adapters.redis_spool import RedisSpool
+from policy_service.adapters.sinks import open_sink
+from policy_service.adapters.sql.audit_chain import SqlAuditChain
+from policy_service.adapters.sql.decision_log import SqlDecisionLog
+from policy_service.digests import Digests
+from policy_service.ports.clock import Clock
+from policy_service.services.auditing import Auditing
+from policy_service.services.chain_writer import ChainWriter
+from policy_service.services.checkpoints import Checkpoints
+from policy_service.services.decision_recorder import DecisionRecorder
+from policy_service.services.decision_retention import DecisionRetention
+from policy_service.services.shipping import Shipper
+from policy_service.settings import Settings
+
+
+async def open_audit(
+    stack: AsyncExitStack, settings: Settings, engine: AsyncEngine, clock: Clock
+) -> Auditing:
+    """Start the work in the background; the stack ends it, writes what is left, and seals it.
+
+    Raises:
+        ValueError: A key's file or a sink's address is at fault.
+    """
+    signer = None if settings.audit_key_file is None else read_signer(settings.audit_key_file)
+    digests = Digests.from_secret(settings.digest_secret)
+    chain = SqlAuditChain(engine, clock)
+    memory = MemorySpool()
+    shared = RedisSpool(settings.redis_url) if settings.redis_url else None
+    if shared is not None:
+        stack.push_async_callback(shared.close)
+    owner = secrets.token_hex(8)
+    recorder = DecisionRecorder(memory, shared, digests, clock)
+    checkpoints = Checkpoints(
+        chain, signer, clock, settings.audit_checkpoint_events, settings.audit_checkpoint_s
+    )
+    writer = ChainWriter(chain, memory, shared, recorder, clock, owner)
+    # What is pushed first happens last: the writer writes the rest, then it is sealed.
+    stack.push_async_callback(checkpoints.finish)
+    stack.push_async_callback(writer.finish)
+    work = [writer.run(), recorder.run(), checkpoints.run()]
+    work.append(
+        DecisionRetention(SqlDecisionLog(engine), clock, settings.decisions_kept_days).run()
+    )
+    for address in settings.audit_ship:
+        sink = open_sink(address, _secret(settings))
+        stack.push_async_callback(sink.close)
+        work.append(Shipper(chain, chain, sink, clock, owner).run())
+    for one in work:
+        await _in_background(stack, one)
+    return Auditing(recorder, chain, digests, is_sealed=signer is not None)
+
+
+def _secret(settings: Settings) -> str | None:
+    secret = settings.audit_webhook_secret
+    return None if secret is None else secret.get_secret_value()
+
+
+async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)
