@@ -17,6 +17,7 @@ from policy_service.ports.reports import Reports
 from policy_service.ports.tokens import Tokens
 from policy_service.services.administrators import Administrators
 from policy_service.services.changes import Changes
+from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.last_used import LastUsed
@@ -52,3 +53,4 @@ class Resources:
     administration: Administration
     companies: Companies
     audit: Audit
+    content: ContentReader

@@ -9,6 +9,7 @@ from llm_core.answer_headers import limit_headers
 from llm_core.catalogue import Auth, Catalogue, Deployment
 from llm_core.errors import (
     AccessError,
+    ContentLogUnavailable,
     MalformedRequest,
     NotServed,
     RequestError,
@@ -42,6 +43,7 @@ from policy_service.ports.limits import LimitsStore, Refused, Reserved
 from policy_service.ports.policy import PolicyEngine, PolicyResult
 from policy_service.ports.providers import Health
 from policy_service.services.answer_cache import AnswerCache, Hit, Lookup, answered_before
+from policy_service.services.content_log import ContentLog, require_log
 from policy_service.services.degraded import degraded_header
 from policy_service.services.refusals import (
     from_limits,
@@ -71,6 +73,7 @@ class Decider:
         lease_s: How long the reservation waits for its usage.
         answers: Those that were given before; without it none is kept.
         about: Tells callers about themselves; without it nobody is told.
+        content: Keeps words where policy wants that; without it such a call is refused.
     """
 
     catalogue: Catalogue
@@ -86,6 +89,7 @@ class Decider:
     lease_s: float
     answers: AnswerCache | None = None
     about: SelfService | None = None
+    content: ContentLog | None = None
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -104,7 +108,7 @@ class Decider:
             if request.call.operation in OWN_OPERATIONS:
                 return await self._own_answer(decision_id, request, now)
             return await self._call(decision_id, request, now)
-        except (RequestError, AccessError, UnpricedModel) as error:
+        except (RequestError, AccessError, UnpricedModel, ContentLogUnavailable) as error:
             return refusal(decision_id, error, revision="")
 
     async def _call(self, decision_id: str, request: DecisionRequest, now: datetime) -> Decision:
@@ -123,6 +127,7 @@ class Decider:
                 revision=result.revision,
                 headers=limit_headers(budgets),
             )
+        require_log(self.content, result.obligations, caller.organisation)
         permitted = tuple(
             PricedDeployment(deployment, price)
             for deployment, price in offers
@@ -190,7 +195,8 @@ class Decider:
     ) -> Lookup:
         if self.answers is None or result.obligations.is_screened:
             return Lookup()  # an answer that was screened for one is not for another
-        return await self.answers.look_up(request, permitted, result.obligations, result.revision)
+        found = await self.answers.look_up(request, permitted, result.obligations, result.revision)
+        return found.left_to_relay() if result.obligations.keeps_words else found
 
     async def _given_again(
         self, reservation: Reservation, hit: Hit, reserved: Reserved

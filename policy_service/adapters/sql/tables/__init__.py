@@ -6,6 +6,9 @@ Every module of tables is imported here, so that `Base.metadata` has them all.
 """
 
 from policy_service.adapters.sql.tables.base import AMOUNT, USD, Base
+from policy_service.adapters.sql.tables.content import (
+    ContentEntry,
+)
 from policy_service.adapters.sql.tables.decisions import (
     DecisionEntry,
 )
@@ -41,6 +44,7 @@ __all__ = [
     "Application",
     "AuditEntry",
     "Base",
+    "ContentEntry",
     "CostCentre",
     "DecisionEntry",
     "DepartmentUnit",
