@@ -19,6 +19,7 @@ GatewayError
 └── GatewayFault             we failed; the caller learns nothing more
     ├── PolicyUnavailable    503  no decision means no
     ├── UnpricedModel        503  a call we cannot price is refused, never booked as zero
+    ├── ContentLogUnavailable 503 its words are to be kept, and cannot be kept safely
     └── Undecided            503  a request reached the relay without a valid ticket
 """
 
@@ -295,6 +296,18 @@ class UnpricedModel(GatewayFault):
 
     status = 503
     code = "unpriced_model"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Only an administrator can mend this."""
+        return {"x-should-retry": "false"}
+
+
+class ContentLogUnavailable(GatewayFault):
+    """Policy wants the call's words kept, and the gateway cannot keep them safely."""
+
+    status = 503
+    code = "content_log_unavailable"
 
     @property
     def headers(self) -> dict[str, str]:

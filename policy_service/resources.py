@@ -19,6 +19,7 @@ from policy_service.ports.tokens import Tokens
 from policy_service.services.administrators import Administrators
 from policy_service.services.auditing import Auditing
 from policy_service.services.changes import Changes
+from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.last_used import LastUsed
@@ -56,3 +57,4 @@ class Resources:
     companies: Companies
     audit: Audit
     auditing: Auditing
+    content: ContentReader

@@ -175,6 +175,29 @@ class Settings(BaseSettings):
         "calls are dropped, their hourly sums stay. Without it nothing is dropped.",
     )
 
+    content_keys: dict[str, str] = Field(
+        default_factory=dict,
+        description="Which secret holds an organisation's keys for the content log, "
+        "`POLICY_CONTENT_KEYS__ACME=content_acme`; `DEFAULT` is for all others. The secret is one "
+        "of `POLICY_CREDENTIALS` or of `POLICY_CREDENTIALS_DIR`.",
+    )
+    content_part_bytes: int = Field(
+        default=1024 * 1024,
+        gt=0,
+        description="A longer question or answer is cut in the content log.",
+    )
+    content_waiting_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        gt=0,
+        description="So much may wait in this process to be written into the content log; what "
+        "comes beyond it is lost.",
+    )
+    content_kept_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="No words are kept longer, whatever policy says.",
+    )
+
     budget_thresholds: Annotated[tuple[int, ...], NoDecode] = Field(
         default=(50, 80, 100),
         description="At so many percent of a budget or a day's tokens people are told, once in "
@@ -187,8 +210,9 @@ class Settings(BaseSettings):
 
     digest_key: SecretStr | None = Field(
         default=None,
-        description="Keys the digests in the decision log and the ledger, so that nobody can guess "
-        "what they are of; without it a key is derived from `POLICY_TICKET_SECRET`.",
+        description="Keys the digests that the ledger and the logs keep of questions and answers, so "
+        "that nobody can guess what they are of; made from `POLICY_TICKET_SECRET` by default. "
+        "Digests made with another key do not match.",
     )
     digest_key_file: Path | None = Field(
         default=None, description="The file that holds it, in place of `POLICY_DIGEST_KEY`."

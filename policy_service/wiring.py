@@ -14,6 +14,7 @@ from llm_core.catalogue import Catalogue, Deployment
 from llm_core.operation import Operation
 from llm_core.tokens.counted import LazyCounter
 from policy_service.adapters.catalogue_file import read_catalogue
+from policy_service.adapters.content_keys import content_keys
 from policy_service.adapters.credentials import ProviderCredentials
 from policy_service.adapters.http_probe import HttpProbe
 from policy_service.adapters.http_providers import HttpProviders
@@ -38,6 +39,7 @@ from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.callers import SqlCallers
 from policy_service.adapters.sql.changes import SqlChangeLog
 from policy_service.adapters.sql.company import CompanyStore
+from policy_service.adapters.sql.content_log import SqlContentLog
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.grants import SqlGrants
 from policy_service.adapters.sql.keys import ApiKeys
@@ -51,6 +53,7 @@ from policy_service.adapters.sql.thresholds import SqlAlerts
 from policy_service.adapters.webhook import Webhook
 from policy_service.audit_wiring import open_audit
 from policy_service.bundled import bundled
+from policy_service.digests import Digests
 from policy_service.ports.alerts import Teller
 from policy_service.ports.cache import ResponseCache
 from policy_service.ports.clock import Clock
@@ -61,6 +64,8 @@ from policy_service.resources import Resources
 from policy_service.services.administrators import Administrators
 from policy_service.services.answer_cache import AnswerCache
 from policy_service.services.changes import Changes
+from policy_service.services.content_log import ContentLog
+from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.embedding import Embedder
@@ -118,7 +123,9 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         thresholds = Thresholds(
             limits, ledger, alerts, clock, settings.budget_thresholds, _teller(stack, settings)
         )
-        settler = Settler(limits, reserving, clock, health, thresholds=thresholds)
+        digests = Digests.from_secret(settings.digest_secret)
+        settler = Settler(limits, reserving, clock, health, thresholds=thresholds, digests=digests)
+        content = await _content(stack, settings, engine, digests)
         relay = Relay(
             limits=limits,
             reach=Reach(
@@ -134,6 +141,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             clock=clock,
             count=LazyCounter(),
             lease_s=settings.lease_s,
+            content=content,
         )
         decider = Decider(
             catalogue=catalogue,
@@ -149,6 +157,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             lease_s=settings.lease_s,
             about=SelfService(SqlOwnFigures(engine), reserving, settings.budget_thresholds),
             recorder=auditing.recorder,
+            content=content,
         )
         answers = AnswerCache(
             _cache(stack, settings),
@@ -163,7 +172,13 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(writer.finish)
         await _in_background(stack, writer.run())
         await _in_background(stack, Sweeper(settler, settings.sweep_interval_s).run())
-        upkeep = Retention(SqlUpkeep(engine), clock, settings.usage_kept_months)
+        upkeep = Retention(
+            SqlUpkeep(engine),
+            clock,
+            settings.usage_kept_months,
+            content.store,
+            settings.content_kept_days,
+        )
         await _in_background(stack, upkeep.run())
         await _in_background(stack, thresholds.run())
         keeper = Keeper(settler, ledger)
@@ -201,6 +216,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             companies=CompanyStore(engine, clock),
             audit=AuditLog(engine),
             auditing=auditing,
+            content=ContentReader(content.store, content.sealer, clock),
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),
                 admin_tokens,
@@ -210,6 +226,24 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
                 heeds_claimed_roles=settings.oidc_admin_roles,
             ),
         )
+
+
+async def _content(
+    stack: AsyncExitStack, settings: Settings, engine: AsyncEngine, digests: Digests
+) -> ContentLog:
+    """The content log, written in the background."""
+    content = ContentLog(
+        SqlContentLog(engine),
+        content_keys(settings.content_keys, settings.credential),
+        redactor=None,
+        digests=digests,
+        most_part_bytes=settings.content_part_bytes,
+        most_waiting_bytes=settings.content_waiting_bytes,
+        most_days=settings.content_kept_days,
+    )
+    stack.push_async_callback(content.finish)
+    await _in_background(stack, content.run())
+    return content
 
 
 async def _changes(stack: AsyncExitStack, settings: Settings, engine: AsyncEngine) -> Changes:

@@ -129,7 +129,12 @@ class Obligations:
     @property
     def needs_words(self) -> bool:
         """Whether the call has to go by the relay, which sees question and answer."""
-        return self.is_screened or self.log_level in (LogLevel.REDACTED, LogLevel.FULL)
+        return self.is_screened or self.keeps_words
+
+    @property
+    def keeps_words(self) -> bool:
+        """Whether question and answer are written down, redacted or encrypted."""
+        return self.log_level in (LogLevel.REDACTED, LogLevel.FULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +262,7 @@ class UsageReport:
         total_ms: From Kong's reading the request to the last byte of the answer.
         cache: `hit` for what the response cache answered in the end; `None` for what was decided.
         saved_usd: What a hit's answer would have cost.
+        response_bytes: How long the answer was, as the client got it; `None` when nobody counted.
     """
 
     deployment_id: str | None
@@ -274,3 +280,4 @@ class UsageReport:
     reservation: Reservation | None = None
     cache: CacheUse | None = None
     saved_usd: Decimal = Decimal(0)
+    response_bytes: int | None = None

@@ -46,19 +46,28 @@ class Permission(StrEnum):
     POLICY_READ = "policy.read"
     POLICY_WRITE = "policy.write"
     """Asked for on every organisation: the policy is everybody's."""
+    CONTENT_READ = "content.read"
+    """What people and models said, word for word. Not an administrator's: see `SEPARATED`."""
+    PRIVACY_ERASE = "privacy.erase"
+    """Take a person's traces out of the logs, when they ask for it."""
 
 
 _READS = frozenset({Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ})
 _OWNS = _READS | {Permission.KEYS_WRITE, Permission.LIMITS_RAISE}
+SEPARATED = frozenset({Permission.CONTENT_READ})
+"""Who administers does not hold these. They may give them to others, and not to themselves."""
+
+_ADMINISTERS = frozenset(Permission) - SEPARATED
 
 ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
-        Role.PLATFORM_ADMIN: frozenset(Permission),
-        Role.ORG_ADMIN: frozenset(Permission),
+        Role.PLATFORM_ADMIN: _ADMINISTERS,
+        Role.ORG_ADMIN: _ADMINISTERS,
         Role.DEPT_MANAGER: _OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
         Role.TEAM_OWNER: _OWNS,
         Role.APPROVER: _READS | {Permission.APPROVALS_DECIDE},
-        Role.AUDITOR: _READS | {Permission.AUDIT_READ, Permission.POLICY_READ},
+        Role.AUDITOR: _READS
+        | {Permission.AUDIT_READ, Permission.POLICY_READ, Permission.CONTENT_READ},
         Role.MEMBER: frozenset({Permission.USAGE_READ}),
     }
 )

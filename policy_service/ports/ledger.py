@@ -22,6 +22,10 @@ class UsageRow:
         price_version: What it was charged at.
         cache: `hit`, `miss` or `bypass`.
         saved_usd: What a hit would have cost at the price in force; it has no tokens of its own.
+        request_digest: Keyed; `None` where policy wants nothing kept. So are the next three.
+        request_bytes: How long the question was, as the client sent it.
+        data_labels: Of the call, sorted, separated by commas.
+        approval_id: Of the grant that the permission rested on.
     """
 
     decision_id: str
@@ -64,6 +68,10 @@ class UsageRow:
     cost_centre: str | None = None
     use_case: str | None = None
     priority: str = "interactive"
+    request_bytes: int | None = None
+    response_bytes: int | None = None
+    data_labels: str = ""
+    approval_id: str | None = None
 
 
 class Ledger(Protocol):

@@ -89,13 +89,15 @@ class Hit:
 
     def marked(self, report: UsageReport) -> UsageReport:
         """The report on a call that was answered so."""
+        encoded = msgspec.json.encode(self.kept.body)
         return replace(
             report,
             deployment_id=self.kept.deployment_id,
             http_status=_OK,
             usage=TokenUsage(input_tokens=0, output_tokens=0),
             served_model=self.kept.served_model,
-            response_digest=sha256_hex(msgspec.json.encode(self.kept.body)),
+            response_digest=sha256_hex(encoded),
+            response_bytes=len(encoded),
             cache=CacheUse.HIT,
             saved_usd=self.saved_usd,
         )
@@ -113,6 +115,10 @@ class Lookup:
     use: CacheUse = CacheUse.BYPASS
     key: str | None = None
     hit: Hit | None = None
+
+    def left_to_relay(self) -> "Lookup":
+        """The same without the hit: the relay, which sees the question, finds it once more."""
+        return self if self.hit is None else replace(self, use=CacheUse.MISS, hit=None)
 
 
 @dataclass(frozen=True, slots=True)

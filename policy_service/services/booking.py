@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from llm_core.tokens.usage import TokenUsage, UsageSource
 from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import AnswerCache, Kept
+from policy_service.services.content_log import ContentLog
 from policy_service.services.progress import Progress, error_class_of, status_of
 from policy_service.services.settle import Settler
 
@@ -58,11 +59,13 @@ class Bookings:
 
     Args:
         lease: Renews the reservations of calls that are under way.
+        content: Keeps what is said in calls where policy wants that; without it nothing is kept.
     """
 
     settler: Settler
     lease: Lease
     answers: AnswerCache | None = None
+    content: ContentLog | None = None
     _leases: dict[str, _Task] = field(default_factory=dict)
     _bookings: set[_Task] = field(default_factory=set)
     _readings: set["asyncio.Future[Any]"] = field(default_factory=set)
@@ -77,6 +80,8 @@ class Bookings:
 
     async def booked(self, reservation: Reservation, report: UsageReport) -> None:
         """Book, and let go of the lease that `hold` keeps."""
+        if self.content is not None:
+            self.content.ends(reservation, report)
         try:
             await self.settler.book_surely(reservation, report)
         finally:
@@ -98,6 +103,16 @@ class Bookings:
         """Keep what a call was answered, in the background; see `AnswerCache.land`."""
         if self.answers is not None and reservation.cache_key is not None:
             self.later(self.answers.land(reservation, kept))
+
+    def asked(self, reservation: Reservation, question: Mapping[str, Any]) -> None:
+        """Note what goes to a provider; see `ContentLog.asked`."""
+        if self.content is not None:
+            self.content.asked(reservation, question)
+
+    def answered(self, reservation: Reservation, answer: object) -> None:
+        """Note what a client is answered; see `ContentLog.answered`."""
+        if self.content is not None:
+            self.content.answered(reservation, answer)
 
     def later(self, work: Coroutine[Any, Any, Any]) -> None:
         """Let `work` finish whatever becomes of the request it belongs to."""

@@ -9,6 +9,7 @@ from llm_core.answer_headers import limit_headers
 from llm_core.catalogue import Auth, Catalogue, Deployment
 from llm_core.errors import (
     AccessError,
+    ContentLogUnavailable,
     GatewayError,
     MalformedRequest,
     NotServed,
@@ -43,6 +44,7 @@ from policy_service.ports.limits import LimitsStore, Refused, Reserved
 from policy_service.ports.policy import PolicyEngine, PolicyResult
 from policy_service.ports.providers import Health
 from policy_service.services.answer_cache import AnswerCache, Hit, Lookup, answered_before
+from policy_service.services.content_log import ContentLog, require_log
 from policy_service.services.decision_recorder import DecisionRecorder, Heard
 from policy_service.services.degraded import degraded_header
 from policy_service.services.refusals import (
@@ -74,6 +76,7 @@ class Decider:
         answers: Those that were given before; without it none is kept.
         about: Tells callers about themselves; without it nobody is told.
         recorder: Takes note of every decision; without it none is logged.
+        content: Keeps words where policy wants that; without it such a call is refused.
     """
 
     catalogue: Catalogue
@@ -90,6 +93,7 @@ class Decider:
     answers: AnswerCache | None = None
     about: SelfService | None = None
     recorder: DecisionRecorder | None = None
+    content: ContentLog | None = None
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -121,7 +125,7 @@ class Decider:
             if request.call.operation in OWN_OPERATIONS:
                 return await self._own_answer(decision_id, request, now, heard)
             return await self._call(decision_id, request, now, heard)
-        except (RequestError, AccessError, UnpricedModel) as error:
+        except (RequestError, AccessError, UnpricedModel, ContentLogUnavailable) as error:
             return refusal(decision_id, error, revision="")
 
     async def _call(
@@ -143,6 +147,7 @@ class Decider:
                 revision=result.revision,
                 headers=limit_headers(budgets),
             )
+        require_log(self.content, result.obligations, caller.organisation)
         permitted = tuple(
             PricedDeployment(deployment, price)
             for deployment, price in offers
@@ -210,7 +215,8 @@ class Decider:
     ) -> Lookup:
         if self.answers is None or result.obligations.is_screened:
             return Lookup()  # an answer that was screened for one is not for another
-        return await self.answers.look_up(request, permitted, result.obligations, result.revision)
+        found = await self.answers.look_up(request, permitted, result.obligations, result.revision)
+        return found.left_to_relay() if result.obligations.keeps_words else found
 
     async def _given_again(
         self, reservation: Reservation, hit: Hit, reserved: Reserved

@@ -128,6 +128,7 @@ class Progress:
         error_class: ErrorClass = ErrorClass.NONE,
         served_model: str | None = None,
         response_digest: str | None = None,
+        response_bytes: int | None = None,
     ) -> UsageReport:
         """Say what became of the call; of one whose client left, that it left."""
         overhead_ms = self.own_ms() if self.overhead_ms is None else self.overhead_ms
@@ -144,6 +145,7 @@ class Progress:
             overhead_ms=round(overhead_ms, 3),
             fallbacks=self.fallbacks,
             response_digest=response_digest,
+            response_bytes=response_bytes,
         )
 
     def status(self) -> int:

@@ -37,6 +37,7 @@ from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import AnswerCache, Hit, Kept
 from policy_service.services.booking import Bookings, Lease, Owed
+from policy_service.services.content_log import ContentLog
 from policy_service.services.degraded import degraded_header
 from policy_service.services.progress import Progress, error_class_of, status_of
 from policy_service.services.reach import Attempt, Reach, read_whole
@@ -74,6 +75,7 @@ class Relay:
         count: Counts a text's tokens, for providers that report no usage.
         lease_s: How far a call that is under way pushes its reservation's end.
         answers: Those that were given before; without it none is kept.
+        content: Keeps what is said where policy wants that; without it nothing is kept.
     """
 
     limits: LimitsStore
@@ -84,11 +86,14 @@ class Relay:
     count: Callable[[str], int]
     lease_s: float
     answers: AnswerCache | None = None
+    content: ContentLog | None = None
     bookings: Bookings = field(init=False)
 
     def __post_init__(self) -> None:
         lease = Lease(self.limits, self.clock, self.lease_s)
-        object.__setattr__(self, "bookings", Bookings(self.settler, lease, self.answers))
+        object.__setattr__(
+            self, "bookings", Bookings(self.settler, lease, self.answers, self.content)
+        )
 
     async def serve(self, ticket: str | None, body: bytes) -> WholeAnswer | StreamedAnswer:
         """Serve one call; cancelled when its client leaves.
@@ -177,6 +182,7 @@ class Relay:
         async with Owed(self.bookings, reservation, progress):
             progress.starts(self.reach.total_s(reservation))
             ask = _as_decided(body, reservation)
+            self.bookings.asked(reservation, ask.fields)
             # Asked for while the provider works, so that nobody waits for the store.
             states = asyncio.ensure_future(self._states(reservation))
             try:
@@ -215,6 +221,7 @@ class Relay:
             **degraded_header(is_degraded=reservation.is_degraded),
             **hit.headers(),
         }
+        self.bookings.answered(reservation, hit.kept.body)
         answer: WholeAnswer | StreamedAnswer
         if ask.is_streaming:
             events = _at_once(ask.replayed(hit.kept.body))
@@ -238,6 +245,7 @@ class Relay:
 
         attempt, answered = await self.reach.first_that_answers(reservation, ask, progress, take)
         self.reach.went_well(attempt, attempt.head_s)
+        self.bookings.answered(reservation, answered.body)
         encoded = msgspec.json.encode(answered.body)
         usage, source = filled_in(
             answered.usage, reservation.prompt_tokens, answered.texts, self.count
@@ -257,6 +265,7 @@ class Relay:
             source=source,
             served_model=answered.served_model,
             response_digest=sha256_hex(encoded),
+            response_bytes=len(encoded),
         )
         self.bookings.book(reservation, report)
         dropped = attempt.exchange.request.dropped_params
@@ -276,7 +285,8 @@ class Relay:
         states: "asyncio.Future[tuple[LimitState, ...]]",
     ) -> StreamedAnswer:
         async def take(attempt: Attempt) -> Upstream:
-            return await opened(attempt, progress, is_kept=reservation.cache_key is not None)
+            is_kept = reservation.cache_key is not None or reservation.obligations.keeps_words
+            return await opened(attempt, progress, is_kept=is_kept)
 
         upstream = await self.reach.first_that_answers(reservation, ask, progress, take)
         streaming = Streaming(reservation, upstream, self.reach, self.bookings, self.count)

@@ -1,10 +1,11 @@
-"""Keeps room in the ledger for the months to come, and drops months that are too old."""
+"""Keeps room in the ledger for the months to come, and drops what is too old to be kept."""
 
 import asyncio
 import logging
 from dataclasses import dataclass
 
 from policy_service.ports.clock import Clock
+from policy_service.ports.content import ContentStore
 from policy_service.ports.upkeep import Upkeep
 from policy_service.services.background import for_ever
 
@@ -19,11 +20,15 @@ class Retention:
     Args:
         kept_months: So many months before the current one keep their rows; `None`: all of them.
             The roll-ups stay for ever.
+        content: What was said in calls, each line until its time is over.
+        content_days: And no longer than this, whatever its time; `None`: no longest time.
     """
 
     upkeep: Upkeep
     clock: Clock
     kept_months: int | None = None
+    content: ContentStore | None = None
+    content_days: int | None = None
 
     async def run(self) -> None:
         """Go on until cancelled; an outage is waited out."""
@@ -41,6 +46,10 @@ class Retention:
         now = self.clock()
         for month in await self.upkeep.make_room(now):
             _log.info("the ledger has a place for %s", month)
+        if self.content is not None:
+            gone = await self.content.drop_old(now, self.content_days)
+            if gone:
+                _log.info("the words of %d calls are dropped: their time is over", gone)
         if self.kept_months is None:
             return ()
         dropped = await self.upkeep.drop_old(now, self.kept_months)

@@ -24,12 +24,14 @@ from llm_core.policy.route import WhenLimitsDown
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
 from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
+from policy_service.digests import Digests
 from policy_service.ports.clock import Clock
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import LimitsStore, SettleOutcome
 from policy_service.ports.providers import Health
 from policy_service.services.reserving import Reserving
 from policy_service.services.thresholds import Thresholds
+from policy_service.services.traces import Traces, traces_of
 from policy_service.services.unconfirmed import Unconfirmed
 
 _log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Settler:
         health: Told how direct calls went; the relay tells of its own. `None`: nobody is told.
         unconfirmed: Remembers what was booked until the ledger has it, and what could not be.
         thresholds: Told which limits a settled call has moved. `None`: nobody is told.
+        digests: Makes those that the ledger keeps; without it there are none in it.
     """
 
     limits: LimitsStore
@@ -62,6 +65,7 @@ class Settler:
     health: Health | None = None
     unconfirmed: Unconfirmed = field(default_factory=Unconfirmed)
     thresholds: Thresholds | None = None
+    digests: Digests | None = None
 
     async def settle(self, decision_id: str, report: UsageReport) -> SettleOutcome:
         """Book what a plugin reports about a call.
@@ -129,7 +133,7 @@ class Settler:
     ) -> SettleOutcome:
         now = self.clock()
         charged = _charge(reservation, report)
-        row = msgspec.json.encode(_row(reservation, report, charged))
+        row = msgspec.json.encode(self._row(reservation, report, charged))
         actual = Amounts(
             requests=1,
             input_tokens=charged.usage.input_tokens or 0,
@@ -174,7 +178,7 @@ class Settler:
                 http_status=0,
                 error_class=ErrorClass.UNREPORTED,
             )
-            row = _row(reservation, report, _charge(reservation, report))
+            row = self._row(reservation, report, _charge(reservation, report))
             if await self.limits.expire(reservation.decision_id, msgspec.json.encode(row), now):
                 ended += 1
                 self.unconfirmed.booked(reservation, report)
@@ -183,6 +187,10 @@ class Settler:
                     reservation.decision_id,
                 )
         return ended
+
+    def _row(self, reservation: Reservation, report: UsageReport, charged: "_Charged") -> UsageRow:
+        traces = traces_of(self.digests, reservation, report)
+        return _row(reservation, report, charged, traces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +281,9 @@ def _answered_ms(report: UsageReport) -> float | None:
     return max(report.total_ms - (report.overhead_ms or 0.0), 0.0)
 
 
-def _row(reservation: Reservation, report: UsageReport, charged: _Charged) -> UsageRow:
+def _row(
+    reservation: Reservation, report: UsageReport, charged: _Charged, traces: Traces
+) -> UsageRow:
     caller, call, priced = reservation.caller, reservation.call, charged.priced
     deployment = priced.deployment if priced else None
     usage = charged.usage
@@ -311,13 +321,16 @@ def _row(reservation: Reservation, report: UsageReport, charged: _Charged) -> Us
         time_to_first_token_ms=report.time_to_first_token_ms,
         overhead_ms=report.overhead_ms,
         fallbacks=report.fallbacks,
-        request_digest=call.body_digest or None,
-        response_digest=report.response_digest,
+        request_digest=traces.request_digest,
+        response_digest=traces.response_digest,
         cache=(report.cache or reservation.cache).value,
         saved_usd=report.saved_usd,
         cost_centre=caller.cost_centre,
         use_case=call.use_case,
         priority=priority_of(caller, call).value,
+        request_bytes=traces.request_bytes,
+        response_bytes=traces.response_bytes,
+        data_labels=",".join(sorted(set(call.data_labels))),
     )
 
 

@@ -5,10 +5,12 @@ last. A client that does not read lets the provider wait, all the way down.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
 from llm_core.apis.ask import ClientStream
 from llm_core.errors import (
@@ -40,6 +42,7 @@ class Upstream:
     Args:
         held: Events that came before it was certain that this deployment answers.
         has_ended: Nothing more is to be read.
+        told_bytes: How long the client's events are together, so far.
     """
 
     attempt: Attempt
@@ -50,6 +53,8 @@ class Upstream:
     _chunks: AsyncIterator[bytes] = field(init=False)
     _reading: "asyncio.Task[bytes | None] | None" = None
     _received_bytes: int = 0
+    _told: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    told_bytes: int = 0
 
     def __post_init__(self) -> None:
         self._chunks = self.progress.timed(self.attempt.answer.chunks())
@@ -89,9 +94,14 @@ class Upstream:
             self._received_bytes += len(received)
             if self._received_bytes > MAX_ANSWER_BYTES:
                 raise ProviderUnavailable("The model provider's answer is too long.")
-            return self.stream.feed(received)
+            return self._counted(self.stream.feed(received))
         self.has_ended = True
-        return self.stream.finish()
+        return self._counted(self.stream.finish())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the client's events so far, hex."""
+        return self._told.hexdigest()
 
     async def close(self) -> None:
         """Hang up on the provider, if it is not done."""
@@ -99,6 +109,12 @@ class Upstream:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
         await self.attempt.answer.close()
+
+    def _counted(self, events: Sequence[bytes]) -> Sequence[bytes]:
+        for event in events:
+            self._told.update(event)
+            self.told_bytes += len(event)
+        return events
 
     async def _received_anyway(self) -> bytes | None:
         if self._reading is None:
@@ -201,7 +217,13 @@ class Streaming:
         # To find the words can mean to parse the whole stream, which holds up every other one.
         texts = () if reported.is_reported else upstream.stream.texts()
         usage, source = filled_in(reported, self.reservation.prompt_tokens, texts, self.count)
-        self._land(usage)
+        keeps_words = self.reservation.obligations.keeps_words
+        is_whole = self.outcome is ErrorClass.NONE
+        is_wanted = keeps_words or self.reservation.cache_key is not None
+        body = upstream.stream.folded() if is_whole and is_wanted else None
+        if keeps_words:
+            self.bookings.answered(self.reservation, body or _as_far_as_it_came(upstream))
+        self._land(usage, body)
         self._observe(usage)
         report = upstream.progress.report(
             _OK,
@@ -209,15 +231,16 @@ class Streaming:
             source=source,
             error_class=self.outcome,
             served_model=upstream.stream.served_model,
+            response_digest=upstream.digest,
+            response_bytes=upstream.told_bytes,
         )
         await self.bookings.booked(self.reservation, report)
 
-    def _land(self, usage: TokenUsage) -> None:
+    def _land(self, usage: TokenUsage, body: dict[str, Any] | None) -> None:
         """Keep a whole answer; those who wait for this one hear of a failure too."""
         if self.reservation.cache_key is None:
             return
         stream, attempt = self.upstream.stream, self.upstream.attempt
-        body = stream.folded() if self.outcome is ErrorClass.NONE else None
         kept = None
         if body is not None:
             dropped = attempt.exchange.request.dropped_params
@@ -234,6 +257,11 @@ class Streaming:
             if self.outcome is ErrorClass.NONE:
                 pace = progress.tokens_per_s(usage.output_tokens or 0)
             self.reach.went_well(attempt, progress.first_token_s or attempt.head_s, pace)
+
+
+def _as_far_as_it_came(upstream: Upstream) -> dict[str, Any]:
+    """What was said in a stream that broke off."""
+    return {"incomplete": True, "texts": list(upstream.stream.texts())}
 
 
 async def opened(attempt: Attempt, progress: Progress, *, is_kept: bool) -> Upstream:

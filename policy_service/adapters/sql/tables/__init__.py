@@ -14,6 +14,9 @@ from policy_service.adapters.sql.tables.audit_chain import (
     AuditOutbox,
 )
 from policy_service.adapters.sql.tables.base import AMOUNT, USD, Base
+from policy_service.adapters.sql.tables.content import (
+    ContentEntry,
+)
 from policy_service.adapters.sql.tables.decisions import (
     DecisionEntry,
 )
@@ -62,6 +65,7 @@ __all__ = [
     "AuditLink",
     "AuditOutbox",
     "Base",
+    "ContentEntry",
     "CostCentre",
     "DecisionEntry",
     "DepartmentUnit",

@@ -71,6 +71,10 @@ class Usage(Base):
     cost_centre: Mapped[str | None] = mapped_column(Text)
     use_case: Mapped[str | None] = mapped_column(Text)
     priority: Mapped[str] = mapped_column(Text, server_default="interactive")
+    request_bytes: Mapped[int | None]
+    response_bytes: Mapped[int | None]
+    data_labels: Mapped[str] = mapped_column(Text, server_default="")
+    approval_id: Mapped[str | None] = mapped_column(Text)
 
 
 class UsageHourly(Base):
