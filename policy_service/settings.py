@@ -167,7 +167,25 @@ class Settings(BaseSettings):
     )
     alert_webhook_url: SecretStr | None = Field(
         default=None,
-        description="Where alerts about budgets are posted as JSON; without it only the log tells.",
+        description="Where alerts about budgets, and requests for approval, are posted as JSON; "
+        "without it only the log tells.",
+    )
+    approval_ask_days: int = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="After so many days a request for approval that nobody answered expires.",
+    )
+    approval_remind_h: float = Field(
+        default=24.0,
+        gt=0,
+        description="A request for approval that nobody has answered for so many hours is reminded "
+        "of, once.",
+    )
+    approval_ending_h: float = Field(
+        default=24.0,
+        gt=0,
+        description="So many hours before its end it is told, once, that an approval ends.",
     )
 
     oidc_file: Path | None = Field(

@@ -5,12 +5,13 @@ import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.catalogue import Catalogue, Deployment
+from llm_core.errors import PolicyUnavailable
 from llm_core.operation import Operation
 from llm_core.tokens.counted import LazyCounter
 from policy_service.adapters.catalogue_file import read_catalogue
@@ -31,6 +32,7 @@ from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.redis_neighbours import RedisNeighbours
 from policy_service.adapters.regopy_policy import RegopyPolicy
 from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
+from policy_service.adapters.sql.approvals import SqlApprovals
 from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.callers import SqlCallers
 from policy_service.adapters.sql.changes import SqlChangeLog
@@ -46,7 +48,6 @@ from policy_service.adapters.sql.self_service import SqlOwnFigures
 from policy_service.adapters.sql.thresholds import SqlAlerts
 from policy_service.adapters.webhook import Webhook
 from policy_service.bundled import bundled
-from policy_service.ports.alerts import Teller
 from policy_service.ports.cache import ResponseCache
 from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
@@ -56,12 +57,15 @@ from policy_service.ports.tokens import Tokens
 from policy_service.resources import Resources
 from policy_service.services.administrators import Administrators
 from policy_service.services.answer_cache import AnswerCache
+from policy_service.services.approval_notices import ApprovalNotices
+from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.changes import Changes
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.embedding import Embedder
 from policy_service.services.health import HealthChecks, each_deployment
 from policy_service.services.keeper import Keeper
+from policy_service.services.known_approvals import KnownApprovals
 from policy_service.services.last_used import LastUsed
 from policy_service.services.ledger_writer import LedgerWriter, Sweeper
 from policy_service.services.reach import Reach
@@ -110,8 +114,15 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         tickets = Tickets(settings.ticket_secret.get_secret_value())
         reserving = Reserving(limits, ledger)
         alerts = SqlAlerts(engine)
-        thresholds = Thresholds(
-            limits, ledger, alerts, clock, settings.budget_thresholds, _teller(stack, settings)
+        webhook = _webhook(stack, settings)
+        thresholds = Thresholds(limits, ledger, alerts, clock, settings.budget_thresholds, webhook)
+        changes = await _changes(stack, settings, engine)
+        desk = ApprovalDesk(
+            SqlApprovals(engine, clock),
+            catalogue,
+            clock,
+            timedelta(days=settings.approval_ask_days),
+            changes.announce,
         )
         settler = Settler(limits, reserving, clock, health, thresholds=thresholds)
         relay = Relay(
@@ -143,6 +154,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             ticket_ttl_s=settings.ticket_ttl_s,
             lease_s=settings.lease_s,
             about=SelfService(SqlOwnFigures(engine), reserving, settings.budget_thresholds),
+            approvals=await _approvals(stack, settings, desk, changes, webhook),
+            desk=desk,
         )
         answers = AnswerCache(
             _cache(stack, settings),
@@ -179,12 +192,14 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             callers=SqlCallers(engine, clock),
             keys=keys,
             last_used=last_used,
-            changes=await _changes(stack, settings, engine),
+            changes=changes,
             ledger=ledger,
             reports=UsageReports(engine),
             limits=limits,
             degradable=degradable,
             alerts=alerts,
+            approvals=desk.store,
+            approval_desk=desk,
             policy=policy,
             decider=decider,
             settler=settler,
@@ -223,7 +238,31 @@ def _degradable(settings: Settings, ledger: SqlLedger, clock: Clock) -> Degradab
     return DegradableLimits(shared, MemoryLimitsStore, ledger, clock)
 
 
-def _teller(stack: AsyncExitStack, settings: Settings) -> Teller | None:
+async def _approvals(
+    stack: AsyncExitStack,
+    settings: Settings,
+    desk: ApprovalDesk,
+    changes: Changes,
+    webhook: Webhook | None,
+) -> KnownApprovals:
+    """What holds now, kept up to date in the background; people are told from there as well."""
+    known = KnownApprovals(desk.store, changes)
+    with suppress(PolicyUnavailable):  # what is not known does not hold
+        await known.read()
+    await _in_background(stack, known.run())
+    notices = ApprovalNotices(
+        desk.store,
+        desk.clock,
+        timedelta(hours=settings.approval_remind_h),
+        timedelta(hours=settings.approval_ending_h),
+        changes.announce,
+        webhook,
+    )
+    await _in_background(stack, notices.run())
+    return known
+
+
+def _webhook(stack: AsyncExitStack, settings: Settings) -> Webhook | None:
     if settings.alert_webhook_url is None:
         return None
     webhook = Webhook(settings.alert_webhook_url.get_secret_value())

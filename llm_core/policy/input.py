@@ -17,6 +17,7 @@ from typing import Any
 
 from llm_core.catalogue import Deployment
 from llm_core.policy.allowance import most_prompt_tokens
+from llm_core.policy.approvals import ApprovalGrant
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.limits import LimitState
@@ -53,6 +54,7 @@ def build_input(
     at: datetime,
     *,
     models: Sequence[str] = (),
+    approvals: Sequence[ApprovalGrant] = (),
 ) -> dict[str, Any]:
     """Say everything a rule may look at, in JSON's own types and nothing else.
 
@@ -63,6 +65,7 @@ def build_input(
         budgets: Where the limits of a day, a month, 24 hours and 30 days stand that the call meets.
         at: When, in any time zone.
         models: For the operation `models`: every alias there is. Else empty.
+        approvals: The grants that are good for the caller now, in the order to rely on them.
 
     Returns:
         A document that `rego/schemas/input.json` describes.
@@ -77,6 +80,7 @@ def build_input(
         "candidates": [_candidate(candidate, call) for candidate in candidates],
         "budgets": [_budget(state) for state in budgets],
         "models": list(models),
+        "approvals": [entry for grant in approvals for entry in _approval(grant)],
         "time": _time(at),
     }
 
@@ -148,6 +152,16 @@ def _budget(state: LimitState) -> dict[str, Any]:
         "remaining": json_number(state.remaining),
         "used_fraction": state.used_fraction,
     }
+
+
+def _approval(grant: ApprovalGrant) -> list[dict[str, Any]]:
+    """One entry for each model that the grant is for."""
+    amount = None if grant.amount_usd is None else json_number(grant.amount_usd)
+    until = math.floor(grant.until.timestamp())
+    return [
+        {"id": grant.id, "model": model, "until_unix": until, "amount_usd": amount}
+        for model in grant.models
+    ]
 
 
 def _time(at: datetime) -> dict[str, Any]:

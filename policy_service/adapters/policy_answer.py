@@ -55,7 +55,18 @@ def _parsed_result(answer: object, document: Mapping[str, Any]) -> PolicyResult:
         obligations=_obligations(decision["obligations"]),
         revision=_exactly(decision["revision"], str),
         models=models,
+        approval=_approval(decision.get("approval", ""), document),
     )
+
+
+def _approval(value: object, document: Mapping[str, Any]) -> str | None:
+    """The grant that the permission rests on; "" is none."""
+    approval = _exactly(value, str)
+    if not approval:
+        return None
+    if approval not in [grant["id"] for grant in document["approvals"]]:
+        raise ValueError("an approval was relied on that nobody has")
+    return approval
 
 
 def _reason(value: object) -> Reason:

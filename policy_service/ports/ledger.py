@@ -22,6 +22,7 @@ class UsageRow:
         price_version: What it was charged at.
         cache: `hit`, `miss` or `bypass`.
         saved_usd: What a hit would have cost at the price in force; it has no tokens of its own.
+        approval_id: The approval that the permission rested on.
     """
 
     decision_id: str
@@ -64,6 +65,7 @@ class UsageRow:
     cost_centre: str | None = None
     use_case: str | None = None
     priority: str = "interactive"
+    approval_id: str | None = None
 
 
 class Ledger(Protocol):

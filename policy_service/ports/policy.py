@@ -17,6 +17,7 @@ class PolicyResult:
         reasons: Why not; for a call that is allowed, why some deployments are not.
         revision: The bundle's revision.
         models: For the operation `models`: the aliases the caller may ask for, in the order given.
+        approval: The grant that the permission rests on, one of `input.approvals`.
     """
 
     allow: bool
@@ -25,6 +26,7 @@ class PolicyResult:
     obligations: Obligations
     revision: str
     models: tuple[str, ...] = ()
+    approval: str | None = None
 
 
 class PolicyEngine(Protocol):

@@ -318,6 +318,7 @@ def _row(reservation: Reservation, report: UsageReport, charged: _Charged) -> Us
         cost_centre=caller.cost_centre,
         use_case=call.use_case,
         priority=priority_of(caller, call).value,
+        approval_id=reservation.approval,
     )
 
 

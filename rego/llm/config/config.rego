@@ -26,6 +26,14 @@ restricted_models := data.llm.compliance.models.restricted if {
 }
 
 # METADATA
+# title: Models that need an approval
+# description: Aliases.
+# scope: document
+approvals_required := data.llm.compliance.approvals.required if {
+	is_array(data.llm.compliance.approvals.required)
+}
+
+# METADATA
 # title: Soft state of budgets
 # description: From `used_fraction` on, only cheap deployments; what cheap is.
 # scope: document
@@ -57,6 +65,7 @@ answer_cache := data.llm.compliance.obligations.cache if {
 complete if {
 	is_string(revision)
 	is_object(restricted_models)
+	is_array(approvals_required)
 	is_object(soft_budget)
 	is_object(output_caps)
 	is_object(answer_cache)

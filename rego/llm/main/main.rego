@@ -8,6 +8,7 @@
 #   - input: schema.input
 package llm.main
 
+import data.llm.approvals
 import data.llm.budgets
 import data.llm.config
 import data.llm.models
@@ -34,6 +35,7 @@ default decision := {
 		"deployment": "",
 	}],
 	"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
+	"approval": "",
 	"revision": "unknown",
 }
 
@@ -51,6 +53,7 @@ decision := {
 		"cache_seconds": obligations.cache_seconds,
 		"cache_scope": obligations.cache_scope,
 	},
+	"approval": _approval,
 	"revision": _revision,
 } if {
 	_denials
@@ -61,6 +64,7 @@ decision := {
 _questions := [
 	request.deny,
 	models.deny,
+	approvals.deny,
 	pricing.deny,
 	budgets.deny,
 ]
@@ -110,6 +114,10 @@ _models := models.listed if {
 	request.is_listing
 	not _call_barred
 }
+
+default _approval := ""
+
+_approval := approvals.approval if _allow
 
 default _revision := "unknown"
 

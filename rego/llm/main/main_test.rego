@@ -23,6 +23,7 @@ test_everything_is_permitted_in_the_candidates_order if {
 		"models": [],
 		"reasons": [],
 		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
+		"approval": "",
 		"revision": "test-1",
 	}
 }
@@ -41,6 +42,7 @@ test_some_deployments_barred_leave_the_others if {
 			"deployment": "costly",
 		}],
 		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
+		"approval": "",
 		"revision": "test-1",
 	}
 }
@@ -66,6 +68,7 @@ test_a_listing_names_the_callers_models if {
 		"models": ["chat"],
 		"reasons": [],
 		"obligations": {"max_output_tokens": null, "cache_seconds": 0, "cache_scope": "team"},
+		"approval": "",
 		"revision": "test-1",
 	}
 }

@@ -5,6 +5,12 @@ name a unit as `<kind>:<id>`. `allowed_models` is a list of aliases, or null for
 Every module of tables is imported here, so that `Base.metadata` has them all.
 """
 
+from policy_service.adapters.sql.tables.approvals import (
+    ApprovalHistory,
+    ApprovalIdentity,
+    ApprovalNoticeRow,
+    ApprovalRequest,
+)
 from policy_service.adapters.sql.tables.base import AMOUNT, USD, Base
 from policy_service.adapters.sql.tables.decisions import (
     DecisionEntry,
@@ -39,6 +45,10 @@ __all__ = [
     "AdminToken",
     "ApiKey",
     "Application",
+    "ApprovalHistory",
+    "ApprovalIdentity",
+    "ApprovalNoticeRow",
+    "ApprovalRequest",
     "AuditEntry",
     "Base",
     "CostCentre",
