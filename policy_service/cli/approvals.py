@@ -62,7 +62,7 @@ def request(
 ) -> None:
     """Ask for an approval, with nothing but a key. Left out, it is for a week and has no cap."""
     wanted = {"model": model, "reason": reason, "amount_usd": _usd(amount), "for": whom}
-    body = {name: value for name, value in wanted.items() if value is not None}
+    body: dict[str, Any] = {name: one for name, one in wanted.items() if one is not None}
     if until is not None:
         body["until"] = _moment(until)
     told = _at_gateway(gateway, api_key, "POST", body)
