@@ -5,6 +5,7 @@ GatewayError
 │   ├── MalformedRequest     400
 │   ├── UnsupportedParameter 400  names the parameter and the provider
 │   ├── BodyTooLarge         413
+│   ├── Conflict             409  somebody else was faster
 │   ├── UnknownModel         404
 │   └── NotServed            404  no operation of ours has this method and path
 ├── AccessError              the caller may not
@@ -93,6 +94,13 @@ class BodyTooLarge(RequestError):
 
     status = 413
     code = "request_too_large"
+
+
+class Conflict(RequestError):
+    """What is to be changed is not as it was: somebody else was faster, or it is over."""
+
+    status = 409
+    code = "conflict"
 
 
 class UnknownModel(RequestError):

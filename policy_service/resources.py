@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from llm_core.catalogue import Catalogue
 from policy_service.ports.administrators import AdminTokens
 from policy_service.ports.alerts import Alerts
+from policy_service.ports.approvals import Approvals
 from policy_service.ports.callers import Callers
 from policy_service.ports.clock import Clock
 from policy_service.ports.keys import Keys
@@ -17,6 +18,7 @@ from policy_service.ports.providers import Health
 from policy_service.ports.reports import Reports
 from policy_service.ports.tokens import Tokens
 from policy_service.services.administrators import Administrators
+from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.auditing import Auditing
 from policy_service.services.changes import Changes
 from policy_service.services.content_reader import ContentReader
@@ -48,6 +50,8 @@ class Resources:
     alerts: Alerts
     policy: LiveEngine
     policies: PolicyDesk
+    approvals: Approvals
+    approval_desk: ApprovalDesk
     decider: Decider
     settler: Settler
     relay: Relay

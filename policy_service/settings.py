@@ -205,14 +205,31 @@ class Settings(BaseSettings):
     )
     alert_webhook_url: SecretStr | None = Field(
         default=None,
-        description="Where alerts about budgets are posted as JSON; without it only the log tells.",
+        description="Where alerts about budgets, and requests for approval, are posted as JSON; "
+        "without it only the log tells.",
+    )
+    approval_ask_days: int = Field(
+        default=14,
+        ge=1,
+        le=365,
+        description="After so many days a request for approval that nobody answered expires.",
+    )
+    approval_remind_h: float = Field(
+        default=24.0,
+        gt=0,
+        description="A request for approval that nobody has answered for so many hours is reminded "
+        "of, once.",
+    )
+    approval_ending_h: float = Field(
+        default=24.0,
+        gt=0,
+        description="So many hours before its end it is told, once, that an approval ends.",
     )
 
     digest_key: SecretStr | None = Field(
         default=None,
-        description="Keys the digests that the ledger and the logs keep of questions and answers, so "
-        "that nobody can guess what they are of; made from `POLICY_TICKET_SECRET` by default. "
-        "Digests made with another key do not match.",
+        description="Keys the digests that the ledger and the logs keep of questions and answers; "
+        "made from `POLICY_TICKET_SECRET` by default. Digests made with another key do not match.",
     )
     digest_key_file: Path | None = Field(
         default=None, description="The file that holds it, in place of `POLICY_DIGEST_KEY`."

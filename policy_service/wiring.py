@@ -5,12 +5,13 @@ import random
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.catalogue import Catalogue, Deployment
+from llm_core.errors import PolicyUnavailable
 from llm_core.operation import Operation
 from llm_core.tokens.counted import LazyCounter
 from policy_service.adapters.catalogue_file import read_catalogue
@@ -35,6 +36,7 @@ from policy_service.adapters.redis_health import RedisHealth
 from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.redis_neighbours import RedisNeighbours
 from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
+from policy_service.adapters.sql.approvals import SqlApprovals
 from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.callers import SqlCallers
 from policy_service.adapters.sql.changes import SqlChangeLog
@@ -54,7 +56,6 @@ from policy_service.adapters.webhook import Webhook
 from policy_service.audit_wiring import open_audit
 from policy_service.bundled import bundled
 from policy_service.digests import Digests
-from policy_service.ports.alerts import Teller
 from policy_service.ports.cache import ResponseCache
 from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
@@ -63,6 +64,8 @@ from policy_service.ports.tokens import Tokens
 from policy_service.resources import Resources
 from policy_service.services.administrators import Administrators
 from policy_service.services.answer_cache import AnswerCache
+from policy_service.services.approval_notices import ApprovalNotices
+from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.changes import Changes
 from policy_service.services.content_log import ContentLog
 from policy_service.services.content_reader import ContentReader
@@ -71,6 +74,7 @@ from policy_service.services.degraded import DegradableLimits
 from policy_service.services.embedding import Embedder
 from policy_service.services.health import HealthChecks, each_deployment
 from policy_service.services.keeper import Keeper
+from policy_service.services.known_approvals import KnownApprovals
 from policy_service.services.last_used import LastUsed
 from policy_service.services.ledger_writer import LedgerWriter, Sweeper
 from policy_service.services.reach import Reach
@@ -120,8 +124,14 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         tickets = Tickets(settings.ticket_secret.get_secret_value())
         reserving = Reserving(limits, ledger)
         alerts = SqlAlerts(engine)
-        thresholds = Thresholds(
-            limits, ledger, alerts, clock, settings.budget_thresholds, _teller(stack, settings)
+        webhook = _webhook(stack, settings)
+        thresholds = Thresholds(limits, ledger, alerts, clock, settings.budget_thresholds, webhook)
+        desk = ApprovalDesk(
+            SqlApprovals(engine, clock),
+            catalogue,
+            clock,
+            timedelta(days=settings.approval_ask_days),
+            changes.announce,
         )
         digests = Digests.from_secret(settings.digest_secret)
         settler = Settler(limits, reserving, clock, health, thresholds=thresholds, digests=digests)
@@ -158,6 +168,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             about=SelfService(SqlOwnFigures(engine), reserving, settings.budget_thresholds),
             recorder=auditing.recorder,
             content=content,
+            approvals=await _approvals(stack, settings, desk, changes, webhook),
+            desk=desk,
         )
         answers = AnswerCache(
             _cache(stack, settings),
@@ -206,6 +218,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             limits=limits,
             degradable=degradable,
             alerts=alerts,
+            approvals=desk.store,
+            approval_desk=desk,
             policy=policy,
             policies=policies,
             decider=decider,
@@ -265,7 +279,31 @@ def _degradable(settings: Settings, ledger: SqlLedger, clock: Clock) -> Degradab
     return DegradableLimits(shared, MemoryLimitsStore, ledger, clock)
 
 
-def _teller(stack: AsyncExitStack, settings: Settings) -> Teller | None:
+async def _approvals(
+    stack: AsyncExitStack,
+    settings: Settings,
+    desk: ApprovalDesk,
+    changes: Changes,
+    webhook: Webhook | None,
+) -> KnownApprovals:
+    """What holds now, kept up to date in the background; people are told from there as well."""
+    known = KnownApprovals(desk.store, changes)
+    with suppress(PolicyUnavailable):  # what is not known does not hold
+        await known.read()
+    await _in_background(stack, known.run())
+    notices = ApprovalNotices(
+        desk.store,
+        desk.clock,
+        timedelta(hours=settings.approval_remind_h),
+        timedelta(hours=settings.approval_ending_h),
+        changes.announce,
+        webhook,
+    )
+    await _in_background(stack, notices.run())
+    return known
+
+
+def _webhook(stack: AsyncExitStack, settings: Settings) -> Webhook | None:
     if settings.alert_webhook_url is None:
         return None
     webhook = Webhook(settings.alert_webhook_url.get_secret_value())

@@ -24,6 +24,8 @@ _PATHS = {
     ("GET", "/models"): Operation.MODELS,
     ("GET", "/me"): Operation.ME,
     ("GET", "/me/usage"): Operation.ME_USAGE,
+    ("GET", "/approvals"): Operation.APPROVALS,
+    ("POST", "/approvals"): Operation.APPROVALS_REQUEST,
 }
 
 
@@ -38,8 +40,8 @@ def operation_at(method: str, path: str) -> Operation:
             return operation
     raise MalformedRequest(
         f"{method} {path[:200]} is not served here. Served are POST to /v1/chat/completions, "
-        "/v1/completions, /v1/embeddings, /v1/responses and /v1/messages, and GET to /v1/models, "
-        "/v1/me and /v1/me/usage."
+        "/v1/completions, /v1/embeddings, /v1/responses, /v1/messages and /v1/approvals, and GET "
+        "to /v1/models, /v1/me, /v1/me/usage and /v1/approvals."
     )
 
 

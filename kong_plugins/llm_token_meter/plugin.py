@@ -21,7 +21,7 @@ from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsen
 from kong_plugins.llm_token_meter.schema import AUTO, Config
 from llm_core.errors import BodyTooLarge, MalformedRequest, PolicyUnavailable, Undecided
 from llm_core.ids import RANDOM_BITS, sortable_id
-from llm_core.operation import OWN_OPERATIONS, Operation
+from llm_core.operation import OWN_BODIES, OWN_OPERATIONS, Operation
 from llm_core.policy.call import Call
 from llm_core.policy.decision import TICKET_HEADER, DecisionRequest, Reservation, UsageReport
 from llm_core.tokens.estimate import openai_counter
@@ -31,6 +31,9 @@ _JSON = {"content-type": "application/json"}
 _EVENTS = {"content-type": "text/event-stream; charset=utf-8"}
 _LONG_BODY_BYTES = 256 * 1024
 """Longer ones are counted beside the event loop: 5 MB take 90 ms, in which others want answers."""
+_OWN_BODY_BYTES = 16 * 1024
+"""What the gateway itself takes is short."""
+
 _CLOSE_WAIT_S = 0.8
 _TAKE_BACK_AFTER_S = (0.5, 2.0, 8.0, 30.0)
 _MOST_TAKEN_BACK = 1000
@@ -64,8 +67,9 @@ class Plugin:
         body, call = await self._call(kong, who.facts)
         decision_id = _new_decision_id()
         try:
+            own = body if call.operation in OWN_BODIES else b""
             decision = await self._policy.decide(
-                DecisionRequest(caller, call, decision_id, self._config.route)
+                DecisionRequest(caller, call, decision_id, self._config.route, own)
             )
         except BaseException:
             # The service may have decided and reserved all the same: its answer came too late.
@@ -120,12 +124,13 @@ class Plugin:
     async def _call(self, kong: Kong, facts: RequestFacts) -> tuple[bytes, Call]:
         operation = await self._operation(kong)
         if operation in OWN_OPERATIONS:
-            return b"", Call(operation)
+            takes = operation in OWN_BODIES
+            return await self._body(kong, _OWN_BODY_BYTES) if takes else b"", Call(operation)
         if self._config.require_use_case and facts.use_case is None:
             raise MalformedRequest(
                 f"Calls to this route say what they are for: send the header {USE_CASE_HEADER}."
             )
-        body = await self._body(kong)
+        body = await self._body(kong, self._config.max_body_bytes)
         if len(body) > _LONG_BODY_BYTES:
             call = await asyncio.to_thread(call_of, operation, body, self._count, facts)
         else:
@@ -137,11 +142,10 @@ class Plugin:
             return Operation(self._config.operation)
         return operation_at(await kong.request.get_method(), await kong.request.get_path())
 
-    async def _body(self, kong: Kong) -> bytes:
-        longest = self._config.max_body_bytes
+    async def _body(self, kong: Kong, longest: int) -> bytes:
         # Kong answers 500 for a spooled body longer than what is asked for, so ask for more than is
         # allowed; llm-auth has turned away what says in Content-Length that it is too long.
-        body = await kong.request.get_raw_body(2 * longest)
+        body = await kong.request.get_raw_body(2 * self._config.max_body_bytes)
         if len(body) > longest:
             raise BodyTooLarge(f"The body is longer than {longest} bytes.")
         return body

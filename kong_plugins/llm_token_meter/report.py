@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llm_core.policy.allowance import max_output_tokens, worst_case
+from llm_core.policy.approvals import cap_of, with_limit
 from llm_core.policy.binding import bound
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
@@ -60,6 +61,8 @@ def reservation_of(decision: Decision, call: Call, caller: Caller) -> Reservatio
     )
     decided_at = decision.issued_at or datetime.fromtimestamp(0, UTC)
     caller, call = bound(caller, call, decided_at)
+    if decision.approval is not None:
+        caller = with_limit(caller, cap_of(decision.approval, decision.approval_usd))
     return Reservation(
         decision_id=decision.decision_id,
         caller=caller,
@@ -73,6 +76,7 @@ def reservation_of(decision: Decision, call: Call, caller: Caller) -> Reservatio
         decided_at=decided_at,
         expires_at=decided_at,
         policy_revision=decision.policy_revision,
+        approval=decision.approval,
     )
 
 

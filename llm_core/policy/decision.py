@@ -164,6 +164,8 @@ class Decision:
         ticket: What the relay asks for; single use.
         deployments: The permitted ones in order.
         headers: For the client's answer: decision id, rate limits, remaining budget.
+        approval: The grant that the permission rests on.
+        approval_usd: That grant's cap, which the call counts for; `None` for none.
         answer: The whole body when no provider is to be asked (`transport` is `answer`); a call
             that asked for a stream gets it as one.
         issued_at: When it was decided, by the service's clock.
@@ -179,6 +181,8 @@ class Decision:
     headers: Mapping[str, str] = field(default_factory=dict)
     answer: dict[str, Any] | None = None
     issued_at: datetime | None = None
+    approval: str | None = None
+    approval_usd: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +193,14 @@ class DecisionRequest:
         decision_id: Chosen by the plugin, so that it can take back a decision whose answer it
             never got; the service chooses one otherwise.
         route: What the route's admin set.
+        body: What the client sent, for an operation of the gateway's own that takes something.
     """
 
     caller: Caller
     call: Call
     decision_id: str | None = None
     route: RouteOptions = AS_USUAL
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +217,7 @@ class Reservation:
         is_degraded: Admitted by one process alone, while the shared limits could not be asked.
         unmet: Limits of the caller that are about other models, for the gateway's own calls on its
             behalf; empty where the route has none made.
+        approval: The grant that the permission rests on; its cap is among the caller's limits.
     """
 
     decision_id: str
@@ -230,6 +237,7 @@ class Reservation:
     cache_key: str | None = None
     is_degraded: bool = False
     unmet: tuple[Limit, ...] = ()
+    approval: str | None = None
 
 
 class ErrorClass(StrEnum):

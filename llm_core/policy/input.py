@@ -9,7 +9,7 @@ rules and for nothing else: accounting stays with `Decimal`, outside of policy.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from typing import Any
 
 from llm_core.catalogue import Deployment
 from llm_core.policy.allowance import most_prompt_tokens
+from llm_core.policy.approvals import ApprovalGrant
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.limits import LimitState
@@ -53,7 +54,7 @@ def build_input(
     at: datetime,
     *,
     models: Sequence[str] = (),
-    approvals: Sequence[Mapping[str, Any]] = (),
+    approvals: Sequence[ApprovalGrant] = (),
 ) -> dict[str, Any]:
     """Say everything a rule may look at, in JSON's own types and nothing else.
 
@@ -64,8 +65,7 @@ def build_input(
         budgets: Where the limits of a day, a month, 24 hours and 30 days stand that the call meets.
         at: When, as the organisation's clocks show it.
         models: For the operation `models`: every alias there is. Else empty.
-        approvals: The grants that apply to the caller now, each `id`, `model`, `until_unix` and
-            `amount_usd` (`None` for no cap), in the order in which they are to be used.
+        approvals: The grants that are good for the caller now, in the order to rely on them.
 
     Returns:
         A document that `rego/schemas/input.json` describes.
@@ -80,8 +80,8 @@ def build_input(
         "candidates": [_candidate(candidate, call) for candidate in candidates],
         "budgets": [_budget(state) for state in budgets],
         "models": list(models),
+        "approvals": [entry for grant in approvals for entry in _approval(grant)],
         "time": _time(at),
-        "approvals": [dict(grant) for grant in approvals],
     }
 
 
@@ -170,6 +170,16 @@ def _budget(state: LimitState) -> dict[str, Any]:
         "remaining": json_number(state.remaining),
         "used_fraction": state.used_fraction,
     }
+
+
+def _approval(grant: ApprovalGrant) -> list[dict[str, Any]]:
+    """One entry for each model that the grant is for."""
+    amount = None if grant.amount_usd is None else json_number(grant.amount_usd)
+    until = math.floor(grant.until.timestamp())
+    return [
+        {"id": grant.id, "model": model, "until_unix": until, "amount_usd": amount}
+        for model in grant.models
+    ]
 
 
 def _time(at: datetime) -> dict[str, Any]:

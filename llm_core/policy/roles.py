@@ -90,11 +90,13 @@ class Actor:
         name: For the audit trail, such as `user:alice` or `admin_token:ci`.
         proof: How that is known: `oidc`, `admin_token`, `root_token`, `command_line`.
         grants: Roles, and where.
+        also: Other names of the same person or software, such as the one that their calls have.
     """
 
     name: str
     proof: str
     grants: tuple[Grant, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 def may(grants: Iterable[Grant], permission: Permission, path: Iterable[str]) -> bool:

@@ -253,8 +253,8 @@ def retry_after_s(
     return None if fits_in_ms is None else fits_in_ms / 1000
 
 
-def nodes_of(caller: Caller) -> tuple[str, ...]:
-    """The nodes of the organisation that a call by this caller counts for."""
+def nodes_of(caller: Caller, approval: str | None = None) -> tuple[str, ...]:
+    """The nodes that a call by this caller counts for, and the approval that it rests on."""
     path = (
         ("organisation", caller.organisation),
         ("department", caller.department),
@@ -263,6 +263,7 @@ def nodes_of(caller: Caller) -> tuple[str, ...]:
         ("user", caller.user),
         ("application", caller.application),
         ("key", caller.key_id),
+        ("approval", approval),
     )
     return tuple(f"{kind}:{name}" for kind, name in path if name is not None)
 

@@ -118,7 +118,7 @@ class MemoryLimitsStore:
                 body,
                 reservation.expires_at,
                 epoch_ms(decided_at),
-                nodes_of(reservation.caller),
+                nodes_of(reservation.caller, reservation.approval),
                 reservation.call.asked_model,
                 wanted,
             )

@@ -1,4 +1,4 @@
-"""Tells of alerts over HTTP: one JSON body each, to one address."""
+"""Tells of alerts and approvals over HTTP: one JSON body each, to one address."""
 
 import logging
 from dataclasses import asdict
@@ -8,15 +8,17 @@ import httpx
 import msgspec
 
 from policy_service.ports.alerts import Alert
+from policy_service.ports.approvals import ApprovalNotice
 
 _log = logging.getLogger(__name__)
 _FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
 
 
 class Webhook:
-    """Implements `Teller`. Any answer of 2xx means that the alert was taken.
+    """Implements `Teller` and `ApprovalTeller`. Any answer of 2xx means that it was taken.
 
-    The body has the alert's fields, `id` and `scope`; amounts are strings, the time is RFC 3339.
+    The body has the alert's fields, `id` and `scope`, or an approval's with `id` and `event`;
+    amounts are strings, times are RFC 3339.
     The same `id` may come twice: from a process that died before it had noted the answer.
 
     Args:
@@ -30,23 +32,28 @@ class Webhook:
 
     async def tell(self, alert: Alert) -> bool:
         """Post it once; see `Teller.tell`."""
+        return await self._post(_body(alert), alert.limit_key)
+
+    async def tell_of_approval(self, notice: ApprovalNotice) -> bool:
+        """Post it once; see `ApprovalTeller.tell_of_approval`."""
+        return await self._post(_approval_body(notice), notice.approval.id)
+
+    async def _post(self, body: dict[str, Any], about: str) -> bool:
         try:
             answer = await self._client.post(
                 self._url,
-                content=msgspec.json.encode(_body(alert)),
+                content=msgspec.json.encode(body),
                 headers={"content-type": "application/json"},
             )
         except _FAULTS as fault:
             _log.warning(
                 "the alert webhook could not be reached (%s): %s waits",
                 type(fault).__name__,
-                alert.limit_key,
+                about,
             )
             return False
         if not answer.is_success:
-            _log.warning(
-                "the alert webhook answered %d: %s waits", answer.status_code, alert.limit_key
-            )
+            _log.warning("the alert webhook answered %d: %s waits", answer.status_code, about)
         return answer.is_success
 
     async def close(self) -> None:
@@ -59,4 +66,15 @@ def _body(alert: Alert) -> dict[str, Any]:
         "id": f"{alert.limit_key}@{alert.period}@{alert.percent}",
         **asdict(alert),
         "scope": alert.scope,
+    }
+
+
+def _approval_body(notice: ApprovalNotice) -> dict[str, Any]:
+    told = asdict(notice.approval)
+    del told["steps"]
+    return {
+        "id": f"{notice.approval.id}@{notice.kind}",
+        "event": f"approval.{notice.kind}",
+        "at": notice.at,
+        "approval": told,
     }

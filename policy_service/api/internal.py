@@ -14,6 +14,7 @@ from starlette.routing import Route
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import DecisionRequest, UsageReport
 from policy_service.api.wire import for_plugins, json_answer, read_json
+from policy_service.ports.changes import ChangeKind
 from policy_service.services.changes import Changes
 from policy_service.services.identify import identify
 
@@ -60,9 +61,10 @@ async def _lines(followed: Changes) -> AsyncIterator[bytes]:
     with followed.listening() as listener:
         yield _line("hello")
         while (told := await listener.next(HEARTBEAT_S)) is not None:
-            for change in told:
+            of_callers = [one for one in told if one.kind is not ChangeKind.APPROVALS]
+            for change in of_callers:
                 yield _line(change.kind.value, change.key_id)
-            if not told:
+            if not of_callers:
                 yield _line("heartbeat")
 
 

@@ -7,6 +7,7 @@ import typer
 
 from policy_service.cli import (
     admin_tokens,
+    approvals,
     audit,
     company,
     demo,
@@ -29,6 +30,7 @@ app.add_typer(demo.app, name="demo")
 app.add_typer(kong.app, name="kong")
 app.add_typer(admin_tokens.app, name="admin-tokens")
 app.add_typer(audit.app, name="audit")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(limits.app, name="limits")

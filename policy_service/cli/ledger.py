@@ -46,14 +46,16 @@ def check(
     Compares each limit a day, a month, 24 hours or 30 days with the sum of its rows and of the
     calls under way, exactly, while the service runs. Limits a minute and concurrent requests are
     not in the ledger and are left out. A limit without a counter agrees: its next call makes one.
+    Amounts of approvals are limits as well.
 
     Exits with 0 when all agree, with 1 when one does not. `gatehouse ledger rebuild` mends that.
     """
 
     async def work(engine: "AsyncEngine") -> "tuple[int, list[Comparison]]":
+        from policy_service.adapters.sql.approvals import SqlApprovals
         from policy_service.adapters.sql.organisation import Organisation
 
-        limits = await Organisation(engine).limits()
+        limits = (*await Organisation(engine).limits(), *await SqlApprovals(engine).caps())
         async with _reconciling(engine, redis_url) as reconciling:
             return len(limits), [one async for one in reconciling.check(limits)]
 

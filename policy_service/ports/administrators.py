@@ -39,11 +39,13 @@ class Holder:
     Args:
         name: For the audit trail: `user:alice` when the database knows them.
         is_active: False when the user or the application was switched off.
+        also: What else they are called: who is not in the database has another name as a caller.
     """
 
     name: str
     grants: tuple[Grant, ...] = ()
     is_active: bool = True
+    also: tuple[str, ...] = ()
 
 
 class AdminTokens(Protocol):

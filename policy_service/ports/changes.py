@@ -13,6 +13,8 @@ class ChangeKind(StrEnum):
     """One key, and nobody else."""
     ALL = "all"
     """Anybody, for all we know."""
+    APPROVALS = "approvals"
+    """Approvals, and nothing that plugins remember."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ class Administrators:
         if not holder.is_active:
             raise PermissionDenied("Your account here is switched off: ask an administrator.")
         grants = (*holder.grants, *self._claimed(proven))
-        return Actor(holder.name, "oidc", tuple(dict.fromkeys(grants)))
+        return Actor(holder.name, "oidc", tuple(dict.fromkeys(grants)), holder.also)
 
     def _claimed(self, claims: Claims) -> Iterable[Grant]:
         if not (self.heeds_claimed_roles and claims.is_home):

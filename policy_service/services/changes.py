@@ -24,6 +24,7 @@ _AT_ONCE = 1000
 _BACK_OFF_S = 1.0
 _MOST_WAITING = 1000
 _EVERYBODY = Change(ChangeKind.ALL)
+_APPROVALS = Change(ChangeKind.APPROVALS)
 _NOT_OF_CALLERS = ("admin_token",)
 """Kinds of subjects of which no caller is made."""
 
@@ -172,6 +173,8 @@ def _changes_in(found: Iterable[Logged]) -> list[Change]:
         kind, _, rest = one.subject.partition(":")
         if kind == "key" and is_id("key", rest):
             changes[Change(ChangeKind.KEY, rest)] = None
+        elif kind == "approval":
+            changes[_APPROVALS] = None
         elif kind not in _NOT_OF_CALLERS and one.action != "sign_in":
             changes[_EVERYBODY] = None
     return list(changes)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from llm_core.answer_headers import limit_headers
@@ -18,8 +19,9 @@ from llm_core.errors import (
     UnsupportedParameter,
 )
 from llm_core.ids import is_id
-from llm_core.operation import OWN_OPERATIONS, Operation
+from llm_core.operation import ABOUT_CALLER, OWN_OPERATIONS, Operation
 from llm_core.policy.allowance import max_output_tokens, worst_case
+from llm_core.policy.approvals import ApprovalGrant
 from llm_core.policy.binding import bound
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
@@ -28,6 +30,7 @@ from llm_core.policy.decision import (
     DecisionRequest,
     Obligations,
     PricedDeployment,
+    Reason,
     Reservation,
     Transport,
 )
@@ -44,9 +47,11 @@ from policy_service.ports.limits import LimitsStore, Refused, Reserved
 from policy_service.ports.policy import PolicyEngine, PolicyResult
 from policy_service.ports.providers import Health
 from policy_service.services.answer_cache import AnswerCache, Hit, Lookup, answered_before
+from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.content_log import ContentLog, require_log
 from policy_service.services.decision_recorder import DecisionRecorder, Heard
 from policy_service.services.degraded import degraded_header
+from policy_service.services.known_approvals import KnownApprovals
 from policy_service.services.refusals import (
     from_limits,
     from_reasons,
@@ -54,6 +59,7 @@ from policy_service.services.refusals import (
     refusal,
     renewals,
 )
+from policy_service.services.relying import named, relying, told_how, used_up, with_room
 from policy_service.services.reserving import Reserving
 from policy_service.services.self_service import SelfService
 from policy_service.services.tickets import Tickets
@@ -77,6 +83,8 @@ class Decider:
         about: Tells callers about themselves; without it nobody is told.
         recorder: Takes note of every decision; without it none is logged.
         content: Keeps words where policy wants that; without it such a call is refused.
+        approvals: The grants that hold; without it none does.
+        desk: Takes requests for approval; without it nobody can ask.
     """
 
     catalogue: Catalogue
@@ -94,6 +102,8 @@ class Decider:
     about: SelfService | None = None
     recorder: DecisionRecorder | None = None
     content: ContentLog | None = None
+    approvals: KnownApprovals | None = None
+    desk: ApprovalDesk | None = None
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -124,12 +134,20 @@ class Decider:
             _require_scope(request.caller, request.call.operation)
             if request.call.operation in OWN_OPERATIONS:
                 return await self._own_answer(decision_id, request, now, heard)
-            return await self._call(decision_id, request, now, heard)
+            return await with_room(
+                self._grants(request.caller, now),
+                partial(self._call, decision_id, request, now, heard),
+            )
         except (RequestError, AccessError, UnpricedModel, ContentLogUnavailable) as error:
             return refusal(decision_id, error, revision="")
 
     async def _call(
-        self, decision_id: str, request: DecisionRequest, now: datetime, heard: Heard
+        self,
+        decision_id: str,
+        request: DecisionRequest,
+        now: datetime,
+        heard: Heard,
+        grants: Sequence[ApprovalGrant],
     ) -> Decision:
         model = self.catalogue.model(request.call.asked_model)
         limits = request.caller.limits
@@ -138,16 +156,17 @@ class Decider:
         offers = [(one, self._price(one, now)) for one in model.deployments]
         budgets = await self._budgets(caller, now)
         candidates = [_candidate(call, deployment, price) for deployment, price in offers]
-        document = build_input(caller, call, candidates, budgets, now)
+        document = build_input(caller, call, candidates, budgets, now, approvals=grants)
         result = await heard.evaluate(self.policy, document)
         if not result.allow:
             return refusal(
                 decision_id,
-                from_reasons(result.reasons, renewals(budgets, now)),
+                from_reasons(self._told_how(result, request), renewals(budgets, now)),
                 revision=result.revision,
                 headers=limit_headers(budgets),
             )
         require_log(self.content, result.obligations, caller.organisation)
+        grant = named(grants, result.approval)
         permitted = tuple(
             PricedDeployment(deployment, price)
             for deployment, price in offers
@@ -171,7 +190,7 @@ class Decider:
             decision_id, request, permitted=order, result=result, amounts=amounts, now=now
         )
         reservation = replace(
-            reservation,
+            relying(reservation, grant),
             cache=found.use,
             cache_key=found.key,
             unmet=_unmet(limits, request),
@@ -180,6 +199,11 @@ class Decider:
             reservation, amounts = answered_before(reservation, found.hit)
         reserved = await self.reserving.reserve(reservation, amounts, now)
         if isinstance(reserved, Refused):
+            if grant is not None and reserved.exceeded.key == (grant.cap and grant.cap.key):
+                error = used_up(grant, call.asked_model)
+                return replace(
+                    refusal(decision_id, error, revision=result.revision), approval=grant.id
+                )
             return refusal(
                 decision_id,
                 from_limits(reserved, now, whole=_whole(reserved.exceeded, limits, call.priority)),
@@ -205,6 +229,8 @@ class Decider:
                 "x-gatehouse-cache": found.use.value,
             },
             issued_at=now,
+            approval=reservation.approval,
+            approval_usd=None if grant is None else grant.amount_usd,
         )
 
     async def _looked_up(
@@ -247,6 +273,9 @@ class Decider:
             if not result.allow:
                 return refusal(decision_id, from_reasons(result.reasons), revision=result.revision)
             revision, answer = result.revision, _model_list(result.models)
+        elif request.call.operation in (Operation.APPROVALS, Operation.APPROVALS_REQUEST):
+            headers["cache-control"] = "no-store"
+            answer = await self._approvals(request)
         elif self.about is None:
             raise NotServed("Nobody is told about themselves here.")
         else:
@@ -266,10 +295,29 @@ class Decider:
             issued_at=now,
         )
 
+    async def _approvals(self, request: DecisionRequest) -> dict[str, Any]:
+        if self.desk is None:
+            raise NotServed("Nobody takes requests for approval here.")
+        if request.call.operation is Operation.APPROVALS:
+            return await self.desk.mine(request.caller)
+        return await self.desk.ask_as_caller(request.caller, request.body)
+
+    def _grants(self, caller: Caller, now: datetime) -> tuple[ApprovalGrant, ...]:
+        return () if self.approvals is None else self.approvals.of(caller, now)
+
+    def _told_how(self, result: PolicyResult, request: DecisionRequest) -> tuple[Reason, ...]:
+        model, waiting = request.call.asked_model, None
+        if self.approvals is not None:
+            waiting = self.approvals.waiting(request.caller, model)
+        return told_how(result.reasons, model, waiting)
+
     async def _models(self, caller: Caller, now: datetime, heard: Heard) -> PolicyResult:
         """What policy says to a caller who asks for the models, in the catalogue's order."""
         aliases = [model.alias for model in self.catalogue.models]
-        document = build_input(caller, Call(Operation.MODELS), [], [], now, models=aliases)
+        grants = self._grants(caller, now)
+        document = build_input(
+            caller, Call(Operation.MODELS), [], [], now, models=aliases, approvals=grants
+        )
         result = await heard.evaluate(self.policy, document)
         usable = set(result.models)
         return replace(result, models=tuple(alias for alias in aliases if alias in usable))
@@ -324,7 +372,7 @@ def _require_scope(caller: Caller, operation: Operation) -> None:
     Raises:
         PolicyDenied: It is good for other operations.
     """
-    is_about_caller = operation in (Operation.ME, Operation.ME_USAGE)
+    is_about_caller = operation in ABOUT_CALLER
     if caller.operations and not is_about_caller and operation not in caller.operations:
         raise out_of_scope(operation, caller.operations)
 

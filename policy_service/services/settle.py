@@ -331,6 +331,7 @@ def _row(
         request_bytes=traces.request_bytes,
         response_bytes=traces.response_bytes,
         data_labels=",".join(sorted(set(call.data_labels))),
+        approval_id=reservation.approval,
     )
 
 

@@ -127,6 +127,9 @@ def test_every_route_has_all_three_plugins_and_the_meter_once() -> None:
         ("GET", "/v1/me/usage", "me.usage"),
         ("GET", "/v1/me/keys", None),
         ("POST", "/v1/me", None),
+        ("GET", "/v1/approvals", "approvals"),
+        ("POST", "/approvals", "approvals.request"),
+        ("GET", "/v1/approvals/apr_1", None),
         ("POST", "/v1/audio/speech", None),
     ],
 )

@@ -159,7 +159,7 @@ class RedisLimitsStore:
                 epoch_ms(decided_at),
                 epoch_ms(reservation.expires_at),
                 msgspec.json.encode(reservation),
-                _between_zeros(nodes_of(reservation.caller)),
+                _between_zeros(nodes_of(reservation.caller, reservation.approval)),
                 reservation.call.asked_model,
                 wanted.requests,
                 wanted.input_tokens,

@@ -11,6 +11,7 @@ from policy_service.adapters.sql.engine import reading, writing
 from policy_service.adapters.sql.matching import (
     application_of,
     group_subjects,
+    name_of,
     qualified,
     user_of,
 )
@@ -47,7 +48,7 @@ class SqlGrants:
                 .order_by(RoleGrant.node, RoleGrant.role)
             )
             grants = tuple(dict.fromkeys(Grant(Role(role), node) for role, node in found))
-        return Holder(name, grants)
+        return Holder(name, grants, also=(f"user:{name_of(claims)}",))
 
     async def note_sign_in(self, actor: Actor) -> None:
         """Write into the audit trail that they came, and what they held then."""

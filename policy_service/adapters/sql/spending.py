@@ -30,6 +30,7 @@ _NODES = {
     "user": "user",
     "application": "application",
     "key": "key_id",
+    "approval": "approval_id",
 }
 _SUMMED = tuple(
     USAGE.c[name]

@@ -29,6 +29,14 @@ revision := data.data.revision if {
 restricted_models := data.data.models.restricted if is_object(data.data.models.restricted)
 
 # METADATA
+# title: Models that need an approval
+# description: Aliases.
+# scope: document
+approvals_required := data.llm.compliance.approvals.required if {
+	is_array(data.llm.compliance.approvals.required)
+}
+
+# METADATA
 # title: Soft state of budgets
 # description: From `used_fraction` on, only cheap deployments; what cheap is.
 # scope: document
@@ -163,6 +171,7 @@ approvals := data.data.approvals if {
 complete if {
 	is_string(revision)
 	is_object(restricted_models)
+	is_array(approvals_required)
 	is_object(soft_budget)
 	is_object(output_caps)
 	is_object(answer_cache)

@@ -104,6 +104,7 @@ chat := {
 	"candidates": [costly, cheap, free],
 	"budgets": [budget("team:emea-sales", 0.1), rate_limit(1)],
 	"models": [],
+	"approvals": [],
 	"time": time,
 	"approvals": [],
 }
@@ -121,6 +122,7 @@ listing := object.union(chat, {
 lists := {
 	"revision": "test-1",
 	"models": {"restricted": {"o1-pro": {"roles": ["power-user"], "departments": ["research"]}}},
+	"approvals": {"required": []},
 	"budgets": {"soft": {"used_fraction": 0.9, "max_usd_per_million_output": 1}},
 	"obligations": {
 		"max_output_tokens": everywhere(null),

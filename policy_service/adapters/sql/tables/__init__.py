@@ -5,6 +5,12 @@ name a unit as `<kind>:<id>`. `allowed_models` is a list of aliases, or null for
 Every module of tables is imported here, so that `Base.metadata` has them all.
 """
 
+from policy_service.adapters.sql.tables.approvals import (
+    ApprovalHistory,
+    ApprovalIdentity,
+    ApprovalNoticeRow,
+    ApprovalRequest,
+)
 from policy_service.adapters.sql.tables.audit_chain import (
     AuditCheckpoint,
     AuditCursor,
@@ -57,6 +63,10 @@ __all__ = [
     "AdminToken",
     "ApiKey",
     "Application",
+    "ApprovalHistory",
+    "ApprovalIdentity",
+    "ApprovalNoticeRow",
+    "ApprovalRequest",
     "AuditCheckpoint",
     "AuditCursor",
     "AuditEntry",

@@ -3,10 +3,12 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from policy_service.adapters.sql.tables.base import USD, Base
+
+_RELIES = text("approval_id IS NOT NULL")
 
 
 class Usage(Base):
@@ -28,6 +30,7 @@ class Usage(Base):
         Index(None, "user", "at"),
         Index(None, "application", "at"),
         Index(None, "key_id", "at"),
+        Index(None, "approval_id", "at", postgresql_where=_RELIES, sqlite_where=_RELIES),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 

@@ -1,4 +1,4 @@
-"""The content log; sizes, data labels and approvals in the ledger."""
+"""The content log; sizes and data labels in the ledger."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -6,11 +6,11 @@ from alembic import op
 from policy_service.adapters.sql.columns import UtcDateTime
 
 revision = "0009"
-down_revision = "0005"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-_ADDED_TO_USAGE = ("request_bytes", "response_bytes", "data_labels", "approval_id")
+_ADDED_TO_USAGE = ("request_bytes", "response_bytes", "data_labels")
 _INDEXED = (["at", "decision_id"], ["team", "at"], ["user_id", "at"], ["kept_until"], ["key_id"])
 
 
@@ -46,7 +46,6 @@ def upgrade() -> None:
     op.add_column("usage", sa.Column("request_bytes", sa.BigInteger()))
     op.add_column("usage", sa.Column("response_bytes", sa.BigInteger()))
     op.add_column("usage", sa.Column("data_labels", sa.Text(), nullable=False, server_default=""))
-    op.add_column("usage", sa.Column("approval_id", sa.Text()))
 
 
 def downgrade() -> None:

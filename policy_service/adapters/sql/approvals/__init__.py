@@ -1,0 +1,5 @@
+"""Approvals in SQL."""
+
+from policy_service.adapters.sql.approvals.store import SqlApprovals
+
+__all__ = ["SqlApprovals"]

@@ -1,0 +1,97 @@
+"""How a call relies on an approval, and what a caller reads who has none, or no more of one."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from llm_core.answer_headers import plain
+from llm_core.errors import BudgetExhausted, PolicyUnavailable
+from llm_core.policy.approvals import APPROVAL_REQUIRED, ApprovalGrant, with_limit
+from llm_core.policy.decision import Decision, Reason, Reservation
+from policy_service.ports.approvals import OpenRequest
+
+_MOST_TRIED = 10
+"""Grants that are tried for one call: each takes an evaluation of policy."""
+
+_HOW = (
+    '`gatehouse approvals request --model {model} --reason "..."`, or POST /v1/approvals '
+    'with {{"model": "{model}", "reason": "..."}}.'
+)
+
+
+async def with_room(
+    grants: Sequence[ApprovalGrant],
+    decide: Callable[[Sequence[ApprovalGrant]], Awaitable[Decision]],
+) -> Decision:
+    """Decide, and once more without each grant whose amount does not cover the call.
+
+    Args:
+        grants: All that are good for the caller.
+        decide: Decides by these grants; a refusal for lack of room names the grant.
+    """
+    first = made = await decide(grants)
+    for _ in range(_MOST_TRIED):
+        if made.denial is None or made.approval is None:
+            break
+        grants = [grant for grant in grants if grant.id != made.approval]
+        made = await decide(grants)
+    return made if made.denial is None else first
+
+
+def named(grants: Sequence[ApprovalGrant], approval_id: str | None) -> ApprovalGrant | None:
+    """The grant that policy relied on.
+
+    Raises:
+        PolicyUnavailable: Nobody offered it.
+    """
+    if approval_id is None:
+        return None
+    for grant in grants:
+        if grant.id == approval_id:
+            return grant
+    raise PolicyUnavailable("Policy relies on an approval that is none of the caller's.")
+
+
+def relying(reservation: Reservation, grant: ApprovalGrant | None) -> Reservation:
+    """The reservation with the grant, whose cap the call counts for."""
+    if grant is None:
+        return reservation
+    caller = with_limit(reservation.caller, grant.cap)
+    return replace(reservation, caller=caller, approval=grant.id)
+
+
+def told_how(
+    reasons: Sequence[Reason], model: str, waiting: OpenRequest | None
+) -> tuple[Reason, ...]:
+    """Policy's reasons, with how to ask for an approval where one is missing.
+
+    Args:
+        reasons: As policy gave them.
+        model: The alias that was asked for.
+        waiting: A request for it that nobody has answered yet.
+    """
+    return tuple(
+        _told_how(reason, model, waiting) if reason.code == APPROVAL_REQUIRED else reason
+        for reason in reasons
+    )
+
+
+def used_up(grant: ApprovalGrant, model: str) -> BudgetExhausted:
+    """What a caller reads whose approval has not enough left."""
+    amount = "" if grant.amount_usd is None else f"${plain(grant.amount_usd)} "
+    return BudgetExhausted(
+        f"What is left of the approval {grant.id} ({amount}until {grant.until:%Y-%m-%d %H:%M} "
+        "UTC) does not cover this call: its amount is used up. Lower max_tokens, or ask for more: "
+        + _HOW.format(model=model)
+    )
+
+
+def _told_how(reason: Reason, model: str, waiting: OpenRequest | None) -> Reason:
+    message = f"The model {model} needs an approval, and none holds for you."
+    if waiting is not None:
+        since = f"{waiting.created_at:%Y-%m-%d %H:%M} UTC"
+        solution = (
+            f"The request {waiting.id} waits for an answer since {since}: ask an approver of your "
+            "team; `gatehouse approvals mine` shows it."
+        )
+        return replace(reason, message=message, solution=solution)
+    return replace(reason, message=message, solution=f"Ask for one: {_HOW.format(model=model)}")
