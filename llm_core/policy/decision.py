@@ -127,6 +127,12 @@ class Obligations:
         return modes != {PiiMode.OFF} or self.guard is not None
 
     @property
+    def changes_answers(self) -> bool:
+        """Whether what the model says is looked at, or placeholders in it restored."""
+        restores = self.pii.restores and self.pii.input is PiiMode.REDACT
+        return restores or self.pii.output is not PiiMode.OFF
+
+    @property
     def needs_words(self) -> bool:
         """Whether the call has to go by the relay, which sees question and answer."""
         return self.is_screened or self.log_level in (LogLevel.REDACTED, LogLevel.FULL)
@@ -257,6 +263,7 @@ class UsageReport:
         total_ms: From Kong's reading the request to the last byte of the answer.
         cache: `hit` for what the response cache answered in the end; `None` for what was decided.
         saved_usd: What a hit's answer would have cost.
+        findings: What screening found, by direction and kind: `input.EMAIL_ADDRESS`.
     """
 
     deployment_id: str | None
@@ -274,3 +281,4 @@ class UsageReport:
     reservation: Reservation | None = None
     cache: CacheUse | None = None
     saved_usd: Decimal = Decimal(0)
+    findings: Mapping[str, int] = field(default_factory=dict)

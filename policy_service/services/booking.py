@@ -14,6 +14,7 @@ from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import AnswerCache, Kept
 from policy_service.services.progress import Progress, error_class_of, status_of
+from policy_service.services.screening import UNSCREENED, Screening
 from policy_service.services.settle import Settler
 
 _log = logging.getLogger(__name__)
@@ -58,11 +59,13 @@ class Bookings:
 
     Args:
         lease: Renews the reservations of calls that are under way.
+        screening: Told what was found in a call.
     """
 
     settler: Settler
     lease: Lease
     answers: AnswerCache | None = None
+    screening: Screening = UNSCREENED
     _leases: dict[str, _Task] = field(default_factory=dict)
     _bookings: set[_Task] = field(default_factory=set)
     _readings: set["asyncio.Future[Any]"] = field(default_factory=set)
@@ -77,6 +80,7 @@ class Bookings:
 
     async def booked(self, reservation: Reservation, report: UsageReport) -> None:
         """Book, and let go of the lease that `hold` keeps."""
+        self.screening.told(reservation, report.findings)
         try:
             await self.settler.book_surely(reservation, report)
         finally:
@@ -176,17 +180,19 @@ class Owed:
         error = _told(fault)
         if error is not None:
             error.decision_id = self.reservation.decision_id
-        usage = None
-        if self.progress.owing_id is not None:
-            self.progress.deployment_id = self.progress.owing_id
-            usage = TokenUsage(input_tokens=self.reservation.prompt_tokens, output_tokens=0)
+        usage, source = self.progress.consumed or self._prompt()
         report = self.progress.report(
-            status_of(error),
-            usage=usage,
-            source=UsageSource.ESTIMATED if usage else UsageSource.PROVIDER,
-            error_class=error_class_of(error),
+            status_of(error), usage=usage, source=source, error_class=error_class_of(error)
         )
         self.bookings.book(self.reservation, report)
+
+    def _prompt(self) -> tuple[TokenUsage | None, UsageSource]:
+        """The prompt of the last deployment that may have worked; nothing when none has."""
+        if self.progress.owing_id is None:
+            return None, UsageSource.PROVIDER
+        self.progress.deployment_id = self.progress.owing_id
+        prompt = TokenUsage(input_tokens=self.reservation.prompt_tokens, output_tokens=0)
+        return prompt, UsageSource.ESTIMATED
 
 
 def _told(fault: BaseException) -> GatewayError | None:
