@@ -4,6 +4,7 @@ GatewayError
 ├── RequestError             the caller can fix it
 │   ├── MalformedRequest     400
 │   ├── UnsupportedParameter 400  names the parameter and the provider
+│   ├── ContentBlocked       400  carries the kinds of what was found
 │   ├── BodyTooLarge         413
 │   ├── Conflict             409  somebody else was faster
 │   ├── UnknownModel         404
@@ -21,10 +22,11 @@ GatewayError
     ├── PolicyUnavailable    503  no decision means no
     ├── UnpricedModel        503  a call we cannot price is refused, never booked as zero
     ├── ContentLogUnavailable 503 its words are to be kept, and cannot be kept safely
+    ├── ScreeningUnavailable 503  what cannot be screened does not go on
     └── Undecided            503  a request reached the relay without a valid ticket
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 _LONGEST_WAIT_S = 86_400
@@ -87,6 +89,34 @@ class UnsupportedParameter(RequestError):
     """The chosen provider cannot do what the request asks."""
 
     code = "unsupported_parameter"
+
+
+class ContentBlocked(RequestError):
+    """Something in the call's words must not go on. Says of which kind it is, and never what.
+
+    Args:
+        kinds: For example `EMAIL_ADDRESS`, `INJECTION` or `IMAGE`.
+        direction: `input` for what was asked, `output` for what was answered.
+    """
+
+    code = "content_blocked"
+
+    def __init__(
+        self,
+        public_message: str,
+        *,
+        kinds: Iterable[str],
+        direction: str = "input",
+        param: str | None = None,
+    ) -> None:
+        super().__init__(public_message, param=param)
+        self.kinds = tuple(sorted(set(kinds)))
+        self.direction = direction
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What an application can act on."""
+        return {"kinds": list(self.kinds), "direction": self.direction}
 
 
 class BodyTooLarge(RequestError):
@@ -321,6 +351,18 @@ class ContentLogUnavailable(GatewayFault):
     def headers(self) -> dict[str, str]:
         """Only an administrator can mend this."""
         return {"x-should-retry": "false"}
+
+
+class ScreeningUnavailable(GatewayFault):
+    """The call's words cannot be looked at, and nothing goes on that was not."""
+
+    status = 503
+    code = "screening_unavailable"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """A new process looks at words again within seconds."""
+        return {"retry-after": "3"}
 
 
 class Undecided(GatewayFault):

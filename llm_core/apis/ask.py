@@ -12,7 +12,7 @@ request may be put to the next deployment.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from llm_core.catalogue import Deployment
 from llm_core.errors import GatewayError, ProviderError
@@ -124,6 +124,64 @@ class Exchange(Protocol):
         Args:
             is_kept: Remember the answer for `ClientStream.folded`.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A provider's whole answer as chunks, before it is told in the client's API.
+
+    Args:
+        chunks: As a stream of the same answer would have had them.
+        usage: As reported; buckets inclusive.
+        served_model: The model the provider says it used.
+        texts: What the model said.
+    """
+
+    chunks: Sequence[dict[str, Any]]
+    usage: TokenUsage
+    served_model: str | None
+    texts: Sequence[str] = ()
+
+
+@runtime_checkable
+class ScreenableStream(ClientStream, Protocol):
+    """A stream whose words can be changed on their way: `feed` is `read`, then `write`."""
+
+    def read(self, received: bytes) -> Sequence[dict[str, Any]]:
+        """Give the chunks that `received` completes; see `feed`."""
+        ...
+
+    def read_end(self) -> Sequence[dict[str, Any]]:
+        """Say that the provider's stream has ended; give the last chunks; see `finish`."""
+        ...
+
+    def write(self, chunks: Sequence[dict[str, Any]]) -> list[bytes]:
+        """Give the client's events for chunks."""
+        ...
+
+    def write_end(self) -> Sequence[bytes]:
+        """Give the last events, the end mark included."""
+        ...
+
+
+@runtime_checkable
+class ScreenableExchange(Exchange, Protocol):
+    """An exchange whose answer's words can be changed before they are told; streams likewise.
+
+    It is what `Ask.exchange` gives where `Obligations.changes_answers`.
+    """
+
+    def hear(self, raw: bytes) -> Heard:
+        """Read a whole answer; `answer` is this, then `told`.
+
+        Raises:
+            ProviderUnavailable: The body is not an answer of this provider.
+        """
+        ...
+
+    def told(self, chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The answer's body in the client's API."""
         ...
 
 

@@ -44,9 +44,12 @@ class ChatCompletionAsk(ChatAsk):
     def exchange(
         self, deployment: Deployment, obligations: Obligations, *, created: int
     ) -> ChatExchange:
-        """Put the request to one deployment; OpenAI's own streams are passed through as bytes."""
+        """Put the request to one deployment.
+
+        OpenAI's own streams are passed through as bytes, where nothing in them is to be changed.
+        """
         made = self.as_chat(deployment, obligations, created=created)
-        if deployment.provider is not ProviderKind.OPENAI:
+        if deployment.provider is not ProviderKind.OPENAI or obligations.changes_answers:
             return made
         return _PassedThrough(
             made.chat, deployment, made.translator, made.dialect, created, made.request

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from llm_core.apis.ask import Answer, ClientStream, Exchange
+from llm_core.apis.ask import Answer, ClientStream, Exchange, Heard
 from llm_core.catalogue import Deployment
 from llm_core.chat.chunk import chunks_of, fold
 from llm_core.chat.request import ChatRequest
@@ -168,6 +168,20 @@ class ChatExchange:
             texts=texts_of(translated.body),
         )
 
+    def hear(self, raw: bytes) -> Heard:
+        """Read a whole answer as chunks; see `ScreenableExchange.hear`."""
+        translated = self.translator.response(raw)
+        return Heard(
+            chunks_of(translated.body),
+            translated.usage,
+            translated.served_model,
+            texts_of(translated.body),
+        )
+
+    def told(self, chunks: Sequence[_Object]) -> _Object:
+        """Tell chunks as a whole answer; see `ScreenableExchange.told`."""
+        return self.dialect.body(self._stamp().on(fold(chunks)))
+
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ProviderError:
         """Read an error answer; see `Exchange.failure`."""
         return self.translator.failure(status, headers, raw)
@@ -202,15 +216,33 @@ class ChatStream:
 
     def feed(self, received: bytes) -> Sequence[bytes]:
         """Give the events that `received` completes; see `ClientStream.feed`."""
-        return self._written(self.translating.feed(received))
+        return self.write(self.read(received))
 
     def finish(self) -> Sequence[bytes]:
         """Give the last events; see `ClientStream.finish`."""
-        events = self._written(self.translating.finish())
+        return [*self.write(self.read_end()), *self.write_end()]
+
+    def read(self, received: bytes) -> Sequence[_Object]:
+        """Give the chunks that `received` completes; see `ScreenableStream.read`."""
+        return self._noted(self.translating.feed(received))
+
+    def read_end(self) -> Sequence[_Object]:
+        """Give the last chunks; see `ScreenableStream.read_end`."""
+        chunks = self._noted(self.translating.finish())
         if not self.translating.is_complete:
             raise ProviderUnavailable("The model provider broke the stream off.")
         self._has_ended = True
-        return [*events, *self.writer.end()]
+        return chunks
+
+    def write(self, chunks: Sequence[_Object]) -> list[bytes]:
+        """Give the client's events for chunks; see `ScreenableStream.write`."""
+        if self.is_kept:
+            self._chunks += chunks
+        return [event for one in chunks for event in self.writer.write(self.stamp.on(one))]
+
+    def write_end(self) -> Sequence[bytes]:
+        """Give the last events; see `ScreenableStream.write_end`."""
+        return self.writer.end()
 
     def failed(self, error: GatewayError) -> bytes:
         """Tell an error in the middle of the stream."""
@@ -236,15 +268,11 @@ class ChatStream:
             return None
         return self.dialect.body(fold(self._chunks))
 
-    def _written(self, chunks: Sequence[_Object]) -> list[bytes]:
-        events: list[bytes] = []
+    def _noted(self, chunks: Sequence[_Object]) -> Sequence[_Object]:
         for chunk in chunks:
             self._texts += texts_of(chunk)
             self.has_begun = self.has_begun or says_something(chunk)
-            events += self.writer.write(self.stamp.on(chunk))
-            if self.is_kept:
-                self._chunks.append(chunk)
-        return events
+        return chunks
 
 
 def says_something(chunk: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from llm_core.apis.ask import Answer, ClientStream
+from llm_core.apis.ask import Answer, ClientStream, Heard
 from llm_core.apis.dialect import DROP_PARAMS
 from llm_core.catalogue import Deployment, ProviderKind
 from llm_core.chat.encoding import encode
@@ -116,6 +116,15 @@ class NativeCompletion:
             texts=_texts(translated.body),
         )
 
+    def hear(self, raw: bytes) -> Heard:
+        """Read a whole answer as one chunk; see `ScreenableExchange.hear`."""
+        read = self.answer(raw)
+        return Heard([read.body], read.usage, read.served_model, read.texts)
+
+    def told(self, chunks: Sequence[_Object]) -> _Object:
+        """Tell chunks as a whole answer; see `ScreenableExchange.told`."""
+        return _folded(chunks)
+
     def failure(self, status: int, headers: Mapping[str, str], raw: bytes) -> ProviderError:
         """Read an error answer; see `Exchange.failure`."""
         return self.translator.failure(status, headers, raw)
@@ -148,15 +157,37 @@ class NativeCompletionStream:
 
     def feed(self, received: bytes) -> Sequence[bytes]:
         """Give the events that `received` completes; see `ClientStream.feed`."""
-        return self._written(self.reading.feed(received))
+        return self.write(self.read(received))
 
     def finish(self) -> Sequence[bytes]:
         """Give the last events; see `ClientStream.finish`."""
-        events = self._written(self.reading.finish())
+        return [*self.write(self.read_end()), *self.write_end()]
+
+    def read(self, received: bytes) -> Sequence[_Object]:
+        """Give the chunks that `received` completes; see `ScreenableStream.read`."""
+        return self._noted(self.reading.feed(received))
+
+    def read_end(self) -> Sequence[_Object]:
+        """Give the last chunks; see `ScreenableStream.read_end`."""
+        chunks = self._noted(self.reading.finish())
         if not self.reading.is_complete:
             raise ProviderUnavailable("The model provider broke the stream off.")
         self._has_ended = True
-        return [*events, DONE]
+        return chunks
+
+    def write(self, chunks: Sequence[_Object]) -> list[bytes]:
+        """Give the client's events for chunks; see `ScreenableStream.write`."""
+        if self.is_kept:
+            self._chunks += chunks
+        return [
+            encode_event(msgspec.json.encode(chunk))
+            for chunk in chunks
+            if chunk["choices"] or self.shows_usage
+        ]
+
+    def write_end(self) -> Sequence[bytes]:
+        """Give the end mark; see `ScreenableStream.write_end`."""
+        return (DONE,)
 
     def failed(self, error: GatewayError) -> bytes:
         """Tell an error in the middle of the stream."""
@@ -182,18 +213,13 @@ class NativeCompletionStream:
             return None
         return _folded(self._chunks)
 
-    def _written(self, chunks: Sequence[_Object]) -> list[bytes]:
-        events: list[bytes] = []
+    def _noted(self, chunks: Sequence[_Object]) -> Sequence[_Object]:
         for chunk in chunks:
             said = _texts(chunk)
             self._texts += said
             ends = any(choice.get("finish_reason") for choice in chunk["choices"])
             self.has_begun = self.has_begun or bool(said) or ends
-            if self.is_kept:
-                self._chunks.append(chunk)
-            if chunk["choices"] or self.shows_usage:
-                events.append(encode_event(msgspec.json.encode(chunk)))
-        return events
+        return chunks
 
 
 def _texts(body: Mapping[str, Any]) -> list[str]:

@@ -127,6 +127,12 @@ class Obligations:
         return modes != {PiiMode.OFF} or self.guard is not None
 
     @property
+    def changes_answers(self) -> bool:
+        """Whether what the model says is looked at, or placeholders in it restored."""
+        restores = self.pii.restores and self.pii.input is PiiMode.REDACT
+        return restores or self.pii.output is not PiiMode.OFF
+
+    @property
     def needs_words(self) -> bool:
         """Whether the call has to go by the relay, which sees question and answer."""
         return self.is_screened or self.keeps_words
@@ -271,6 +277,7 @@ class UsageReport:
         cache: `hit` for what the response cache answered in the end; `None` for what was decided.
         saved_usd: What a hit's answer would have cost.
         response_bytes: How long the answer was, as the client got it; `None` when nobody counted.
+        findings: What screening found, by direction and kind: `input.EMAIL_ADDRESS`.
     """
 
     deployment_id: str | None
@@ -289,3 +296,4 @@ class UsageReport:
     cache: CacheUse | None = None
     saved_usd: Decimal = Decimal(0)
     response_bytes: int | None = None
+    findings: Mapping[str, int] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import AnswerCache, Kept
 from policy_service.services.content_log import ContentLog
 from policy_service.services.progress import Progress, error_class_of, status_of
+from policy_service.services.screening import UNSCREENED, Screening
 from policy_service.services.settle import Settler
 
 _log = logging.getLogger(__name__)
@@ -60,12 +61,14 @@ class Bookings:
     Args:
         lease: Renews the reservations of calls that are under way.
         content: Keeps what is said in calls where policy wants that; without it nothing is kept.
+        screening: Told what was found in a call.
     """
 
     settler: Settler
     lease: Lease
     answers: AnswerCache | None = None
     content: ContentLog | None = None
+    screening: Screening = UNSCREENED
     _leases: dict[str, _Task] = field(default_factory=dict)
     _bookings: set[_Task] = field(default_factory=set)
     _readings: set["asyncio.Future[Any]"] = field(default_factory=set)
@@ -82,6 +85,7 @@ class Bookings:
         """Book, and let go of the lease that `hold` keeps."""
         if self.content is not None:
             self.content.ends(reservation, report)
+        self.screening.told(reservation, report.findings)
         try:
             await self.settler.book_surely(reservation, report)
         finally:
@@ -191,17 +195,19 @@ class Owed:
         error = _told(fault)
         if error is not None:
             error.decision_id = self.reservation.decision_id
-        usage = None
-        if self.progress.owing_id is not None:
-            self.progress.deployment_id = self.progress.owing_id
-            usage = TokenUsage(input_tokens=self.reservation.prompt_tokens, output_tokens=0)
+        usage, source = self.progress.consumed or self._prompt()
         report = self.progress.report(
-            status_of(error),
-            usage=usage,
-            source=UsageSource.ESTIMATED if usage else UsageSource.PROVIDER,
-            error_class=error_class_of(error),
+            status_of(error), usage=usage, source=source, error_class=error_class_of(error)
         )
         self.bookings.book(self.reservation, report)
+
+    def _prompt(self) -> tuple[TokenUsage | None, UsageSource]:
+        """The prompt of the last deployment that may have worked; nothing when none has."""
+        if self.progress.owing_id is None:
+            return None, UsageSource.PROVIDER
+        self.progress.deployment_id = self.progress.owing_id
+        prompt = TokenUsage(input_tokens=self.reservation.prompt_tokens, output_tokens=0)
+        return prompt, UsageSource.ESTIMATED
 
 
 def _told(fault: BaseException) -> GatewayError | None:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -34,6 +34,8 @@ class Progress:
         owing_id: The one asked last that may have worked: it has the prompt at least.
         fallbacks: How many deployments failed before the last one was asked.
         has_left: The client is gone, and its call is read to the end all the same.
+        consumed: What an answer took that came whole and was not handed over; who counted it.
+        findings: What screening found.
     """
 
     started_s: float = field(default_factory=time.perf_counter)
@@ -46,6 +48,8 @@ class Progress:
     owing_id: str | None = None
     fallbacks: int = 0
     has_left: bool = False
+    consumed: tuple[TokenUsage, UsageSource] | None = None
+    findings: Mapping[str, int] = field(default_factory=dict)
     _waited_for_first_s: float = 0.0
     _total_s: float = math.inf
     _left_when_asked_s: float = 0.0
@@ -146,6 +150,7 @@ class Progress:
             fallbacks=self.fallbacks,
             response_digest=response_digest,
             response_bytes=response_bytes,
+            findings=dict(self.findings),
         )
 
     def status(self) -> int:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from llm_core.answer_headers import cost_header, deployment_headers, limit_headers
-from llm_core.apis.ask import Answer, Ask
+from llm_core.apis.ask import Answer, Ask, Heard
 from llm_core.apis.registry import read_ask
 from llm_core.digest import canonical, sha256_hex
 from llm_core.errors import (
@@ -41,6 +41,8 @@ from policy_service.services.content_log import ContentLog
 from policy_service.services.degraded import degraded_header
 from policy_service.services.progress import Progress, error_class_of, status_of
 from policy_service.services.reach import Attempt, Reach, read_whole
+from policy_service.services.screened import heard_whole, hidden, told_whole
+from policy_service.services.screening import UNSCREENED, CallScreen, Screening
 from policy_service.services.settle import Settler
 from policy_service.services.streaming import Streaming, Upstream, kept_alive, opened
 from policy_service.services.tickets import Tickets
@@ -76,6 +78,7 @@ class Relay:
         lease_s: How far a call that is under way pushes its reservation's end.
         answers: Those that were given before; without it none is kept.
         content: Keeps what is said where policy wants that; without it nothing is kept.
+        screening: Looks at the words where policy obliges it.
     """
 
     limits: LimitsStore
@@ -87,13 +90,13 @@ class Relay:
     lease_s: float
     answers: AnswerCache | None = None
     content: ContentLog | None = None
+    screening: Screening = UNSCREENED
     bookings: Bookings = field(init=False)
 
     def __post_init__(self) -> None:
         lease = Lease(self.limits, self.clock, self.lease_s)
-        object.__setattr__(
-            self, "bookings", Bookings(self.settler, lease, self.answers, self.content)
-        )
+        bookings = Bookings(self.settler, lease, self.answers, self.content, self.screening)
+        object.__setattr__(self, "bookings", bookings)
 
     async def serve(self, ticket: str | None, body: bytes) -> WholeAnswer | StreamedAnswer:
         """Serve one call; cancelled when its client leaves.
@@ -102,6 +105,8 @@ class Relay:
             Undecided: No valid, unused ticket, or the body is not the one that was decided on.
             ProviderError: Every permitted deployment failed.
             UnsupportedParameter: No permitted deployment can do what is asked.
+            ContentBlocked: Something in the words must not go on.
+            ScreeningUnavailable: They cannot be looked at, and policy obliges it.
         """
         progress = Progress()
         reservation = await self._redeemed(ticket, progress)
@@ -182,15 +187,20 @@ class Relay:
         async with Owed(self.bookings, reservation, progress):
             progress.starts(self.reach.total_s(reservation))
             ask = _as_decided(body, reservation)
-            self.bookings.asked(reservation, ask.fields)
             # Asked for while the provider works, so that nobody waits for the store.
             states = asyncio.ensure_future(self._states(reservation))
             try:
+                screen = self.screening.of(reservation)
+                if screen is not None:
+                    progress.findings = screen.findings
+                    ask = await progress.within_total(screen.asked(ask))
+                self.bookings.asked(reservation, ask.fields)
                 if (hit := await self._joined(reservation, ask, progress)) is not None:
                     return self._given_again(reservation, ask, hit, progress, await states)
-                if ask.is_streaming:
-                    return await self._streamed(reservation, ask, progress, states)
-                return await self._whole(reservation, ask, progress, states)
+                with hidden(screen):
+                    if ask.is_streaming:
+                        return await self._streamed(reservation, ask, progress, states, screen)
+                    return await self._whole(reservation, ask, progress, states, screen)
             finally:
                 states.cancel()
 
@@ -239,17 +249,19 @@ class Relay:
         ask: Ask,
         progress: Progress,
         states: "asyncio.Future[tuple[LimitState, ...]]",
+        screen: CallScreen | None,
     ) -> WholeAnswer:
-        async def take(attempt: Attempt) -> tuple[Attempt, Answer]:
-            return attempt, attempt.exchange.answer(await read_whole(attempt.answer, progress))
+        async def take(attempt: Attempt) -> tuple[Attempt, Answer | Heard]:
+            raw = await read_whole(attempt.answer, progress)
+            return attempt, heard_whole(attempt.exchange, raw, screen)
 
-        attempt, answered = await self.reach.first_that_answers(reservation, ask, progress, take)
+        attempt, heard = await self.reach.first_that_answers(reservation, ask, progress, take)
         self.reach.went_well(attempt, attempt.head_s)
+        usage, source = filled_in(heard.usage, reservation.prompt_tokens, heard.texts, self.count)
+        progress.consumed = usage, source
+        answered = await progress.within_total(told_whole(attempt.exchange, heard, screen))
         self.bookings.answered(reservation, answered.body)
         encoded = msgspec.json.encode(answered.body)
-        usage, source = filled_in(
-            answered.usage, reservation.prompt_tokens, answered.texts, self.count
-        )
         answer = WholeAnswer(
             encoded,
             {
@@ -283,10 +295,11 @@ class Relay:
         ask: Ask,
         progress: Progress,
         states: "asyncio.Future[tuple[LimitState, ...]]",
+        screen: CallScreen | None,
     ) -> StreamedAnswer:
         async def take(attempt: Attempt) -> Upstream:
             is_kept = reservation.cache_key is not None or reservation.obligations.keeps_words
-            return await opened(attempt, progress, is_kept=is_kept)
+            return await opened(attempt, progress, is_kept=is_kept, screen=screen)
 
         upstream = await self.reach.first_that_answers(reservation, ask, progress, take)
         streaming = Streaming(reservation, upstream, self.reach, self.bookings, self.count)

@@ -27,6 +27,8 @@ from policy_service.services.answer_cache import Kept
 from policy_service.services.booking import Bookings
 from policy_service.services.progress import Progress, error_class_of
 from policy_service.services.reach import MAX_ANSWER_BYTES, Attempt, Reach
+from policy_service.services.screened import ScreenedStream, screened_stream
+from policy_service.services.screening import CallScreen
 
 _log = logging.getLogger(__name__)
 _OK = 200
@@ -40,7 +42,7 @@ class Upstream:
     """One provider's stream as it is read.
 
     Args:
-        held: Events that came before it was certain that this deployment answers.
+        screened: Reads and writes the stream where its words are looked at on their way.
         has_ended: Nothing more is to be read.
         told_bytes: How long the client's events are together, so far.
     """
@@ -48,8 +50,9 @@ class Upstream:
     attempt: Attempt
     stream: ClientStream
     progress: Progress
-    held: list[bytes] = field(default_factory=list)
+    screened: ScreenedStream | None = None
     has_ended: bool = False
+    _held: list[Any] = field(default_factory=list)
     _chunks: AsyncIterator[bytes] = field(init=False)
     _reading: "asyncio.Task[bytes | None] | None" = None
     _received_bytes: int = 0
@@ -66,18 +69,24 @@ class Upstream:
             ProviderError: It said nothing but that it failed.
         """
         try:
-            held_bytes = 0
             while not self.has_ended and not self.stream.has_begun:
-                events = await self.more()
-                self.held += events
-                held_bytes += sum(map(len, events))
-                if held_bytes > _MOST_HELD_BYTES:
+                self._held += self._read(await self._received())
+                if self._received_bytes > _MOST_HELD_BYTES:
                     break
         except BaseException:
             await self.attempt.answer.close()
             raise
         if self.stream.has_begun:
             self.progress.token_came()
+
+    async def opening(self) -> Sequence[bytes]:
+        """The client's events out of what `begin` has read.
+
+        Raises:
+            GatewayError: Screening does not let it through.
+        """
+        held, self._held = self._held, []
+        return self._counted(await self._written(held))
 
     async def more(self, *, outlives_client: bool = False) -> Sequence[bytes]:
         """The client's events out of what arrives next; at the end the last ones.
@@ -88,15 +97,10 @@ class Upstream:
         Raises:
             ProviderError: The provider reports an error, sends nonsense, falls silent or breaks
                 off.
+            GatewayError: Screening does not let it through.
         """
         received = await (self._received_anyway() if outlives_client else self._received())
-        if received is not None:
-            self._received_bytes += len(received)
-            if self._received_bytes > MAX_ANSWER_BYTES:
-                raise ProviderUnavailable("The model provider's answer is too long.")
-            return self._counted(self.stream.feed(received))
-        self.has_ended = True
-        return self._counted(self.stream.finish())
+        return self._counted(await self._written(self._read(received)))
 
     @property
     def digest(self) -> str:
@@ -115,6 +119,22 @@ class Upstream:
             self._told.update(event)
             self.told_bytes += len(event)
         return events
+
+    def _read(self, received: bytes | None) -> Sequence[Any]:
+        """Events; where words are looked at, the chunks that become some."""
+        reading = self.screened or self.stream
+        if received is None:
+            self.has_ended = True
+            return reading.finish()
+        self._received_bytes += len(received)
+        if self._received_bytes > MAX_ANSWER_BYTES:
+            raise ProviderUnavailable("The model provider's answer is too long.")
+        return reading.feed(received)
+
+    async def _written(self, read: Sequence[Any]) -> Sequence[bytes]:
+        if self.screened is None:
+            return read
+        return await self.screened.written(read, is_end=self.has_ended)
 
     async def _received_anyway(self) -> bytes | None:
         if self._reading is None:
@@ -155,14 +175,13 @@ class Streaming:
         upstream = self.upstream
         try:
             yield b""
-            if upstream.held:
-                held, upstream.held = upstream.held, []
-                yield b"".join(held)
+            if opening := await upstream.opening():
+                yield b"".join(opening)
             while not upstream.has_ended:
                 if events := await self._more():
                     yield b"".join(events)
             self.outcome = ErrorClass.NONE
-        except ProviderError as error:
+        except GatewayError as error:
             self._failed(error)
             yield upstream.stream.failed(error)
         except Exception as fault:  # noqa: BLE001 - the client must hear that this is no end
@@ -192,17 +211,20 @@ class Streaming:
         try:
             while not self.upstream.has_ended:
                 await self._more()
-        except ProviderError as error:
+        except GatewayError as error:
             self._failed(error)
         except Exception as fault:  # noqa: BLE001 - what came is booked all the same
             self._stumbled(fault)
         finally:
             self.bookings.later(self._booked())
 
-    def _failed(self, error: ProviderError) -> None:
+    def _failed(self, error: GatewayError) -> None:
         cut_off = isinstance(error, ProviderUnavailable)
         self.outcome = ErrorClass.CUT_OFF if cut_off else error_class_of(error)
-        self._failure = error
+        if isinstance(error, ProviderError):
+            self._failure = error
+            if self.upstream.screened is not None:
+                self.upstream.screened.hide(error)
 
     def _stumbled(self, fault: Exception) -> None:
         self.outcome = ErrorClass.GATEWAY
@@ -264,18 +286,22 @@ def _as_far_as_it_came(upstream: Upstream) -> dict[str, Any]:
     return {"incomplete": True, "texts": list(upstream.stream.texts())}
 
 
-async def opened(attempt: Attempt, progress: Progress, *, is_kept: bool) -> Upstream:
+async def opened(
+    attempt: Attempt, progress: Progress, *, is_kept: bool, screen: CallScreen | None = None
+) -> Upstream:
     """Read a stream until it is certain that this deployment answers.
 
     Args:
         attempt: Its head is good.
         progress: Of the call.
         is_kept: The answer is to be remembered for the response cache.
+        screen: Looks at what the model says.
 
     Raises:
         ProviderError: It does not.
     """
-    upstream = Upstream(attempt, attempt.exchange.stream(is_kept=is_kept), progress)
+    stream = attempt.exchange.stream(is_kept=is_kept)
+    upstream = Upstream(attempt, stream, progress, screened_stream(stream, screen))
     await upstream.begin()
     return upstream
 

@@ -44,11 +44,15 @@ class MessagesAsk(ChatAsk):
     def exchange(
         self, deployment: Deployment, obligations: Obligations, *, created: int
     ) -> ChatExchange:
-        """Put the request to one deployment; Anthropic's own answers are passed through."""
+        """Put the request to one deployment.
+
+        Anthropic's own answers are passed through, where nothing in them is to be changed.
+        """
         if deployment.provider is ProviderKind.ANTHROPIC:
             request = native_request(self.fields, deployment, obligations)
             refuse_dropping(self.fields, request, deployment)
-            return NativeExchange(
+            kind = ChatExchange if obligations.changes_answers else NativeExchange
+            return kind(
                 self.chat,
                 deployment,
                 translator_for(deployment.provider),

@@ -69,8 +69,11 @@ class ResponsesAsk(ChatAsk):
     def exchange(
         self, deployment: Deployment, obligations: Obligations, *, created: int
     ) -> Exchange:
-        """Put the request to one deployment, natively where that is possible."""
-        if is_native(deployment):
+        """Put the request to one deployment, natively where that is possible.
+
+        An answer whose words are to be changed is asked for as a chat completion.
+        """
+        if is_native(deployment) and not obligations.changes_answers:
             return native_exchange(self.fields, deployment, obligations)
         for one in self.native_only:
             raise UnsupportedParameter(f"{deployment.provider_name} {one.why}", param=one.param)
