@@ -38,8 +38,11 @@ test_an_entry_can_lift_the_default if {
 	cap({"default": 512, "departments": {}, "teams": {"emea-sales": null}}) == null
 }
 
-# Such lists deny the call in llm.request.
-test_broken_caps_are_no_cap if cap({}) == null
+test_a_lost_list_leaves_obligations_undefined if {
+	every name in object.keys(examples.lists.obligations) {
+		not bound(name, {})
+	}
+}
 
 cached(lists) := {"seconds": found.cache_seconds, "scope": found.cache_scope} if {
 	found := bound("cache", lists)
@@ -65,13 +68,6 @@ test_the_teams_cache_wins_over_both if {
 	entry := {"seconds": 60, "scope": "department"}
 	lists := {"default": entry, "departments": {"sales": entry}, "teams": {"emea-sales": nothing}}
 	cached(lists) == nothing
-}
-
-# Such lists deny the call in llm.request.
-test_broken_lists_keep_nothing if {
-	every lists in [{}, null, {"default": {"seconds": 60}, "departments": {}, "teams": {}}] {
-		cached(lists) == nothing
-	}
 }
 
 pii(precedence, default_entry, department, team) := bound("pii", {
@@ -161,15 +157,9 @@ test_where_the_list_says_so_a_desk_keeps_its_words if {
 	kept("override", keeping("digest", 30), keeping("digest", 30), keeping("full", 2555)) == keeping("full", 2555)
 }
 
-test_lost_lists_block_and_keep_nothing if {
-	found := obligations.all with input as examples.chat with data.data as {}
-	found == {
-		"max_output_tokens": null,
-		"cache_seconds": 0,
-		"cache_scope": "team",
-		"pii": screening("block", "block", false, []),
-		"guard": "",
-		"log": keeping("none", 0),
+test_places_are_read_in_no_third_way if {
+	every name in ["pii", "guard", "log"] {
+		not bound(name, object.union(examples.lists.obligations[name], {"precedence": "loosen"}))
 	}
 }
 

@@ -57,12 +57,15 @@ test_a_use_case_is_for_its_models if {
 
 test_a_missing_use_case_is_missing if {
 	lists := examples.with_list("use_cases", {"required": {"default": true}})
-	codes_under(object.remove(examples.chat, {"call"}), lists) == {"use_case_missing"}
+	codes_under(object.remove(examples.chat, {"call"}), lists) == unjudged
 }
+
+# A use case that is not even absent cannot be judged.
+unjudged := {"use_case_missing", "use_case_not_allowed", "model_not_for_use_case"}
 
 test_lost_lists_deny if {
 	codes_under(examples.chat, {}) == {"use_case_missing"}
-	codes_under(saying("triage"), {}) == {"use_case_unknown"}
+	codes_under(saying("triage"), {}) == {"use_case_unknown", "use_case_not_allowed", "model_not_for_use_case"}
 }
 
 test_a_listing_has_no_use_case if {
@@ -70,5 +73,5 @@ test_a_listing_has_no_use_case if {
 }
 
 test_empty_input_is_denied_where_a_use_case_is_asked_for if {
-	codes_under({}, examples.with_list("use_cases", {"required": {"default": true}})) == {"use_case_missing"}
+	codes_under({}, examples.with_list("use_cases", {"required": {"default": true}})) == unjudged
 }
