@@ -70,8 +70,8 @@ grant := _grant.id if {
 }
 
 _nothing_needs_one if {
-	config.approvals.models == {}
-	config.approvals.above_usd == null
+	_model_is_free
+	is_null(config.approvals.above_usd)
 }
 
 _needs_none(candidate) if {
@@ -79,19 +79,17 @@ _needs_none(candidate) if {
 	_is_cheap(candidate)
 }
 
-_model_is_free if {
-	is_object(config.approvals.models)
-	not _is_named
-}
+_model_is_free if _entry == "none needed"
 
 _model_is_free if {
-	some role in config.approvals.models[input.call.asked_model].roles
+	some role in _entry.roles
 	role in input.caller.roles
 }
 
-_model_is_free if input.caller.team in config.approvals.models[input.call.asked_model].teams
+_model_is_free if input.caller.team in _entry.teams
 
-_is_named if input.call.asked_model in object.keys(config.approvals.models)
+# Looked up once; undefined, and so no model free, when the list itself is lost.
+_entry := object.get(config.approvals.models, input.call.asked_model, "none needed")
 
 _is_cheap(_) if is_null(config.approvals.above_usd)
 

@@ -35,10 +35,10 @@ soft_budget := data.data.budgets.soft if {
 }
 
 # METADATA
-# title: What must be done to allowed calls
-# description: Lists by place; max_output_tokens, cache, pii, guard, log.
+# title: What holds where
+# description: For everybody, and by organisation, department and team; see llm.precedence.
 # scope: document
-obligations := data.data.obligations
+places := data.data.places
 
 # METADATA
 # title: Classes of data
@@ -59,26 +59,8 @@ residency := data.data.residency
 agreements := data.data.agreements
 
 # METADATA
-# title: Tools and images
-# description: Lists by place, whether they may be used.
-# scope: document
-features := data.data.features
-
-# METADATA
-# title: Hours
-# description: By place, the windows of the week in which calls may be made; null is always.
-# scope: document
-hours := data.data.hours
-
-# METADATA
-# title: Source networks
-# description: By place, the networks that calls must come from; null is anywhere.
-# scope: document
-sources := data.data.sources
-
-# METADATA
 # title: Use cases
-# description: Who has to name one, and what each is for.
+# description: Whether only known ones may be named, and what each is for.
 # scope: document
 use_cases := data.data.use_cases
 
@@ -104,11 +86,8 @@ _needed := {
 	"approvals",
 	"budgets",
 	"data_classes",
-	"features",
-	"hours",
 	"models",
-	"obligations",
+	"places",
 	"residency",
-	"sources",
 	"use_cases",
 }

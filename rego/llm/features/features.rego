@@ -6,7 +6,6 @@
 #   - input: schema.input
 package llm.features
 
-import data.llm.config
 import data.llm.precedence
 import data.llm.reasons
 import data.llm.request
@@ -50,11 +49,11 @@ deny contains reasons.against_call(
 _without_tools if input.call.has_tools == false
 
 _tools_allowed if {
-	every entry in precedence.binding(config.features.tools) { entry == true }
+	every entry in precedence.said("tools") { entry == true }
 }
 
 _without_images if input.call.has_images == false
 
 _images_allowed if {
-	every entry in precedence.binding(config.features.images) { entry == true }
+	every entry in precedence.said("images") { entry == true }
 }

@@ -108,7 +108,7 @@ test_each_missing_part_is_denied if {
 }
 
 test_without_a_time_what_depends_on_it_is_denied if {
-	lists := examples.with_list("hours", {"default": [{"days": ["friday"], "from_hour": 0, "until_hour": 24}]})
+	lists := examples.with_list("places", {"default": {"hours": [{"days": ["friday"], "from_hour": 0, "until_hour": 24}]}})
 	decision := main.decision with input as object.remove(examples.chat, {"time"}) with data.data as lists
 	denied(decision)
 	codes(decision) == {"outside_hours"}
@@ -170,9 +170,7 @@ test_a_lost_part_of_a_list_is_denied if {
 		["agreements", "presets"],
 		["agreements", "classes"],
 		["agreements", "labels"],
-		["features", "tools"],
-		["hours", "default"],
-		["sources", "default"],
+		["places", "default"],
 		["use_cases", "known"],
 	] {
 		lost := object.union(object.remove(strict, {place[0]}), {place[0]: object.remove(strict[place[0]], {place[1]})})
@@ -185,9 +183,11 @@ test_a_lost_part_of_a_list_is_denied if {
 strict := object.union(examples.lists, {
 	"models": {"restricted": {"chat": {"teams": ["emea-sales"], "use_cases": ["triage"]}}},
 	"data_classes": {"unlabelled": "internal"},
-	"features": {"tools": {"teams": {"emea-sales": true}}},
-	"hours": {"default": [{"days": ["friday"], "from_hour": 8, "until_hour": 20}]},
-	"sources": {"departments": {"sales": ["office"]}},
+	"places": {
+		"default": {"hours": [{"days": ["friday"], "from_hour": 8, "until_hour": 20}]},
+		"departments": {"sales": {"sources": ["office"]}},
+		"teams": {"emea-sales": {"tools": true}},
+	},
 	"use_cases": {"only_known": true, "known": {"triage": {"teams": ["emea-sales"], "models": ["chat"]}}},
 	"approvals": {"models": {"chat": {}}, "above_usd": 5},
 })
@@ -210,11 +210,11 @@ test_a_call_that_meets_every_list_is_permitted if {
 }
 
 test_obligations_bind_an_allowed_call if {
-	capped := examples.with_list("obligations", {
-		"max_output_tokens": {"default": 512},
-		"cache": {"default": {"seconds": 60, "scope": "user"}},
-		"guard": {"default": "strict"},
-	})
+	capped := examples.with_list("places", {"default": {
+		"max_output_tokens": 512,
+		"cache": {"seconds": 60, "scope": "user"},
+		"guard": "strict",
+	}})
 	decision := main.decision with input as examples.chat with data.data as capped
 	decision.allow == true
 	bound := {"max_output_tokens": 512, "cache_seconds": 60, "cache_scope": "user", "guard": "strict"}

@@ -1,7 +1,7 @@
 # METADATA
 # title: What must be done to an allowed call?
 # description: |
-#   Obligations never permit anything; they bind calls that other rules permit. Where a list is lost
+#   Obligations never permit anything; they bind calls that other rules permit. Where the list is lost
 #   they are undefined, and llm.main denies the call. How places are weighed is said in
 #   llm.precedence; here it is said what tightening means for each list.
 # scope: package
@@ -9,7 +9,6 @@
 #   - input: schema.input
 package llm.obligations
 
-import data.llm.config
 import data.llm.precedence
 
 # METADATA
@@ -29,10 +28,10 @@ all := {
 # title: Cap on the answer's length
 # description: Tokens; null is no cap. The narrowest entry overrides.
 # scope: document
-max_output_tokens := precedence.nearest(config.obligations.max_output_tokens)
+max_output_tokens := precedence.nearest("max_output_tokens")
 
 # How long an answer may be kept, and for whom. The narrowest entry overrides.
-_cache := precedence.nearest(config.obligations.cache)
+_cache := precedence.nearest("cache")
 
 # METADATA
 # title: What becomes of personal data
@@ -68,7 +67,7 @@ log := _log[0] if {
 	count(_log) == 1
 } else := {"level": _level, "keep_days": _keep_days}
 
-_pii := precedence.holding(config.obligations.pii)
+_pii := precedence.holding("pii")
 
 _mode(direction) := "block" if {
 	some entry in _pii
@@ -104,14 +103,14 @@ _kinds := [] if {
 	some kind in entry.kinds
 })
 
-_guard_entries := precedence.holding(config.obligations.guard)
+_guard_entries := precedence.holding("guard")
 
 _guards := [profile |
 	some profile in _guard_entries
 	profile != ""
 ]
 
-_log := precedence.holding(config.obligations.log)
+_log := precedence.holding("log")
 
 _levels := {entry.level | some entry in _log}
 

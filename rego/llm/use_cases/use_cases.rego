@@ -95,7 +95,7 @@ _said_or_optional if {
 }
 
 _said_or_optional if {
-	every required in precedence.binding(config.use_cases.required) { required == false }
+	every required in precedence.said("use_case_required") { required == false }
 }
 
 _known if config.use_cases.only_known == false
