@@ -22,7 +22,8 @@ from policy_service.adapters.memory_health import MemoryHealth
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.oidc import OidcTokens, read_issuers
 from policy_service.adapters.opa_policy import OpaPolicy
-from policy_service.adapters.policy_bundle import load_bundle
+from policy_service.adapters.policy_bundle import PolicyBundle, load_bundle
+from policy_service.adapters.policy_networks import PolicyNetworks
 from policy_service.adapters.price_list import PriceList, price_files
 from policy_service.adapters.redis_cache import RedisCache
 from policy_service.adapters.redis_changes import RedisWakes
@@ -99,7 +100,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(limits.close)
         if degradable is not None:
             await _in_background(stack, degradable.run())
-        policy = await _policy(settings)
+        bundle = load_bundle(settings.rego_dir or bundled("rego"))
+        policy = await _policy(settings, bundle)
         stack.push_async_callback(policy.close)
         providers = HttpProviders(settings.idle_timeout_s)
         stack.push_async_callback(providers.close)
@@ -143,6 +145,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             ticket_ttl_s=settings.ticket_ttl_s,
             lease_s=settings.lease_s,
             about=SelfService(SqlOwnFigures(engine), reserving, settings.budget_thresholds),
+            networks=PolicyNetworks(lambda: bundle),
         )
         answers = AnswerCache(
             _cache(stack, settings),
@@ -301,8 +304,7 @@ def _embeds(deployment: Deployment) -> bool:
     return deployment.operations is not None and Operation.EMBEDDINGS in deployment.operations
 
 
-async def _policy(settings: Settings) -> PolicyEngine:
-    bundle = load_bundle(settings.rego_dir or bundled("rego"))
+async def _policy(settings: Settings, bundle: PolicyBundle) -> PolicyEngine:
     if not settings.opa_url:
         return RegopyPolicy(bundle)
     pushed = bundle if settings.opa_push else None

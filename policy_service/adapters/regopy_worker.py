@@ -53,7 +53,6 @@ class Evaluator:
             return None
         return output.results[0].expressions if output.results else []
 
-
     def _set_input(self, term: str) -> None:
         """Hand the input over, as nodes where that loses nothing, else as text to be parsed.
 
@@ -64,7 +63,7 @@ class Evaluator:
         nodes = rego.regoNewInput()
         try:
             _add(nodes, document)
-            rego.regoSetInput(self._interpreter._impl, nodes)  # noqa: SLF001 - as regopy does
+            rego.regoSetInput(self._interpreter._impl, nodes)
         except _NotAsNodes:
             self._interpreter.set_input_term(term)
         finally:
@@ -75,31 +74,30 @@ class _NotAsNodes(Exception):
     """A value that would not arrive as it is."""
 
 
-def _add(nodes: ctypes.c_void_p, value: Any) -> None:
+def _add(nodes: ctypes.c_void_p, value: object) -> None:
     """Put a value on the stack of which rego-cpp makes its nodes.
 
     Raises:
         _NotAsNodes: It would become another value.
     """
-    kind = type(value)
-    if kind is str:
+    if isinstance(value, str):
         _add_text(nodes, value)
-    elif kind is dict:
+    elif isinstance(value, dict):
         for key, item in value.items():
             _add_text(nodes, key)
             _add(nodes, item)
             rego.regoInputObjectItem(nodes)
         rego.regoInputObject(nodes, len(value))
-    elif kind is list:
+    elif isinstance(value, list):
         for item in value:
             _add(nodes, item)
         rego.regoInputArray(nodes, len(value))
-    elif kind is bool:
+    elif isinstance(value, bool):
         rego.regoInputBoolean(nodes, value)
-    elif value is None:
-        rego.regoInputNull(nodes)
-    else:
+    elif isinstance(value, int | float):
         _add_number(nodes, value)
+    else:
+        rego.regoInputNull(nodes)
 
 
 def _add_text(nodes: ctypes.c_void_p, text: str) -> None:
@@ -109,9 +107,11 @@ def _add_text(nodes: ctypes.c_void_p, text: str) -> None:
 
 
 def _add_number(nodes: ctypes.c_void_p, number: float) -> None:
-    if type(number) is int and -_MOST <= number < _MOST:
+    if isinstance(number, int):
+        if not -_MOST <= number < _MOST:
+            raise _NotAsNodes
         rego.regoInputInt(nodes, number)
-    elif type(number) is float and float(f"{number:f}") == number:
+    elif float(f"{number:f}") == number:
         rego.regoInputFloat(nodes, number)
     else:
         raise _NotAsNodes

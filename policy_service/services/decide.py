@@ -31,11 +31,13 @@ from llm_core.policy.decision import (
 )
 from llm_core.policy.input import Candidate, build_input
 from llm_core.policy.limits import Amounts, Limit, LimitState, Priority
+from llm_core.policy.networks import NamedNetworks
 from llm_core.pricing.charge import ModelPrice
 from llm_core.routing.candidates import capable
 from llm_core.routing.facts import BreakerState, DeploymentFacts
 from llm_core.routing.strategies import in_order, with_trial
 from policy_service.ids import new_id
+from policy_service.periods import local
 from policy_service.ports.clock import Clock
 from policy_service.ports.ledger import Prices
 from policy_service.ports.limits import LimitsStore, Refused, Reserved
@@ -55,6 +57,10 @@ from policy_service.services.self_service import SelfService
 from policy_service.services.tickets import Tickets
 
 
+def _no_networks() -> NamedNetworks:
+    return NamedNetworks({})
+
+
 @dataclass(frozen=True, slots=True)
 class Decider:
     """Decides: scope, catalogue, prices, policy over every candidate, then all limits in one step.
@@ -71,6 +77,7 @@ class Decider:
         lease_s: How long the reservation waits for its usage.
         answers: Those that were given before; without it none is kept.
         about: Tells callers about themselves; without it nobody is told.
+        networks: Those of the policy in force; without it no call lies in any.
     """
 
     catalogue: Catalogue
@@ -86,6 +93,7 @@ class Decider:
     lease_s: float
     answers: AnswerCache | None = None
     about: SelfService | None = None
+    networks: Callable[[], NamedNetworks] = _no_networks
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -110,12 +118,13 @@ class Decider:
     async def _call(self, decision_id: str, request: DecisionRequest, now: datetime) -> Decision:
         model = self.catalogue.model(request.call.asked_model)
         limits = request.caller.limits
-        caller, call = bound(request.caller, request.call, now)
+        caller, call = bound(request.caller, self._located(request.call), now)
         request = replace(request, caller=caller, call=call)
         offers = [(one, self._price(one, now)) for one in model.deployments]
         budgets = await self._budgets(caller, now)
         candidates = [_candidate(call, deployment, price) for deployment, price in offers]
-        result = await self.policy.evaluate(build_input(caller, call, candidates, budgets, now))
+        document = build_input(caller, call, candidates, budgets, local(now, caller.time_zone))
+        result = await self.policy.evaluate(document)
         if not result.allow:
             return refusal(
                 decision_id,
@@ -182,6 +191,13 @@ class Decider:
             issued_at=now,
         )
 
+    def _located(self, call: Call) -> Call:
+        """The call with its networks' names, and without the address: that ends here."""
+        if call.source_ip is None:
+            return call
+        names = self.networks().names_of(call.source_ip)
+        return replace(call, source_ip=None, networks=names)
+
     async def _looked_up(
         self,
         request: DecisionRequest,
@@ -243,7 +259,8 @@ class Decider:
     async def _models(self, caller: Caller, now: datetime) -> PolicyResult:
         """What policy says to a caller who asks for the models, in the catalogue's order."""
         aliases = [model.alias for model in self.catalogue.models]
-        document = build_input(caller, Call(Operation.MODELS), [], [], now, models=aliases)
+        at = local(now, caller.time_zone)
+        document = build_input(caller, Call(Operation.MODELS), [], [], at, models=aliases)
         result = await self.policy.evaluate(document)
         usable = set(result.models)
         return replace(result, models=tuple(alias for alias in aliases if alias in usable))
