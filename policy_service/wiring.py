@@ -29,6 +29,7 @@ from policy_service.adapters.policies.folder import WatchedFolder
 from policy_service.adapters.policies.live import LivePolicy
 from policy_service.adapters.policies.shadow import Shadow
 from policy_service.adapters.policies.signing import read_trusted_keys
+from policy_service.adapters.policy_networks import PolicyNetworks
 from policy_service.adapters.price_list import PriceList, price_files
 from policy_service.adapters.redis_cache import RedisCache
 from policy_service.adapters.redis_changes import RedisWakes
@@ -170,6 +171,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             content=content,
             approvals=await _approvals(stack, settings, desk, changes, webhook),
             desk=desk,
+            networks=PolicyNetworks(lambda: policy.bundle),
         )
         answers = AnswerCache(
             _cache(stack, settings),

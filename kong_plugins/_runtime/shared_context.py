@@ -40,6 +40,7 @@ class RequestFacts:
         priority: Likewise.
         use_case: Likewise.
         data_labels: Likewise.
+        source_ip: The client's address, as Kong tells it; `None` where the route does not send it.
     """
 
     reads_cache: bool = True
@@ -47,6 +48,7 @@ class RequestFacts:
     priority: Priority = Priority.INTERACTIVE
     use_case: str | None = None
     data_labels: tuple[str, ...] = ()
+    source_ip: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

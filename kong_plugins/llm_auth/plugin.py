@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kong_plugins._runtime import shared_context
@@ -57,9 +58,13 @@ class Plugin:
             raise MalformedRequest(f"Send at most {_MOST_HEADERS} headers.")
         _refuse_too_long(headers, self._config.max_body_bytes)
         caller = await self._caller(kong, headers)
-        if caller.networks:
-            require_network(await kong.client.get_forwarded_ip(), caller.networks)
         facts = facts_in(headers)
+        if caller.networks or self._config.sends_source_ip:
+            address = await kong.client.get_forwarded_ip()
+            if caller.networks:
+                require_network(address, caller.networks)
+            if self._config.sends_source_ip:
+                facts = replace(facts, source_ip=address)
         for name in to_clear_in(headers):
             await kong.service.request.clear_header(name)
         await shared_context.write_caller(kong, HandedCaller(caller, facts))

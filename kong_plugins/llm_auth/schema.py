@@ -36,6 +36,14 @@ SCHEMA: tuple[dict[str, Any], ...] = (
         }
     },
     {
+        "sends_source_ip": {
+            "type": "boolean",
+            "default": False,
+            "description": "Tell the policy service the client's address, for rules about "
+            "networks; costs a PDK call. Without it a call lies in no network.",
+        }
+    },
+    {
         "max_body_bytes": {
             "type": "integer",
             "default": 16 * 1024 * 1024,
@@ -80,6 +88,7 @@ class Config:
     timeout_ms: int = 800
     use_kong_consumer: bool = False
     use_kong_groups: bool = False
+    sends_source_ip: bool = False
     max_body_bytes: int = 16 * 1024 * 1024
     cache_ttl_s: float = 5.0
     negative_cache_ttl_s: float = 1.0

@@ -84,6 +84,7 @@ def call_of(
         priority=facts.priority,
         use_case=facts.use_case,
         data_labels=facts.data_labels,
+        source_ip=facts.source_ip,
     )
 
 

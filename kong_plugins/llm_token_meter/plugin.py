@@ -87,6 +87,8 @@ class Plugin:
             # The ticket is set even for a direct call: should the transform plugin not run, Kong
             # proxies to the relay, and the relay serves the call whole.
             await kong.service.request.set_headers({TICKET_HEADER: decision.ticket})
+            # The client's address was for the decision; nobody after it is told.
+            call = replace(call, source_ip=None)
             handed = HandedDecision(decision, call, body, started_s)
             await shared_context.write_decision(kong, handed)
         except BaseException:

@@ -4,15 +4,16 @@
 that schema and a contract test validates built documents with it: whichever side breaks the
 contract fails a test on its own side.
 
-Amounts become JSON numbers here, because that is what Rego can compare. They are for thresholds in
-rules and for nothing else: accounting stays with `Decimal`, outside of policy.
+Amounts become JSON numbers here, because that is what Rego can compare, with six places after the
+point: what a call can cost is rounded up, what was used down. They are for thresholds in rules and
+for nothing else: accounting stays with `Decimal`, outside of policy.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
 from llm_core.catalogue import Deployment
@@ -27,6 +28,7 @@ INPUT_VERSION = 1
 """Rules deny a version they do not know. A removed field or a changed meaning makes a new one."""
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_PLACES = Decimal("0.000001")
 _EXACT_IN_JSON = 2**53
 """Whole numbers up to here are exact in every JSON reader (RFC 8259, section 6)."""
 
@@ -154,9 +156,11 @@ def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
         },
         "is_priced": price is not None,
         "is_free": price is not None and price.is_free,
-        "usd_per_million_input": None if rates is None else json_number(rates.input),
-        "usd_per_million_output": None if rates is None else json_number(rates.output),
-        "worst_usd": None if candidate.worst_usd is None else json_number(candidate.worst_usd),
+        "usd_per_million_input": None if rates is None else json_number(rates.input, ROUND_UP),
+        "usd_per_million_output": None if rates is None else json_number(rates.output, ROUND_UP),
+        "worst_usd": None
+        if candidate.worst_usd is None
+        else json_number(candidate.worst_usd, ROUND_UP),
     }
 
 
@@ -168,7 +172,7 @@ def _budget(state: LimitState) -> dict[str, Any]:
         "amount": json_number(state.limit.amount),
         "used": json_number(state.used),
         "remaining": json_number(state.remaining),
-        "used_fraction": state.used_fraction,
+        "used_fraction": json_number(Decimal(repr(state.used_fraction))),
     }
 
 
@@ -195,8 +199,15 @@ def _time(at: datetime) -> dict[str, Any]:
     }
 
 
-def json_number(amount: Decimal) -> int | float:
-    """The JSON number for a threshold: exact when whole, the nearest double otherwise.
+def json_number(amount: Decimal, rounding: str = ROUND_DOWN) -> int | float:
+    """The JSON number for a threshold, with at most six places after the point.
+
+    More would cost the embedded engine much time (`regopy_worker.py`). Whole numbers are exact.
+
+    Args:
+        amount: USD, tokens, or a part of a whole.
+        rounding: One of `decimal`'s; down by default, so that nothing is said to be used up that
+            is not.
 
     Raises:
         ValueError: The amount is infinite or not a number; JSON has neither.
@@ -205,4 +216,7 @@ def json_number(amount: Decimal) -> int | float:
         raise ValueError(f"{amount} is not an amount")
     if amount == amount.to_integral_value() and abs(amount) <= _EXACT_IN_JSON:
         return int(amount)
-    return float(amount)
+    if abs(amount) > _EXACT_IN_JSON:
+        return float(amount)
+    rounded = amount.quantize(_PLACES, rounding=rounding)
+    return int(rounded) if rounded == rounded.to_integral_value() else float(rounded)

@@ -16,9 +16,16 @@ models:
         provider: groq          # a server of llm_core.providers.servers: its address is known
         model: openai/gpt-oss-20b
         credential: groq
+        terms: groq-standard    # of the register below
+providers:                      # what was agreed with providers, by a name for it
+  groq-standard:
+    agreements:
+      dpa: {since: 2026-01-01, until: 2027-01-01, reference: CT-1042}   # days in UTC
+    data_processing: {retention_days: 30, trains_on_data: false, sub_processors: [gcp]}
 ```
 """
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -34,9 +41,22 @@ from pydantic import (
     model_validator,
 )
 
-from llm_core.catalogue import Auth, Catalogue, Deployment, Model, ProviderKind, Strategy
+from llm_core.catalogue import (
+    Auth,
+    Catalogue,
+    Deployment,
+    Model,
+    ProviderKind,
+    Strategy,
+)
 from llm_core.operation import OWN_OPERATIONS, Operation
 from llm_core.providers.servers import NOT_OFFERED, SERVERS
+from policy_service.adapters.provider_terms import (
+    AgreementEntry,
+    ProcessingEntry,
+    TermsEntry,
+    terms_of,
+)
 from policy_service.adapters.yaml_file import InvalidFile, read_yaml
 
 _Text = Annotated[str, Field(min_length=1, max_length=300)]
@@ -50,7 +70,10 @@ def read_catalogue(path: Path) -> Catalogue:
         InvalidFile: With every fault, each as `file:line: field: what is wrong`.
     """
     content = read_yaml(path, _CatalogueFile)
-    models = [entry.model() for entry in content.models]
+    try:
+        models = [entry.model(content.providers) for entry in content.models]
+    except ValueError as error:
+        raise InvalidFile(f"{path}: {error}") from error
     _refuse_one_id_for_two(path, models)
     try:
         return Catalogue(models)
@@ -64,6 +87,9 @@ class _Entry(BaseModel):
 
 class DeploymentEntry(_Entry):
     """One deployment as the file writes it; the fields and defaults of `Deployment`.
+
+    `terms` names an entry of the file's `providers`, so that what was agreed with a provider stands
+    in one place.
 
     `provider` may name a server instead of a wire format, for example `groq`: then it is
     `openai_compatible` with that `vendor`. `base_url` may be left out where the vendor has one
@@ -83,6 +109,9 @@ class DeploymentEntry(_Entry):
     context_tokens: _Tokens | None = None
     timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
     attributes: dict[str, StrictBool | StrictInt | StrictStr] = Field(default_factory=dict)
+    terms: _Text | None = None
+    agreements: dict[_Text, AgreementEntry] = Field(default_factory=dict)
+    data_processing: ProcessingEntry = ProcessingEntry()
     vendor: _Text | None = None
     auth: Auth = Auth.STATIC
     signing_region: _Text | None = None
@@ -149,9 +178,20 @@ class DeploymentEntry(_Entry):
             raise ValueError(f"signing_region: only with auth: {Auth.AWS_SIGV4}")
         return self
 
-    def deployment(self) -> Deployment:
-        """The deployment that this entry describes."""
-        return Deployment(**self.model_dump())
+    def deployment(self, providers: Mapping[str, TermsEntry]) -> Deployment:
+        """The deployment that this entry describes; its own terms stand above the register's.
+
+        Raises:
+            ValueError: The register has no such terms.
+        """
+        if self.terms is not None and self.terms not in providers:
+            raise ValueError(f"{self.id}: terms: there is no {self.terms!r} under providers")
+        agreements, processing = terms_of(
+            TermsEntry() if self.terms is None else providers[self.terms],
+            TermsEntry(agreements=self.agreements, data_processing=self.data_processing),
+        )
+        plain = self.model_dump(exclude={"terms", "agreements", "data_processing"})
+        return Deployment(**plain, agreements=agreements, data_processing=processing)
 
 
 _NATIVE = frozenset({Operation.COMPLETIONS, Operation.RESPONSES})
@@ -196,10 +236,10 @@ class _ModelEntry(_Entry):
     strategy: Strategy = Strategy.PRIORITY
     sticky: StrictBool = False
 
-    def model(self) -> Model:
+    def model(self, providers: Mapping[str, TermsEntry]) -> Model:
         return Model(
             self.alias,
-            tuple(entry.deployment() for entry in self.deployments),
+            tuple(entry.deployment(providers) for entry in self.deployments),
             strategy=self.strategy,
             is_sticky=self.sticky,
         )
@@ -207,6 +247,7 @@ class _ModelEntry(_Entry):
 
 class _CatalogueFile(_Entry):
     models: Annotated[tuple[_ModelEntry, ...], Field(min_length=1)]
+    providers: dict[_Text, TermsEntry] = Field(default_factory=dict)
 
 
 def _refuse_one_id_for_two(path: Path, models: list[Model]) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_core.policy.networks import NamedNetworks
 from policy_service.adapters import policy_data
 
 ENTRYPOINT = "llm/main/decision"
@@ -67,6 +68,7 @@ def load_bundle(folder: Path) -> PolicyBundle:
     if not any("package llm.main" in source for source in modules.values()):
         raise BrokenBundle(f"{folder} holds no rules for the entrypoint {ENTRYPOINT}")
     _claims_all(manifest.get("roots"))
+    _check_networks(folder, lists)
     data = {_LISTS: lists}
     digest = digest_of(modules, data)
     return PolicyBundle(
@@ -94,6 +96,14 @@ def _list(file: Path, place: Path) -> object:
     if not content:
         raise BrokenBundle(f"{file}:1: there has to be one key, {file.stem!r}")
     return content[file.stem]
+
+
+def _check_networks(folder: Path, lists: Mapping[str, Any]) -> None:
+    """Refuse ranges that cannot be read, before a call depends on them."""
+    try:
+        NamedNetworks(lists.get("networks", {}))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BrokenBundle(f"{folder}/data/networks.yaml: {error}") from error
 
 
 def _line_of(text: str, key: str) -> int:

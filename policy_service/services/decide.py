@@ -36,11 +36,13 @@ from llm_core.policy.decision import (
 )
 from llm_core.policy.input import Candidate, build_input
 from llm_core.policy.limits import Amounts, Limit, LimitState, Priority
+from llm_core.policy.networks import NamedNetworks
 from llm_core.pricing.charge import ModelPrice
 from llm_core.routing.candidates import capable
 from llm_core.routing.facts import BreakerState, DeploymentFacts
 from llm_core.routing.strategies import in_order, with_trial
 from policy_service.ids import new_id
+from policy_service.periods import local
 from policy_service.ports.clock import Clock
 from policy_service.ports.ledger import Prices
 from policy_service.ports.limits import LimitsStore, Refused, Reserved
@@ -65,6 +67,10 @@ from policy_service.services.self_service import SelfService
 from policy_service.services.tickets import Tickets
 
 
+def _no_networks() -> NamedNetworks:
+    return NamedNetworks({})
+
+
 @dataclass(frozen=True, slots=True)
 class Decider:
     """Decides: scope, catalogue, prices, policy over every candidate, then all limits in one step.
@@ -85,6 +91,7 @@ class Decider:
         content: Keeps words where policy wants that; without it such a call is refused.
         approvals: The grants that hold; without it none does.
         desk: Takes requests for approval; without it nobody can ask.
+        networks: Those of the policy in force; without it no call lies in any.
     """
 
     catalogue: Catalogue
@@ -104,6 +111,7 @@ class Decider:
     content: ContentLog | None = None
     approvals: KnownApprovals | None = None
     desk: ApprovalDesk | None = None
+    networks: Callable[[], NamedNetworks] = _no_networks
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -151,12 +159,13 @@ class Decider:
     ) -> Decision:
         model = self.catalogue.model(request.call.asked_model)
         limits = request.caller.limits
-        caller, call = bound(request.caller, request.call, now)
+        caller, call = bound(request.caller, self._located(request.call), now)
         request = replace(request, caller=caller, call=call)
         offers = [(one, self._price(one, now)) for one in model.deployments]
         budgets = await self._budgets(caller, now)
         candidates = [_candidate(call, deployment, price) for deployment, price in offers]
-        document = build_input(caller, call, candidates, budgets, now, approvals=grants)
+        at = local(now, caller.time_zone)
+        document = build_input(caller, call, candidates, budgets, at, approvals=grants)
         result = await heard.evaluate(self.policy, document)
         if not result.allow:
             return refusal(
@@ -232,6 +241,13 @@ class Decider:
             approval=reservation.approval,
             approval_usd=None if grant is None else grant.amount_usd,
         )
+
+    def _located(self, call: Call) -> Call:
+        """The call with its networks' names, and without the address: that ends here."""
+        if call.source_ip is None:
+            return call
+        names = self.networks().names_of(call.source_ip)
+        return replace(call, source_ip=None, networks=names)
 
     async def _looked_up(
         self,
@@ -314,9 +330,9 @@ class Decider:
     async def _models(self, caller: Caller, now: datetime, heard: Heard) -> PolicyResult:
         """What policy says to a caller who asks for the models, in the catalogue's order."""
         aliases = [model.alias for model in self.catalogue.models]
-        grants = self._grants(caller, now)
+        at, grants = local(now, caller.time_zone), self._grants(caller, now)
         document = build_input(
-            caller, Call(Operation.MODELS), [], [], now, models=aliases, approvals=grants
+            caller, Call(Operation.MODELS), [], [], at, models=aliases, approvals=grants
         )
         result = await heard.evaluate(self.policy, document)
         usable = set(result.models)

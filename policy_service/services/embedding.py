@@ -56,6 +56,7 @@ class Embedder:
             # What policy knows of the words, it must know of them here.
             data_labels=asking.call.data_labels,
             use_case=asking.call.use_case,
+            networks=asking.call.networks,
             priority=asking.call.priority,
         )
         limits = tuple(

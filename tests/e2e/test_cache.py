@@ -32,7 +32,7 @@ def policy(folder: Path) -> dict[str, str]:
     """The shipped policy, with the cache on for everybody."""
     rego = folder / "rego"
     shutil.copytree(bundled("rego"), rego)
-    lists = rego / "data" / "obligations.yaml"
+    lists = rego / "data" / "places.yaml"
     text = lists.read_text(encoding="utf-8")
     assert OFF in text
     lists.write_text(text.replace(OFF, ON), encoding="utf-8")

@@ -77,6 +77,18 @@ _VENDORS = (
 )
 
 
+# For the stand-ins alone: what was agreed with a real provider the demo cannot know.
+_MADE_UP_TERMS: dict[str, Any] = {
+    "made-up-eu": {
+        "agreements": {"dpa": {"since": "2026-01-01", "reference": "made up"}},
+        "data_processing": {"retention_days": 0, "trains_on_data": False, "sub_processors": []},
+    },
+    "made-up-us": {
+        "data_processing": {"retention_days": 30, "trains_on_data": False},
+    },
+}
+
+
 def offered(sandbox_url: str, environment: Mapping[str, str]) -> Offer:
     """Build the catalogue; a provider whose key is set is the real one.
 
@@ -97,8 +109,11 @@ def offered(sandbox_url: str, environment: Mapping[str, str]) -> Offer:
         }
         if url:
             real.append(vendor.label)
+        else:
+            at[name]["terms"] = f"made-up-{vendor.region}"
     at["azure_openai"] |= {"api_version": "2024-10-21", "price_provider": "openai"}
-    return Offer({"models": _models(at)}, credentials, tuple(real))
+    models = {"providers": _MADE_UP_TERMS, "models": _models(at)}
+    return Offer(models, credentials, tuple(real))
 
 
 def _models(at: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ deny contains reasons.against_deployment(
 	"An agreement that this data needs is not in force with the provider.",
 	"Use a deployment whose provider has agreed, or ask compliance for the agreement.",
 ) if {
+	not data_classes.nothing
 	some candidate in input.candidates
 	not _agreed(candidate)
 }
@@ -45,6 +46,7 @@ deny contains reasons.against_deployment(
 	"The provider keeps data for longer than this data may be kept.",
 	"Use a deployment that keeps the data for a shorter time.",
 ) if {
+	not data_classes.nothing
 	some candidate in input.candidates
 	not _kept_briefly(candidate)
 }
@@ -63,6 +65,7 @@ deny contains reasons.against_deployment(
 	"The provider may train models on this data, and it must not.",
 	"Use a deployment whose provider does not train on what it is sent.",
 ) if {
+	not data_classes.nothing
 	some candidate in input.candidates
 	not _not_trained_on(candidate)
 }
@@ -81,6 +84,7 @@ deny contains reasons.against_deployment(
 	"The provider uses a sub-processor that this data may not go to.",
 	"Use another deployment, or ask compliance to look at the sub-processor.",
 ) if {
+	not data_classes.nothing
 	some candidate in input.candidates
 	not _handed_to_known(candidate)
 }
@@ -103,7 +107,8 @@ needed contains preset if {
 _demands := [config.agreements.presets[preset] | some preset in needed] if {
 	is_object(config.data_classes)
 	every preset in needed { is_object(config.agreements.presets[preset]) }
-	is_object(config.agreements)
+	is_object(config.agreements.classes)
+	is_object(config.agreements.labels)
 }
 
 _agreed(candidate) if {

@@ -27,6 +27,7 @@ deny contains reasons.against_deployment(
 	"This model needs an approval, and you have none that is in force.",
 	"Ask for it: gatehouse approvals request --model MODEL --reason REASON, or POST /v1/approvals.",
 ) if {
+	not _nothing_needs_one
 	not request.is_listing
 	count(_grants) == 0
 	some candidate in input.candidates
@@ -47,6 +48,7 @@ deny contains reasons.against_deployment(
 	"What is left of your approval does not cover this call.",
 	"Lower max_tokens, or ask for an approval with a larger amount.",
 ) if {
+	not _nothing_needs_one
 	not request.is_listing
 	count(_grants) > 0
 	some candidate in input.candidates
@@ -61,9 +63,15 @@ deny contains reasons.against_deployment(
 default grant := ""
 
 grant := _grant.id if {
+	not _nothing_needs_one
 	some candidate in input.candidates
 	not _needs_none(candidate)
 	_covered(candidate)
+}
+
+_nothing_needs_one if {
+	_model_is_free
+	is_null(config.approvals.above_usd)
 }
 
 _needs_none(candidate) if {
@@ -71,25 +79,22 @@ _needs_none(candidate) if {
 	_is_cheap(candidate)
 }
 
-_model_is_free if {
-	models := object.keys(config.approvals.models)
-	not _asked_model in models
-}
+_model_is_free if _entry == "none needed"
 
 _model_is_free if {
-	some role in config.approvals.models[input.call.asked_model].roles
+	some role in _entry.roles
 	role in input.caller.roles
 }
 
-_model_is_free if input.caller.team in config.approvals.models[input.call.asked_model].teams
+_model_is_free if input.caller.team in _entry.teams
 
-default _asked_model := ""
-
-_asked_model := input.call.asked_model
+# Looked up once; undefined, and so no model free, when the list itself is lost.
+_entry := object.get(config.approvals.models, input.call.asked_model, "none needed")
 
 _is_cheap(_) if is_null(config.approvals.above_usd)
 
 _is_cheap(candidate) if {
+	is_number(config.approvals.above_usd)
 	is_number(candidate.worst_usd)
 	candidate.worst_usd <= config.approvals.above_usd
 }

@@ -25,6 +25,7 @@ deny contains reasons.against_call(
 	"The call carries a data label that the policy does not know.",
 	"Use a label that compliance knows, or ask them to add yours.",
 ) if {
+	not nothing
 	not request.is_listing
 	not _labels_known
 }
@@ -42,8 +43,18 @@ deny contains reasons.against_call(
 	"You are not cleared for data of this class.",
 	"Ask the platform team for clearance, or leave this data out.",
 ) if {
+	not nothing
 	not request.is_listing
 	not _cleared
+}
+
+# METADATA
+# title: Whether nothing is known to be protected
+# description: The call has no labels, and compliance takes such calls for nothing in particular.
+# scope: document
+nothing if {
+	input.call.data_labels == []
+	config.data_classes.unlabelled == null
 }
 
 # METADATA
@@ -63,7 +74,13 @@ present contains class if {
 
 _labels_known if {
 	is_array(input.call.data_labels)
+	count(input.call.data_labels) > 0
 	every label in input.call.data_labels { _known(label) }
+}
+
+_labels_known if {
+	input.call.data_labels == []
+	config.data_classes.unlabelled in config.data_classes.order
 }
 
 _known(label) if _class_of(label) in config.data_classes.order

@@ -104,7 +104,6 @@ chat := {
 	"candidates": [costly, cheap, free],
 	"budgets": [budget("team:emea-sales", 0.1), rate_limit(1)],
 	"models": [],
-	"approvals": [],
 	"time": time,
 	"approvals": [],
 }
@@ -122,14 +121,24 @@ listing := object.union(chat, {
 lists := {
 	"revision": "test-1",
 	"models": {"restricted": {"o1-pro": {"roles": ["power-user"], "departments": ["research"]}}},
-	"approvals": {"required": []},
 	"budgets": {"soft": {"used_fraction": 0.9, "max_usd_per_million_output": 1}},
-	"obligations": {
-		"max_output_tokens": everywhere(null),
-		"cache": everywhere({"seconds": 0, "scope": "team"}),
-		"pii": object.union(everywhere(no_pii), {"precedence": "tighten"}),
-		"guard": object.union(everywhere(""), {"precedence": "tighten"}),
-		"log": object.union(everywhere({"level": "digest", "keep_days": 30}), {"precedence": "tighten"}),
+	"places": {
+		"default": {
+			"max_output_tokens": null,
+			"cache": {"seconds": 0, "scope": "team"},
+			"pii": no_pii,
+			"guard": "",
+			"log": {"level": "digest", "keep_days": 30},
+			"tools": true,
+			"images": true,
+			"hours": null,
+			"sources": null,
+			"use_case_required": false,
+		},
+		"organisations": {},
+		"departments": {},
+		"teams": {},
+		"reading": {"pii": "tighten", "guard": "tighten", "log": "tighten"},
 	},
 	"data_classes": {
 		"order": ["public", "internal", "confidential", "restricted"],
@@ -151,20 +160,27 @@ lists := {
 		"classes": {"confidential": ["gdpr"], "public": ["lenient"]},
 		"labels": {"health": ["hipaa"]},
 	},
-	"features": {"tools": everywhere(true), "images": everywhere(true)},
-	"hours": everywhere(null),
-	"sources": everywhere(null),
-	"use_cases": {"required": everywhere(false), "only_known": false, "known": {}},
+	"use_cases": {"only_known": false, "known": {}},
 	"approvals": {"models": {}, "above_usd": null},
 }
-
-# A list by place that says the same to everybody.
-everywhere(entry) := {"default": entry, "departments": {}, "teams": {}}
 
 no_pii := {"input": "off", "output": "off", "restore": false, "kinds": []}
 
 # The lists with one of them changed in part; what is not named stays.
 with_list(name, content) := object.union(lists, {name: content})
+
+# The lists with something said at one of the caller's places.
+at_team(settings) := with_list("places", {"teams": {"emea-sales": settings}})
+
+at_department(settings) := with_list("places", {"departments": {"sales": settings}})
+
+# What can be said at each of the caller's places, the widest first.
+at_each_place(settings) := [
+	with_list("places", {"default": settings}),
+	with_list("places", {"organisations": {"acme": settings}}),
+	at_department(settings),
+	at_team(settings),
+]
 
 no_obligations := {
 	"max_output_tokens": null,

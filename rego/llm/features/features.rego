@@ -6,7 +6,6 @@
 #   - input: schema.input
 package llm.features
 
-import data.llm.config
 import data.llm.precedence
 import data.llm.reasons
 import data.llm.request
@@ -24,6 +23,7 @@ deny contains reasons.against_call(
 	"Your team may not offer tools to a model.",
 	"Leave tools out of the request, or ask compliance to allow them.",
 ) if {
+	not _without_tools
 	not request.is_listing
 	not _tools_allowed
 }
@@ -41,18 +41,19 @@ deny contains reasons.against_call(
 	"Your team may not send images to a model.",
 	"Leave images out of the request, or ask compliance to allow them.",
 ) if {
+	not _without_images
 	not request.is_listing
 	not _images_allowed
 }
 
-_tools_allowed if input.call.has_tools == false
+_without_tools if input.call.has_tools == false
 
 _tools_allowed if {
-	every entry in precedence.binding(config.features.tools) { entry == true }
+	every entry in precedence.said("tools") { entry == true }
 }
 
-_images_allowed if input.call.has_images == false
+_without_images if input.call.has_images == false
 
 _images_allowed if {
-	every entry in precedence.binding(config.features.images) { entry == true }
+	every entry in precedence.said("images") { entry == true }
 }

@@ -8,7 +8,6 @@
 #   - input: schema.input
 package llm.hours
 
-import data.llm.config
 import data.llm.precedence
 import data.llm.reasons
 import data.llm.request
@@ -31,7 +30,7 @@ deny contains reasons.against_call(
 }
 
 _open if {
-	every windows in precedence.binding(config.hours) { _within(windows) }
+	every windows in precedence.said("hours") { _within(windows) }
 }
 
 _within(windows) if is_null(windows)

@@ -8,7 +8,7 @@ codes_under(document, lists) := found if {
 	found := {reason.code | some reason in denials}
 }
 
-open(windows) := examples.with_list("hours", {"teams": {"emea-sales": windows}})
+open(windows) := examples.at_team({"hours": windows})
 
 at(weekday, hour, minute) := object.union(examples.chat, {"time": object.union(
 	examples.time,
@@ -39,10 +39,10 @@ test_one_of_several_windows_is_enough if {
 }
 
 test_every_place_must_be_open if {
-	lists := examples.with_list("hours", {
-		"default": [{"days": ["friday"], "from_hour": 0, "until_hour": 24}],
-		"departments": {"sales": [{"days": ["monday"], "from_hour": 0, "until_hour": 24}]},
-		"teams": {"emea-sales": null},
+	lists := examples.with_list("places", {
+		"default": {"hours": [{"days": ["friday"], "from_hour": 0, "until_hour": 24}]},
+		"departments": {"sales": {"hours": [{"days": ["monday"], "from_hour": 0, "until_hour": 24}]}},
+		"teams": {"emea-sales": {"hours": null}},
 	})
 	codes_under(at("friday", 12, 0), lists) == {"outside_hours"}
 	codes_under(at("monday", 12, 0), lists) == {"outside_hours"}
@@ -60,9 +60,9 @@ test_without_a_time_no_window_is_open if {
 
 test_lost_lists_deny if codes_under(examples.chat, {}) == {"outside_hours"}
 
-test_a_listing_is_not_bound_by_hours if codes_under(examples.listing, examples.with_list("hours", {"default": []})) == set()
+test_a_listing_is_not_bound_by_hours if codes_under(examples.listing, examples.with_list("places", {"default": {"hours": []}})) == set()
 
 test_empty_input_is_denied_where_hours_are_set if {
-	codes_under({}, examples.with_list("hours", {"default": []})) == {"outside_hours"}
+	codes_under({}, examples.with_list("places", {"default": {"hours": []}})) == {"outside_hours"}
 	codes_under({}, examples.lists) == set()
 }

@@ -108,7 +108,7 @@ test_each_missing_part_is_denied if {
 }
 
 test_without_a_time_what_depends_on_it_is_denied if {
-	lists := examples.with_list("hours", {"default": [{"days": ["friday"], "from_hour": 0, "until_hour": 24}]})
+	lists := examples.with_list("places", {"default": {"hours": [{"days": ["friday"], "from_hour": 0, "until_hour": 24}]}})
 	decision := main.decision with input as object.remove(examples.chat, {"time"}) with data.data as lists
 	denied(decision)
 	codes(decision) == {"outside_hours"}
@@ -148,15 +148,73 @@ test_missing_lists_deny_and_leave_the_revision_unknown if {
 	decision := main.decision with input as examples.chat with data.data as {}
 	denied(decision)
 	decision.revision == "unknown"
-	"policy_data_incomplete" in codes(decision)
+	codes(decision) == {"policy_incomplete"}
+}
+
+test_a_lost_list_is_denied if {
+	every list in object.keys(examples.lists) {
+		decision := main.decision with input as examples.chat with data.data as object.remove(examples.lists, {list})
+		denied(decision)
+	}
+}
+
+# What the call needs of a list cannot be lost unseen.
+test_a_lost_part_of_a_list_is_denied if {
+	every place in [
+		["models", "restricted"],
+		["data_classes", "order"],
+		["data_classes", "labels"],
+		["residency", "regions"],
+		["residency", "classes"],
+		["residency", "labels"],
+		["agreements", "presets"],
+		["agreements", "classes"],
+		["agreements", "labels"],
+		["places", "default"],
+		["use_cases", "known"],
+	] {
+		lost := object.union(object.remove(strict, {place[0]}), {place[0]: object.remove(strict[place[0]], {place[1]})})
+		decision := main.decision with input as careful with data.data as lost
+		denied(decision)
+	}
+}
+
+# Every list says something about this call, and all of it is met.
+strict := object.union(examples.lists, {
+	"models": {"restricted": {"chat": {"teams": ["emea-sales"], "use_cases": ["triage"]}}},
+	"data_classes": {"unlabelled": "internal"},
+	"places": {
+		"default": {"hours": [{"days": ["friday"], "from_hour": 8, "until_hour": 20}]},
+		"departments": {"sales": {"sources": ["office"]}},
+		"teams": {"emea-sales": {"tools": true}},
+	},
+	"use_cases": {"only_known": true, "known": {"triage": {"teams": ["emea-sales"], "models": ["chat"]}}},
+	"approvals": {"models": {"chat": {}}, "above_usd": 5},
+})
+
+careful := object.union(examples.chat, {
+	"caller": object.union(examples.caller, {"clearance": "restricted"}),
+	"call": object.union(examples.call, {
+		"data_labels": ["personal"],
+		"use_case": "triage",
+		"networks": ["office"],
+		"has_tools": true,
+	}),
+	"approvals": [{"id": "apr_1", "model": "chat", "until_unix": examples.time.unix + 1, "amount_usd": null}],
+})
+
+test_a_call_that_meets_every_list_is_permitted if {
+	decision := main.decision with input as careful with data.data as strict
+	decision.permitted == ["costly", "cheap", "free"]
+	decision.approval == "apr_1"
 }
 
 test_obligations_bind_an_allowed_call if {
-	capped := examples.with_list("obligations", {
-		"max_output_tokens": {"default": 512},
-		"cache": {"default": {"seconds": 60, "scope": "user"}},
-		"guard": {"default": "strict"},
-	})
+	capped := examples.with_list("places", {"default": {
+		"max_output_tokens": 512,
+		"cache": {"seconds": 60, "scope": "user"},
+		"guard": "strict",
+	}})
 	decision := main.decision with input as examples.chat with data.data as capped
 	decision.allow == true
 	bound := {"max_output_tokens": 512, "cache_seconds": 60, "cache_scope": "user", "guard": "strict"}

@@ -44,7 +44,7 @@ deny contains reasons.against_call(
 	"Ask for one of the roles that the model needs, or choose another model.",
 ) if {
 	not request.is_listing
-	not _open_to_caller(_asked_model)
+	not _open_to_caller
 }
 
 # METADATA
@@ -71,7 +71,7 @@ deny contains reasons.against_call(
 listed := [alias |
 	some alias in input.models
 	_in_own_list(alias)
-	_open_to_caller(alias)
+	_opens(object.get(config.restricted_models, alias, "unrestricted"))
 ]
 
 # Always defined: a missing model reads as "", which no list holds. It must be, because OPA takes the
@@ -91,25 +91,24 @@ _in_own_list(alias) if {
 	alias != ""
 }
 
-# Undefined, and so a denial above, when the list itself is lost.
-_open_to_caller(alias) if {
-	is_object(config.restricted_models)
-	not _is_restricted(alias)
-}
+# Looked up once; undefined, and so a denial above, when the list itself is lost.
+_entry := object.get(config.restricted_models, _asked_model, "unrestricted")
 
-_open_to_caller(alias) if {
-	some role in config.restricted_models[alias].roles
+_open_to_caller if _opens(_entry)
+
+_opens("unrestricted")
+
+_opens(entry) if {
+	some role in entry.roles
 	role in input.caller.roles
 }
 
-_open_to_caller(alias) if input.caller.team in config.restricted_models[alias].teams
+_opens(entry) if input.caller.team in entry.teams
 
-_open_to_caller(alias) if input.caller.department in config.restricted_models[alias].departments
-
-_is_restricted(alias) if config.restricted_models[alias] == config.restricted_models[alias]
+_opens(entry) if input.caller.department in entry.departments
 
 _open_to_use_case if not _has_use_cases
 
-_open_to_use_case if input.call.use_case in config.restricted_models[input.call.asked_model].use_cases
+_open_to_use_case if input.call.use_case in _entry.use_cases
 
-_has_use_cases if config.restricted_models[input.call.asked_model].use_cases
+_has_use_cases if _entry.use_cases

@@ -1,14 +1,14 @@
 # METADATA
 # title: What must be done to an allowed call?
 # description: |
-#   Obligations never permit anything; they bind calls that other rules permit. Where lists are lost
-#   the call is denied by llm.request, and what stands here is the strictest.
+#   Obligations never permit anything; they bind calls that other rules permit. Where the list is lost
+#   they are undefined, and llm.main denies the call. How places are weighed is said in
+#   llm.precedence; here it is said what tightening means for each list.
 # scope: package
 # schemas:
 #   - input: schema.input
 package llm.obligations
 
-import data.llm.config
 import data.llm.precedence
 
 # METADATA
@@ -17,8 +17,8 @@ import data.llm.precedence
 # scope: document
 all := {
 	"max_output_tokens": max_output_tokens,
-	"cache_seconds": cache_seconds,
-	"cache_scope": cache_scope,
+	"cache_seconds": _cache.seconds,
+	"cache_scope": _cache.scope,
 	"pii": pii,
 	"guard": guard,
 	"log": log,
@@ -27,26 +27,11 @@ all := {
 # METADATA
 # title: Cap on the answer's length
 # description: Tokens; null is no cap. The narrowest entry overrides.
-# scope: rule
-default max_output_tokens := null
-
-max_output_tokens := precedence.nearest(config.output_caps)
-
-# METADATA
-# title: How long an answer may be kept
-# description: Seconds; 0 is not at all. The narrowest entry overrides.
 # scope: document
-cache_seconds := object.get(_cache, "seconds", 0)
+max_output_tokens := precedence.nearest("max_output_tokens")
 
-# METADATA
-# title: Who may be given a kept answer
-# description: user, project, team, department or organisation; never somebody of another organisation.
-# scope: document
-cache_scope := object.get(_cache, "scope", "team")
-
-default _cache := {}
-
-_cache := precedence.nearest(config.answer_cache)
+# How long an answer may be kept, and for whom. The narrowest entry overrides.
+_cache := precedence.nearest("cache")
 
 # METADATA
 # title: What becomes of personal data
@@ -54,7 +39,9 @@ _cache := precedence.nearest(config.answer_cache)
 #   The strictest mode of any place for each direction. Placeholders turn back into words where every
 #   place that screens says so. All kinds that one of them looks for; none named is all there are.
 # scope: document
-pii := {
+pii := _pii[0] if {
+	count(_pii) == 1
+} else := {
 	"input": _mode("input"),
 	"output": _mode("output"),
 	"restore": _restores,
@@ -65,34 +52,22 @@ pii := {
 # title: The prompt guard's profile
 # description: |
 #   The widest place that names one wins: a narrower place may add a guard, not exchange or drop it.
-# scope: rule
-default guard := ""
-
-guard := precedence.nearest(config.guard) if config.guard.precedence == "override"
-
-guard := _guards[0] if config.guard.precedence == "tighten"
-
-_guards := [profile |
-	some profile in precedence.binding(config.guard)
-	profile != ""
-]
+# scope: document
+guard := _guards[0] if {
+	true
+} else := "" if {
+	is_array(_guard_entries)
+}
 
 # METADATA
 # title: What is kept of the words
 # description: The least that any place keeps, for the shortest time.
-# scope: rule
-default log := {"level": "none", "keep_days": 0}
+# scope: document
+log := _log[0] if {
+	count(_log) == 1
+} else := {"level": _level, "keep_days": _keep_days}
 
-log := precedence.nearest(config.log) if config.log.precedence == "override"
-
-log := {"level": _level, "keep_days": _keep_days} if config.log.precedence == "tighten"
-
-# One entry when narrower places override, else all that bind; lost lists block.
-_pii := [precedence.nearest(config.pii)] if {
-	config.pii.precedence == "override"
-} else := precedence.binding(config.pii) if {
-	true
-} else := [{"input": "block", "output": "block", "restore": false, "kinds": []}]
+_pii := precedence.holding("pii")
 
 _mode(direction) := "block" if {
 	some entry in _pii
@@ -100,7 +75,9 @@ _mode(direction) := "block" if {
 } else := "redact" if {
 	some entry in _pii
 	entry[direction] == "redact"
-} else := "off"
+} else := "off" if {
+	every entry in _pii { entry[direction] == "off" }
+}
 
 _screening := [entry |
 	some entry in _pii
@@ -126,15 +103,23 @@ _kinds := [] if {
 	some kind in entry.kinds
 })
 
+_guard_entries := precedence.holding("guard")
+
+_guards := [profile |
+	some profile in _guard_entries
+	profile != ""
+]
+
+_log := precedence.holding("log")
+
+_levels := {entry.level | some entry in _log}
+
 _level := level if {
-	some level in ["none", "digest", "redacted", "full"]
-	level in _levels
-	every wider in _levels { wider in _at_least[level] }
+	some level in _levels
+	every other in _levels { other in _no_less_than[level] }
 }
 
-_levels := {entry.level | some entry in precedence.binding(config.log)}
-
-_at_least := {
+_no_less_than := {
 	"none": {"none", "digest", "redacted", "full"},
 	"digest": {"digest", "redacted", "full"},
 	"redacted": {"redacted", "full"},
@@ -142,8 +127,7 @@ _at_least := {
 }
 
 _keep_days := days if {
-	entries := precedence.binding(config.log)
-	some entry in entries
+	some entry in _log
 	days := entry.keep_days
-	every other in entries { other.keep_days >= days }
+	every other in _log { other.keep_days >= days }
 }

@@ -3,83 +3,63 @@ package llm.obligations_test
 import data.llm.examples_test as examples
 import data.llm.obligations
 
-bound(name, list) := found if {
-	found := obligations.all with input as examples.chat
-		with data.data as object.union(object.remove(examples.lists, {"obligations"}), {"obligations": object.union(
-			object.remove(examples.lists.obligations, {name}),
-			{name: list},
-		)})
+bound(lists) := found if {
+	found := obligations.all with input as examples.chat with data.data as lists
 }
 
-cap(caps) := bound("max_output_tokens", caps).max_output_tokens
+# What the default, the department and the team say of a setting; `reading` as it is given.
+saying(setting, reading, values) := object.union(
+	object.remove(examples.lists, {"places"}),
+	{"places": {
+		"default": object.union(object.remove(examples.lists.places["default"], {setting}), {setting: values[0]}),
+		"organisations": {},
+		"departments": {"sales": {setting: values[1]}, "hr": {setting: "never"}},
+		"teams": {"emea-sales": {setting: values[2]}, "core": {setting: "never"}},
+		"reading": object.union(examples.lists.places.reading, {setting: reading}),
+	}},
+)
 
-test_without_entries_there_is_no_cap if {
-	cap({"default": null, "departments": {}, "teams": {}}) == null
-}
+cap(lists) := bound(lists).max_output_tokens
+
+test_without_entries_nothing_is_to_be_done if bound(examples.lists) == examples.no_obligations
 
 test_the_default_binds_whom_no_entry_names if {
-	cap({"default": 512, "departments": {"hr": 1}, "teams": {"x": 2}}) == 512
+	lists := examples.with_list("places", {
+		"default": {"max_output_tokens": 512},
+		"departments": {"hr": {"max_output_tokens": 1}},
+		"teams": {"core": {"max_output_tokens": 2}},
+	})
+	cap(lists) == 512
 }
 
-test_the_departments_entry_wins_over_the_default if {
-	cap({"default": 512, "departments": {"sales": 1024}, "teams": {}}) == 1024
+test_the_narrowest_cap_wins if {
+	every lists in examples.at_each_place({"max_output_tokens": 256}) { cap(lists) == 256 }
+	cap(saying("max_output_tokens", "tighten", [512, 256, 1024])) == 1024
+	cap(saying("max_output_tokens", "tighten", [512, 256, null])) == null
 }
 
-test_the_organisations_entry_wins_over_the_default_and_no_other if {
-	cap({"default": 512, "organisations": {"acme": 64}, "departments": {}, "teams": {}}) == 64
-	cap({"default": 512, "organisations": {"acme": 64}, "departments": {"sales": 1024}, "teams": {}}) == 1024
+test_the_narrowest_cache_wins if {
+	kept := {"seconds": 60, "scope": "department"}
+	nothing := {"seconds": 0, "scope": "team"}
+	open := bound(saying("cache", "tighten", [nothing, nothing, kept]))
+	{"seconds": open.cache_seconds, "scope": open.cache_scope} == kept
+	shut := bound(saying("cache", "tighten", [kept, kept, nothing]))
+	{"seconds": shut.cache_seconds, "scope": shut.cache_scope} == nothing
 }
 
-test_the_teams_entry_wins_over_all if {
-	cap({"default": 512, "departments": {"sales": 1024}, "teams": {"emea-sales": 256}}) == 256
-}
-
-test_an_entry_can_lift_the_default if {
-	cap({"default": 512, "departments": {}, "teams": {"emea-sales": null}}) == null
-}
-
-# Such lists deny the call in llm.request.
-test_broken_caps_are_no_cap if cap({}) == null
-
-cached(lists) := {"seconds": found.cache_seconds, "scope": found.cache_scope} if {
-	found := bound("cache", lists)
-}
-
-nothing := {"seconds": 0, "scope": "team"}
-
-test_without_entries_nothing_is_kept if {
-	cached({"default": nothing, "departments": {}, "teams": {}}) == nothing
-}
-
-test_the_default_keeps_for_whom_no_entry_names if {
-	entry := {"seconds": 60, "scope": "user"}
-	cached({"default": entry, "departments": {"hr": nothing}, "teams": {"x": nothing}}) == entry
-}
-
-test_the_departments_cache_wins_over_the_default if {
-	entry := {"seconds": 60, "scope": "department"}
-	cached({"default": nothing, "departments": {"sales": entry}, "teams": {}}) == entry
-}
-
-test_the_teams_cache_wins_over_both if {
-	entry := {"seconds": 60, "scope": "department"}
-	lists := {"default": entry, "departments": {"sales": entry}, "teams": {"emea-sales": nothing}}
-	cached(lists) == nothing
-}
-
-# Such lists deny the call in llm.request.
-test_broken_lists_keep_nothing if {
-	every lists in [{}, null, {"default": {"seconds": 60}, "departments": {}, "teams": {}}] {
-		cached(lists) == nothing
+test_a_setting_that_is_lost_leaves_obligations_undefined if {
+	every setting in ["max_output_tokens", "cache", "pii", "guard", "log"] {
+		places := object.union(
+			object.remove(examples.lists.places, {"default"}),
+			{"default": object.remove(examples.lists.places["default"], {setting})},
+		)
+		lost := object.union(object.remove(examples.lists, {"places"}), {"places": places})
+		not bound(lost)
 	}
+	not bound({})
 }
 
-pii(precedence, default_entry, department, team) := bound("pii", {
-	"precedence": precedence,
-	"default": default_entry,
-	"departments": {"sales": department},
-	"teams": {"emea-sales": team},
-}).pii
+pii(reading, default_entry, department, team) := bound(saying("pii", reading, [default_entry, department, team])).pii
 
 screening(input_mode, output_mode, restore, kinds) := {
 	"input": input_mode,
@@ -115,12 +95,7 @@ test_where_the_list_says_so_the_narrowest_overrides if {
 	pii("override", strict, strict, off) == off
 }
 
-guard(precedence, default_entry, department, team) := bound("guard", {
-	"precedence": precedence,
-	"default": default_entry,
-	"departments": {"sales": department},
-	"teams": {"emea-sales": team},
-}).guard
+guard(reading, default_entry, department, team) := bound(saying("guard", reading, [default_entry, department, team])).guard
 
 test_a_team_cannot_exchange_or_drop_a_guard if {
 	guard("tighten", "strict", "", "") == "strict"
@@ -138,12 +113,7 @@ test_where_the_list_says_so_a_team_chooses_its_guard if {
 	guard("override", "strict", "strict", "") == ""
 }
 
-kept(precedence, default_entry, department, team) := bound("log", {
-	"precedence": precedence,
-	"default": default_entry,
-	"departments": {"sales": department},
-	"teams": {"emea-sales": team},
-}).log
+kept(reading, default_entry, department, team) := bound(saying("log", reading, [default_entry, department, team])).log
 
 keeping(level, days) := {"level": level, "keep_days": days}
 
@@ -161,15 +131,9 @@ test_where_the_list_says_so_a_desk_keeps_its_words if {
 	kept("override", keeping("digest", 30), keeping("digest", 30), keeping("full", 2555)) == keeping("full", 2555)
 }
 
-test_lost_lists_block_and_keep_nothing if {
-	found := obligations.all with input as examples.chat with data.data as {}
-	found == {
-		"max_output_tokens": null,
-		"cache_seconds": 0,
-		"cache_scope": "team",
-		"pii": screening("block", "block", false, []),
-		"guard": "",
-		"log": keeping("none", 0),
+test_places_are_read_in_no_third_way if {
+	every setting in ["pii", "guard", "log"] {
+		not bound(examples.with_list("places", {"reading": {setting: "loosen"}}))
 	}
 }
 

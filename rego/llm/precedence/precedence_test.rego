@@ -3,47 +3,61 @@ package llm.precedence_test
 import data.llm.examples_test as examples
 import data.llm.precedence
 
-nearest(list) := entry if {
-	entry := precedence.nearest(list) with input as examples.chat
+whole := {"places": {
+	"default": {"x": 1, "y": null},
+	"organisations": {"acme": {"x": 2}, "other": {"x": 20}},
+	"departments": {"sales": {"x": 3}, "hr": {"x": 30}},
+	"teams": {"emea-sales": {"x": 4, "y": false}, "core": {"x": 40}},
+	"reading": {"x": "tighten", "y": "override"},
+}}
+
+said(lists, setting) := values if {
+	values := precedence.said(setting) with input as examples.chat with data.data as lists
 }
 
-binding(list) := entries if {
-	entries := precedence.binding(list) with input as examples.chat
+nearest(lists, setting) := value if {
+	value := precedence.nearest(setting) with input as examples.chat with data.data as lists
 }
 
-whole := {
-	"default": 1,
-	"organisations": {"acme": 2, "other": 20},
-	"departments": {"sales": 3, "hr": 30},
-	"teams": {"emea-sales": 4, "x": 40},
+holding(lists, setting) := values if {
+	values := precedence.holding(setting) with input as examples.chat with data.data as lists
 }
 
-test_the_narrower_place_stands_above_the_wider if {
-	nearest(whole) == 4
-	nearest(object.remove(whole, {"teams"})) == 3
-	nearest(object.remove(whole, {"teams", "departments"})) == 2
-	nearest(object.remove(whole, {"teams", "departments", "organisations"})) == 1
+without(levels) := {"places": object.remove(whole.places, levels)}
+
+test_every_place_is_heard_the_widest_first if {
+	said(whole, "x") == [1, 2, 3, 4]
+	said(without({"teams", "organisations"}), "x") == [1, 3]
+	said(without({"teams", "organisations", "departments"}), "x") == [1]
 }
 
-test_an_entry_may_be_null_or_false if {
-	nearest(object.union(whole, {"teams": {"emea-sales": null}})) == null
-	nearest(object.union(whole, {"teams": {"emea-sales": false}})) == false
+test_places_that_are_silent_are_passed_over if said(whole, "y") == [null, false]
+
+test_the_narrowest_place_overrides if {
+	nearest(whole, "x") == 4
+	nearest(without({"teams"}), "x") == 3
+	nearest(without({"teams", "departments"}), "x") == 2
+	nearest(without({"teams", "departments", "organisations"}), "x") == 1
+	nearest(whole, "y") == false
 }
 
-test_all_that_bind_come_with_the_default_first if {
-	binding(whole)[0] == 1
-	{entry | some entry in binding(whole)} == {1, 2, 3, 4}
-	binding({"default": null, "departments": {}, "teams": {}}) == [null]
+test_the_list_says_how_it_is_read if {
+	holding(whole, "x") == [1, 2, 3, 4]
+	holding(whole, "y") == [false]
 }
 
-test_without_a_default_nothing_is_known_to_bind if {
-	not binding(object.remove(whole, {"default"}))
-	not nearest({"departments": {}, "teams": {}})
+test_a_setting_without_a_reading_or_with_another_holds_nothing if {
+	not holding(without({"reading"}), "x")
+	not holding(object.union(whole, {"places": {"reading": {"x": "loosen"}}}), "x")
+}
+
+test_a_setting_on_which_the_default_is_silent_is_unknown if {
+	not said(whole, "z")
+	not nearest(whole, "z")
+	not said(without({"default"}), "x")
 }
 
 test_empty_input_is_bound_by_the_default if {
-	entries := precedence.binding(whole) with input as {}
-	entries == [1]
-	entry := precedence.nearest(whole) with input as {}
-	entry == 1
+	values := precedence.said("x") with input as {} with data.data as whole
+	values == [1]
 }

@@ -79,7 +79,7 @@ test_listing_nothing_is_a_complete_question if {
 }
 
 test_lost_lists_are_denied if {
-	every part in ["revision", "models", "budgets", "obligations", "residency", "approvals"] {
+	every part in ["revision", "models", "budgets", "places", "residency", "approvals"] {
 		codes(examples.chat, object.remove(examples.lists, {part})) == {"policy_data_incomplete"}
 	}
 	codes(examples.chat, {}) == {"policy_data_incomplete"}

@@ -26,6 +26,7 @@ deny contains reasons.against_deployment(
 	"Data with these labels may not be processed where this deployment is.",
 	"Use a model that is deployed where this data may go, or leave the data out.",
 ) if {
+	not data_classes.nothing
 	some candidate in input.candidates
 	not _may_go_to(candidate)
 }

@@ -8,7 +8,6 @@
 #   - input: schema.input
 package llm.sources
 
-import data.llm.config
 import data.llm.precedence
 import data.llm.reasons
 import data.llm.request
@@ -31,7 +30,7 @@ deny contains reasons.against_call(
 }
 
 _from_allowed if {
-	every names in precedence.binding(config.sources) { _among(names) }
+	every names in precedence.said("sources") { _among(names) }
 }
 
 _among(names) if is_null(names)

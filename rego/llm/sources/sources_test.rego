@@ -10,7 +10,7 @@ codes_under(document, lists) := found if {
 
 from(networks) := examples.calling({"networks": networks})
 
-office_only := examples.with_list("sources", {"departments": {"sales": ["office", "vpn"]}})
+office_only := examples.at_department({"sources": ["office", "vpn"]})
 
 test_without_entries_calls_may_come_from_anywhere if codes_under(examples.chat, examples.lists) == set()
 
@@ -28,9 +28,9 @@ test_a_route_that_does_not_tell_the_network_is_denied if {
 }
 
 test_every_place_must_know_a_network if {
-	lists := examples.with_list("sources", {
-		"default": ["office", "vpn"],
-		"teams": {"emea-sales": ["vault"]},
+	lists := examples.with_list("places", {
+		"default": {"sources": ["office", "vpn"]},
+		"teams": {"emea-sales": {"sources": ["vault"]}},
 	})
 	codes_under(from(["office"]), lists) == {"network_not_allowed"}
 	codes_under(from(["vault"]), lists) == {"network_not_allowed"}
@@ -42,7 +42,7 @@ test_broken_networks_are_denied if {
 		codes_under(from(networks), office_only) == {"network_not_allowed"}
 	}
 	every names in [[], "office", true] {
-		lists := examples.with_list("sources", {"teams": {"emea-sales": names}})
+		lists := examples.at_team({"sources": names})
 		codes_under(from(["office"]), lists) == {"network_not_allowed"}
 	}
 }
@@ -52,6 +52,6 @@ test_lost_lists_deny if codes_under(examples.chat, {}) == {"network_not_allowed"
 test_a_listing_may_come_from_anywhere if codes_under(examples.listing, office_only) == set()
 
 test_empty_input_is_denied_where_networks_are_named if {
-	codes_under({}, examples.with_list("sources", {"default": ["office"]})) == {"network_not_allowed"}
+	codes_under({}, examples.with_list("places", {"default": {"sources": ["office"]}})) == {"network_not_allowed"}
 	codes_under({}, examples.lists) == set()
 }

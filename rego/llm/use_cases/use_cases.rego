@@ -95,18 +95,17 @@ _said_or_optional if {
 }
 
 _said_or_optional if {
-	every required in precedence.binding(config.use_cases.required) { required == false }
+	every required in precedence.said("use_case_required") { required == false }
 }
 
 _known if config.use_cases.only_known == false
 
 _known if is_object(config.use_cases.known[input.call.use_case])
 
-default _entry := {}
-
-_entry := config.use_cases.known[input.call.use_case]
+_entry := object.get(config.use_cases.known, input.call.use_case, {})
 
 _for_caller if {
+	is_object(_entry)
 	not _has_teams
 	not _has_departments
 }
@@ -119,7 +118,10 @@ _has_teams if _entry.teams
 
 _has_departments if _entry.departments
 
-_for_model if not _has_models
+_for_model if {
+	is_object(_entry)
+	not _has_models
+}
 
 _for_model if input.call.asked_model in _entry.models
 

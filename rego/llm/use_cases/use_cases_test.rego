@@ -12,14 +12,15 @@ saying(use_case) := examples.calling({"use_case": use_case})
 
 known(entry) := examples.with_list("use_cases", {"known": {"triage": entry}})
 
+required := examples.with_list("places", {"default": {"use_case_required": true}})
+
 test_nothing_is_asked_for_by_default if {
 	codes_under(examples.chat, examples.lists) == set()
 	codes_under(saying("anything"), examples.lists) == set()
 }
 
 test_one_place_that_asks_for_a_use_case_is_enough if {
-	every place in [{"default": true}, {"departments": {"sales": true}}, {"teams": {"emea-sales": true}}] {
-		lists := examples.with_list("use_cases", {"required": place})
+	every lists in examples.at_each_place({"use_case_required": true}) {
 		codes_under(examples.chat, lists) == {"use_case_missing"}
 		codes_under(saying(""), lists) == {"use_case_missing"}
 		codes_under(saying("triage"), lists) == set()
@@ -27,7 +28,10 @@ test_one_place_that_asks_for_a_use_case_is_enough if {
 }
 
 test_a_team_cannot_lift_what_its_department_asks_for if {
-	lists := examples.with_list("use_cases", {"required": {"departments": {"sales": true}, "teams": {"emea-sales": false}}})
+	lists := examples.with_list("places", {
+		"departments": {"sales": {"use_case_required": true}},
+		"teams": {"emea-sales": {"use_case_required": false}},
+	})
 	codes_under(examples.chat, lists) == {"use_case_missing"}
 }
 
@@ -56,19 +60,22 @@ test_a_use_case_is_for_its_models if {
 }
 
 test_a_missing_use_case_is_missing if {
-	lists := examples.with_list("use_cases", {"required": {"default": true}})
-	codes_under(object.remove(examples.chat, {"call"}), lists) == {"use_case_missing"}
+	lists := required
+	codes_under(object.remove(examples.chat, {"call"}), lists) == unjudged
 }
+
+# A use case that is not even absent cannot be judged.
+unjudged := {"use_case_missing", "use_case_not_allowed", "model_not_for_use_case"}
 
 test_lost_lists_deny if {
 	codes_under(examples.chat, {}) == {"use_case_missing"}
-	codes_under(saying("triage"), {}) == {"use_case_unknown"}
+	codes_under(saying("triage"), {}) == {"use_case_unknown", "use_case_not_allowed", "model_not_for_use_case"}
 }
 
 test_a_listing_has_no_use_case if {
-	codes_under(examples.listing, examples.with_list("use_cases", {"required": {"default": true}})) == set()
+	codes_under(examples.listing, required) == set()
 }
 
 test_empty_input_is_denied_where_a_use_case_is_asked_for if {
-	codes_under({}, examples.with_list("use_cases", {"required": {"default": true}})) == {"use_case_missing"}
+	codes_under({}, required) == unjudged
 }

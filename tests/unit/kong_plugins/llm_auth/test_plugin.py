@@ -340,6 +340,18 @@ async def test_a_key_for_some_networks_is_refused_elsewhere(service: FakePolicyS
     assert outside.shared == {}
 
 
+async def test_the_address_is_handed_on_where_the_route_says_so(service: FakePolicyService) -> None:
+    async with auth(service, sends_source_ip=True) as plugin:
+        kong = request(BEARER, **{"client.get_forwarded_ip": "192.0.2.1"})
+        assert await kong.run(plugin.access) is None
+    assert kong.methods == ["request.get_headers", "client.get_forwarded_ip", "ctx.shared.set"]
+    assert handed_in(kong).facts.source_ip == "192.0.2.1"
+    async with auth(service) as plugin:
+        silent = request(BEARER)
+        assert await silent.run(plugin.access) is None
+    assert handed_in(silent).facts.source_ip is None
+
+
 # --- the groups that Kong's own plugins have authenticated
 
 

@@ -1,10 +1,11 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 import pytest
 
+from llm_core.catalogue import Agreement, DataProcessing
 from llm_core.policy.input import Candidate, build_input, json_number
 from llm_core.policy.limits import Limit, LimitState, Measure
 from llm_core.pricing.charge import ModelPrice, Rates, Tier
@@ -46,6 +47,7 @@ def test_the_document_is_the_whole_question() -> None:
             "data_labels": [],
             "use_case": None,
             "priority": "interactive",
+            "networks": [],
         },
         "candidates": [
             {
@@ -54,6 +56,12 @@ def test_the_document_is_the_whole_question() -> None:
                 "model": "gpt-4o-mini",
                 "region": "eu-west-1",
                 "attributes": {"dpa": True},
+                "agreements": {"dpa": {"since_unix": 1735689600, "until_unix": None}},
+                "data_processing": {
+                    "retention_days": 30,
+                    "trains_on_data": False,
+                    "sub_processors": [],
+                },
                 "is_priced": True,
                 "is_free": False,
                 "usd_per_million_input": 0.15,
@@ -78,7 +86,9 @@ def test_the_document_is_the_whole_question() -> None:
             "unix": 1795199400,
             "weekday": "friday",
             "hour": 18,
+            "local": {"weekday": "friday", "hour": 18, "minute": 30},
         },
+        "approvals": [],
     }
     assert json.loads(json.dumps(document)) == document
 
@@ -122,13 +132,46 @@ def test_a_limit_of_nothing_is_used_up() -> None:
     assert state["used_fraction"] == 1.0
 
 
-def test_the_time_is_said_in_utc_whatever_zone_it_came_in() -> None:
+def test_the_time_is_said_in_utc_and_by_the_clocks_that_it_came_from() -> None:
     tokyo = datetime(2026, 11, 21, 3, 30, tzinfo=timezone(timedelta(hours=9)))
-    here = datetime(2026, 11, 20, 18, 30, tzinfo=UTC)
-    assert (
-        build_input(CALLER, CHAT, [], [], tokyo)["time"]
-        == build_input(CALLER, CHAT, [], [], here)["time"]
-    )
+    there = build_input(CALLER, CHAT, [], [], tokyo)["time"]
+    here = build_input(CALLER, CHAT, [], [], tokyo.astimezone(UTC))["time"]
+    assert there.pop("local") == {"weekday": "saturday", "hour": 3, "minute": 30}
+    assert here.pop("local") == {"weekday": "friday", "hour": 18, "minute": 30}
+    assert there == here
+
+
+def test_an_agreement_holds_in_whole_seconds_that_lie_within_it() -> None:
+    since = datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+    until = datetime(2026, 12, 31, 0, 0, 0, 999_999, tzinfo=UTC)
+    deployment = replace(CHEAP.deployment, agreements={"baa": Agreement(since, until)})
+    [candidate] = build_input(CALLER, CHAT, [replace(CHEAP, deployment=deployment)], [], AT)[
+        "candidates"
+    ]
+    assert candidate["agreements"] == {"baa": {"since_unix": 1767225601, "until_unix": 1798675200}}
+
+
+def test_what_nobody_said_of_data_processing_is_null() -> None:
+    deployment = replace(CHEAP.deployment, agreements={}, data_processing=DataProcessing())
+    [candidate] = build_input(CALLER, CHAT, [replace(CHEAP, deployment=deployment)], [], AT)[
+        "candidates"
+    ]
+    assert candidate["agreements"] == {}
+    assert set(candidate["data_processing"].values()) == {None}
+
+
+def test_an_address_is_no_part_of_the_document() -> None:
+    call = replace(CHAT, source_ip="192.0.2.1", networks=("office",))
+    document = build_input(CALLER, call, [], [], AT)
+    assert document["call"]["networks"] == ["office"]
+    assert "192.0.2.1" not in json.dumps(document)
+
+
+def test_grants_are_told_in_the_order_in_which_they_are_to_be_used() -> None:
+    grants = [
+        {"id": one, "model": "chat", "until_unix": 1, "amount_usd": None} for one in ("b", "a")
+    ]
+    assert build_input(CALLER, CHAT, [], [], AT, approvals=grants)["approvals"] == grants
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
@@ -138,12 +181,24 @@ def test_a_time_without_a_zone_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("amount", "number"),
-    [("0", 0), ("15.00", 15), ("0.6", 0.6), ("1E+3", 1000), ("0.000000000001", 1e-12)],
+    [("0", 0), ("15.00", 15), ("0.6", 0.6), ("1E+3", 1000), ("0.1234567", 0.123456), ("1E-12", 0)],
 )
 def test_amounts_become_the_numbers_they_are(amount: str, number: float) -> None:
     converted = json_number(Decimal(amount))
     assert converted == number
     assert type(converted) is type(number)
+
+
+def test_what_a_call_can_cost_is_never_said_to_be_less() -> None:
+    assert json_number(Decimal("0.0000000001"), ROUND_UP) == 0.000001
+    tiny = replace(CHEAP, worst_usd=Decimal("0.0100001"))
+    [candidate] = build_input(CALLER, CHAT, [tiny], [], AT)["candidates"]
+    assert candidate["worst_usd"] == 0.010001
+
+
+def test_a_budget_is_not_said_to_be_used_up_before_it_is() -> None:
+    [state] = build_input(CALLER, CHAT, [], [budget("99.99999999")], AT)["budgets"]
+    assert state["used_fraction"] == 0.999999
 
 
 def test_whole_amounts_beyond_exact_doubles_become_doubles() -> None:

@@ -1,11 +1,20 @@
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, asdict, fields
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 from pydantic_core import PydanticUndefined
 
-from llm_core.catalogue import Auth, Catalogue, Deployment, ProviderKind, Strategy
+from llm_core.catalogue import (
+    Agreement,
+    Auth,
+    Catalogue,
+    DataProcessing,
+    Deployment,
+    ProviderKind,
+    Strategy,
+)
 from llm_core.operation import Operation
 from llm_core.providers.servers import SERVERS
 from policy_service.adapters.catalogue_file import DeploymentEntry, read_catalogue
@@ -85,12 +94,71 @@ def test_the_file_has_the_fields_and_defaults_of_a_deployment():
         name: field.get_default(call_default_factory=True)
         for name, field in DeploymentEntry.model_fields.items()
     }
+    assert entry.pop("terms") is None
+    assert entry.pop("data_processing").model_dump() == asdict(DataProcessing())
     assert entry == {
         field.name: field.default
         if field.default is not MISSING
         else (PydanticUndefined if field.default_factory is MISSING else field.default_factory())
         for field in fields(Deployment)
+        if field.name != "data_processing"
     }
+
+
+TERMS = """\
+providers:
+  acme-terms:
+    agreements:
+      dpa: {since: 2026-01-01, until: 2027-01-01, reference: CT-1}
+      baa: {since: 2026-02-01}
+    data_processing: {retention_days: 30, trains_on_data: false, sub_processors: [aws]}
+models:
+  - alias: a
+    deployments:
+      - {id: plain, provider: openai, model: m, terms: acme-terms}
+      - id: own
+        provider: openai
+        model: m
+        terms: acme-terms
+        agreements: {dpa: {since: 2026-03-01}}
+        data_processing: {retention_days: 0}
+      - {id: bare, provider: openai, model: m}
+"""
+
+
+def test_what_was_agreed_with_a_provider_stands_in_one_place(tmp_path: Path):
+    plain, own, bare = read(tmp_path, TERMS).model("a").deployments
+    january, march = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 3))
+    assert plain.agreements["dpa"] == Agreement(january, datetime(2027, 1, 1, tzinfo=UTC), "CT-1")
+    assert plain.agreements["baa"].until is None
+    assert plain.data_processing == DataProcessing(
+        30, trains_on_data=False, sub_processors=("aws",)
+    )
+    assert own.agreements["dpa"] == Agreement(march)
+    assert own.agreements["baa"] == plain.agreements["baa"]
+    assert own.data_processing == DataProcessing(0, trains_on_data=False, sub_processors=("aws",))
+    assert (bare.agreements, bare.data_processing) == ({}, DataProcessing())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "terms: acme-terms}",
+            "terms: other}",
+            "plain: terms: there is no 'other' under providers",
+        ),
+        ("until: 2027-01-01", "until: 2026-01-01", "until: must be after since"),
+        ("since: 2026-02-01", "since: soon", "providers.acme-terms.agreements.baa.since"),
+        ("retention_days: 30", "retention_days: -1", "data_processing.retention_days"),
+        ("trains_on_data: false", "trains_on_data: maybe", "data_processing.trains_on_data"),
+        ("sub_processors: [aws]", "processors: [aws]", "data_processing.processors"),
+    ],
+)
+def test_terms_that_cannot_be_are_refused(tmp_path: Path, old: str, new: str, says: str):
+    with pytest.raises(InvalidFile) as caught:
+        read(tmp_path, TERMS.replace(old, new))
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,15 @@ def _ambiguous(folder: Path) -> None:
     (folder / "data" / "extra.yaml").write_text("extra: [no]\n", encoding="utf-8")
 
 
+def _no_network(folder: Path) -> None:
+    text = 'networks: {office: ["192.0.2.1/24"]}\n'
+    (folder / "data" / "networks.yaml").write_text(text, encoding="utf-8")
+
+
+def _networks_are_a_list(folder: Path) -> None:
+    (folder / "data" / "networks.yaml").write_text("networks: [office]\n", encoding="utf-8")
+
+
 def _not_utf8(folder: Path) -> None:
     (folder / "llm" / "models" / "models.rego").write_bytes(b"package \xff")
 
@@ -130,6 +139,8 @@ def _not_utf8(folder: Path) -> None:
         (_a_list_in_a_folder, "data/<list>.yaml"),
         (_among_the_rules, "no data lie elsewhere"),
         (_ambiguous, "line 1: 'no' has to be quoted"),
+        (_no_network, "networks.yaml: '192.0.2.1/24' is no CIDR range"),
+        (_networks_are_a_list, "networks.yaml"),
         (_not_utf8, "models.rego cannot be read"),
     ],
 )

@@ -21,6 +21,7 @@ from llm_core.policy.decision import (
     Transport,
 )
 from llm_core.policy.limits import Amounts, Limit, Measure, Priority, Raise
+from llm_core.policy.networks import NamedNetworks
 from llm_core.policy.route import RouteOptions
 from llm_core.pricing.charge import ModelPrice, Rates
 from llm_core.routing.facts import BreakerState, DeploymentFacts
@@ -47,6 +48,7 @@ from tests.fakes.samples import (
 )
 
 TICKETS = Tickets("ticket-secret-0123456789")
+NETWORKS = NamedNetworks({"office": ["192.0.2.0/24"]})
 DEAR = ModelPrice("v9", Rates(input=Decimal(100), output=Decimal(200)))
 
 
@@ -91,6 +93,7 @@ class Service:
             ticket_ttl_s=30,
             lease_s=300,
             about=SelfService(self.figures, Reserving(self.limits, self.ledger)),
+            networks=lambda: NETWORKS,
             make_id=self._next_id,
         )
 
@@ -124,6 +127,34 @@ def refused_with(made: Decision) -> tuple[int, str]:
     assert not made.deployments
     assert made.denial.headers["x-gatehouse-decision-id"] == made.decision_id
     return made.denial.status, made.denial.body["error"]["code"]
+
+
+# --- what policy is told
+
+
+async def test_policy_and_the_reservation_know_networks_and_no_address() -> None:
+    service = Service()
+    call = replace(chat_call(chat_body(model="mini")), source_ip="192.0.2.7")
+    made = await service.decider().decide(DecisionRequest(CALLER, call))
+    [document] = service.policy.documents
+    assert document["call"]["networks"] == ["office"]
+    kept = await service.limits.find(made.decision_id)
+    assert kept is not None
+    assert (kept.call.source_ip, kept.call.networks) == (None, ("office",))
+
+
+async def test_a_call_whose_address_nobody_told_lies_in_no_network() -> None:
+    service = Service()
+    await service.decide(model="mini")
+    assert service.policy.documents[0]["call"]["networks"] == []
+
+
+async def test_policy_hears_the_time_by_the_organisations_clocks() -> None:
+    service = Service()
+    await service.decide(model="mini", caller=replace(CALLER, time_zone="Asia/Tokyo"))
+    await service.decide(model="mini", caller=replace(CALLER, time_zone="Nowhere/Land"))
+    there, unknown = (document["time"]["local"] for document in service.policy.documents)
+    assert (there["hour"], unknown["hour"]) == ((NOON.hour + 9) % 24, NOON.hour)
 
 
 # --- allowed
