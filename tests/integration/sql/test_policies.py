@@ -55,7 +55,7 @@ async def test_a_bundle_is_kept_once_and_found_by_digest_beginning_and_revision(
     again = replace(BUNDLE, uploaded_by="user:bob")
     assert await policies.keep(ALICE, again, b"other") == BUNDLE
     await policies.keep(ALICE, OTHER, b"tar 2")
-    for name in (BUNDLE.digest, "abababab", BUNDLE.revision):
+    for name in (BUNDLE.digest, "abababab", BUNDLE.revision, "2026-11-29.1"):
         assert await policies.find(name) == BUNDLE
     assert await policies.tarball(BUNDLE.digest) == b"tar"
     assert {one.digest for one in await policies.bundles()} == {BUNDLE.digest, OTHER.digest}
