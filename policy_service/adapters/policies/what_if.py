@@ -52,7 +52,9 @@ class FactChange:
         changed = copy.deepcopy(document)
         node: Any = changed
         for step in self.path[:-1]:
-            node = node[step] if isinstance(step, int) else node.setdefault(step, {})
+            if isinstance(step, str) and not node.get(step):
+                node[step] = {}
+            node = node[step]
         node[self.path[-1]] = copy.deepcopy(self.value)
         return changed
 
