@@ -33,6 +33,8 @@ from policy_service.ports.policy import PolicyResult
 T = TypeVar("T")
 
 _DEFAULT_PORT = 8181
+_OURS = "gatehouse/"
+"""What we have pushed is called so."""
 _PACKAGE = re.compile(r"^package ([\w.]+)", re.MULTILINE)
 _IMPORT = re.compile(r"^import data\.([\w.]+)", re.MULTILINE)
 
@@ -206,9 +208,17 @@ class OpaPolicy:
         for path in _imported_first(bundle):
             # `rego_compat` would rewrite a module that OPA refuses instead of saying so.
             await self._client.update_policy_from_string(
-                bundle.modules[path], f"gatehouse/{path}", rego_compat=False
+                bundle.modules[path], f"{_OURS}{path}", rego_compat=False
             )
+        await self._remove_others({f"{_OURS}{path}" for path in bundle.modules})
         self._is_pushed = True
+
+    async def _remove_others(self, kept: set[str]) -> None:
+        """Take away what an earlier policy had and this one has not: it would go on denying."""
+        there = await self._client.get_policies_list()
+        for name in sorted(there):
+            if name.startswith(_OURS) and name not in kept:
+                await self._client.delete_policy(name)
 
 
 def _imported_first(bundle: PolicyBundle) -> list[str]:

@@ -167,7 +167,7 @@ class PolicyDesk(Protocol):
     """What administrators do with policies; every change is audited with it.
 
     A bundle is named by its digest, by eight or more of the digest's first digits, or by its
-    revision.
+    revision, with or without the digest's beginning.
     """
 
     async def upload(self, actor: Actor, tarball: bytes) -> BundleRecord:

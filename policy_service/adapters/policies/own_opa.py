@@ -6,6 +6,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from llm_core.errors import PolicyUnavailable
@@ -26,8 +27,16 @@ def write_bundle(bundle: PolicyBundle, folder: Path) -> None:
     (folder / "data.json").write_text(json.dumps(bundle.data), encoding="utf-8")
 
 
+@dataclass(frozen=True, slots=True)
+class OwnOpa:
+    """A running OPA: as an engine, and where it listens."""
+
+    policy: OpaPolicy
+    url: str
+
+
 @asynccontextmanager
-async def own_opa(program: str, bundle: PolicyBundle) -> AsyncIterator[OpaPolicy]:
+async def own_opa(program: str, bundle: PolicyBundle) -> AsyncIterator[OwnOpa]:
     """Start OPA with the bundle on a free port, and end it.
 
     Args:
@@ -44,12 +53,13 @@ async def own_opa(program: str, bundle: PolicyBundle) -> AsyncIterator[OpaPolicy
         port = _free_port()
         process = await asyncio.create_subprocess_exec(
             *(program, "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error"),
-            *("--disable-telemetry", "--bundle", str(folder)),
+            *("--disable-telemetry", "--optimize-store-for-read-speed", "--bundle", str(folder)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        policy = OpaPolicy(f"http://127.0.0.1:{port}", timeout_s=10.0)
+        url = f"http://127.0.0.1:{port}"
+        policy = OpaPolicy(url, timeout_s=10.0)
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 while not await policy.ready():
@@ -59,7 +69,7 @@ async def own_opa(program: str, bundle: PolicyBundle) -> AsyncIterator[OpaPolicy
                             f"OPA cannot use the policy: {said.decode()[:_SHOWN_CHARS]}"
                         )
                     await asyncio.sleep(_POLL_S)
-            yield policy
+            yield OwnOpa(policy, url)
         except TimeoutError as fault:
             raise PolicyUnavailable("OPA does not come up.") from fault
         finally:

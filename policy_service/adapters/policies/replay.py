@@ -1,7 +1,7 @@
 """What a policy would have said to past decisions: asked again, in parallel, from the decision log.
 
 Everything that policy was told is in the log: budgets, time, approvals as they were. So the only
-difference is the policy. Inputs go to processes of the embedded engine a page at a time.
+difference is the policy.
 """
 
 import asyncio
@@ -20,17 +20,13 @@ from llm_core.policy.difference import (
     changes_access,
     differences,
 )
+from policy_service.adapters.policies.askers import Asker, askers
 from policy_service.adapters.policies.shadow import answer_of
-from policy_service.adapters.policies.trial import compiled
 from policy_service.adapters.policy_answer import policy_result
 from policy_service.adapters.policy_bundle import PolicyBundle
-from policy_service.adapters.regopy_process import RegopyProcess
-from policy_service.adapters.regopy_text import from_rego, rego_term
 from policy_service.ports.decision_log import LoggedDecision
 
 MOST_EXAMPLES = 20
-_TIMEOUT_S = 60.0
-"""For a page of questions."""
 _PAGES_WAITING = 4
 _NO_REASON = "-"
 
@@ -119,7 +115,8 @@ async def replay(
     bundle: PolicyBundle,
     pages: AsyncIterator[Sequence[LoggedDecision]],
     *,
-    processes: int,
+    at_once: int,
+    opa: str | None = None,
     tell: Callable[[int], None] = lambda _: None,
 ) -> Replayed:
     """Ask a policy all over again.
@@ -127,36 +124,37 @@ async def replay(
     Args:
         bundle: The policy.
         pages: Past decisions.
-        processes: How many evaluate at the same time.
+        at_once: How many pages are evaluated at the same time.
+        opa: Where OPA's program is; `None` for the embedded engine.
         tell: Is told how many decisions were done since it was told last.
 
     Raises:
         BrokenBundle: It does not compile, or allows the empty question.
-        PolicyUnavailable: The database failed.
+        PolicyUnavailable: The database failed, or OPA does not come up.
     """
-    await (await compiled(bundle)).close()
     waiting: asyncio.Queue[Sequence[LoggedDecision] | None] = asyncio.Queue(_PAGES_WAITING)
     found = Replayed()
 
-    async def work() -> None:
-        asker = _Asker(bundle)
-        try:
-            while (page := await waiting.get()) is not None:
-                await asker.ask(page, found)
-                tell(len(page))
-        finally:
-            asker.close()
+    async def work(asker: Asker) -> None:
+        while (page := await waiting.get()) is not None:
+            await _ask(asker, page, found)
+            tell(len(page))
 
     async def read() -> None:
         async for page in pages:
             await waiting.put(page)
-        for _ in range(processes):
+        for _ in range(at_once):
             await waiting.put(None)
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(read())
-        for _ in range(processes):
-            group.create_task(work())
+    async with askers(bundle, at_once, opa=opa) as some:
+        reading = asyncio.create_task(read())
+        working = [asyncio.create_task(work(asker)) for asker in some]
+        try:
+            await asyncio.gather(reading, *working)
+        finally:
+            for task in (reading, *working):
+                task.cancel()
+            await asyncio.gather(reading, *working, return_exceptions=True)
     found.finish()
     return found
 
@@ -177,53 +175,25 @@ def _obligations(logged: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
     return msgspec.to_builtins(msgspec.convert(logged, Obligations))
 
 
-class _Asker:
-    """One process of the engine; one that ends is started again."""
-
-    def __init__(self, bundle: PolicyBundle) -> None:
-        self._bundle = bundle
-        self._process: RegopyProcess | None = None
-
-    async def ask(self, page: Sequence[LoggedDecision], found: Replayed) -> None:
-        """Ask all of a page, and count what came of it."""
-        there = [one for one in page if one.input is not None]
-        not_asked = sum(one.input is None and not one.revision for one in page)
-        found.not_asked += not_asked
-        found.erased += len(page) - len(there) - not_asked
-        found.decisions += len(page) - len(there)
-        answers = await self._answers(there)
-        if answers is None and len(there) > 1:
-            # One of them ends the process, or takes for ever: find out which.
-            for one in there:
-                await self.ask([one], found)
-            return
-        for one, content in zip(there, answers or [b"null"] * len(there), strict=True):
-            found.add(one, _read(content, one))
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
-
-    async def _answers(self, asked: Sequence[LoggedDecision]) -> list[bytes] | None:
-        """As the process wrote them; `None` when it did not get through."""
-        if not asked:
-            return []
-        if self._process is None:
-            self._process = await asyncio.to_thread(RegopyProcess, self._bundle)
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                return await self._process.ask_all([rego_term(one.input) for one in asked])
-        except (OSError, EOFError, ValueError):
-            self.close()
-            return None
+async def _ask(asker: Asker, page: Sequence[LoggedDecision], found: Replayed) -> None:
+    """Ask all of a page, and count what came of it."""
+    there = [one for one in page if one.input is not None]
+    not_asked = sum(one.input is None and not one.revision for one in page)
+    found.not_asked += not_asked
+    found.erased += len(page) - len(there) - not_asked
+    found.decisions += len(page) - len(there)
+    answers = await asker.answers([one.input or {} for one in there]) if there else []
+    if answers is None and len(there) > 1:
+        for one in there:  # to find the one that it is
+            await _ask(asker, [one], found)
+        return
+    for one, answer in zip(there, answers or [None], strict=True) if there else ():
+        found.add(one, _read(answer, one))
 
 
-def _read(content: bytes, one: LoggedDecision) -> PolicyAnswer | None:
+def _read(answer: object, one: LoggedDecision) -> PolicyAnswer | None:
     try:
-        answer = msgspec.json.decode(content, type=list[Any] | None)
-        result = policy_result(from_rego(answer[0]) if answer else None, one.input or {})
-    except (PolicyUnavailable, msgspec.DecodeError):
+        result = policy_result(answer, one.input or {})
+    except PolicyUnavailable:
         return None
     return answer_of(result, has_models="models" in one.result)

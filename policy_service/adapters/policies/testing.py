@@ -25,6 +25,8 @@ _TIMEOUT_S = 300.0
 _WORKER = Path(__file__).with_name("regopy_tests.py")
 _PACKAGE = re.compile(r"^package ([\w.]+)", re.MULTILINE)
 _RULE = re.compile(r"^(?:default )?(\w+)", re.MULTILINE)
+_ENDS_IT = re.compile(r"\bwith\b[^\n]*\bas\b[^\n]*\n?\s*\bwith\b")
+"""Two `with` in one expression end rego-cpp's process."""
 _WITH = re.compile(r"\bwith (input|data|\w+\.)")
 _SHOWN_CHARS = 2000
 
@@ -88,7 +90,7 @@ def run_on_regopy(bundle: PolicyBundle, tests: Mapping[str, str]) -> TestRun:
         whole = _results(bundle, text, list(slices))
         for name, part in slices.items():
             result = whole[name]
-            if result is None:  # a neighbour may have ended the process
+            if result is None and not _ENDS_IT.search(part):  # a neighbour ended the process
                 result = _results(bundle, part, [name])[name]
             results[name] = result
             if _WITH.search(part):

@@ -52,7 +52,9 @@ class FactChange:
         changed = copy.deepcopy(document)
         node: Any = changed
         for step in self.path[:-1]:
-            node = node[step] if isinstance(step, int) else node.setdefault(step, {})
+            if isinstance(step, str) and not node.get(step):
+                node[step] = {}
+            node = node[step]
         node[self.path[-1]] = copy.deepcopy(self.value)
         return changed
 
@@ -147,9 +149,12 @@ def _of_the_caller(
 def _of_candidates(
     document: dict[str, Any], named: Mapping[str, list[str]]
 ) -> Iterator[FactChange]:
-    for place, candidate in enumerate(document.get("candidates") or []):
+    candidates = document.get("candidates") or []
+    there = {str(one["region"]) for one in candidates if one.get("region")}
+    regions = sorted({*named["region"], *there})
+    for place, candidate in enumerate(candidates):
         here, id = ("candidates", place), candidate.get("id")
-        for region in named["region"]:
+        for region in regions:
             if region != candidate.get("region"):
                 yield FactChange(f"with {id} in the region {region}", (*here, "region"), region)
         if not candidate.get("is_priced"):

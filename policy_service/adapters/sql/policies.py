@@ -253,15 +253,18 @@ async def _history(connection: AsyncConnection) -> list[ActivationRecord]:
 
 
 async def _found(connection: AsyncConnection, name: str) -> BundleRecord:
-    query = _records().where((_BUNDLES.c.digest == name) | (_BUNDLES.c.revision == name))
-    found = (await connection.execute(query)).all()
-    if not found and re.fullmatch(rf"[0-9a-f]{{{_FEWEST_DIGITS},64}}", name):
-        query = _records().where(_BUNDLES.c.digest.startswith(name, autoescape=True))
-        found = (await connection.execute(query)).all()
-    if len(found) != 1:
-        said = "several bundles are" if found else "there is no bundle"
-        raise PolicyRefused(f"{said} called {name!r}; see `gatehouse policy list`")
-    return _bundle(found[0])
+    """By digest, revision, the revision as compliance gave it, or the digest's beginning."""
+    digest, revision = _BUNDLES.c.digest, _BUNDLES.c.revision
+    ways = [(digest == name) | (revision == name), revision.startswith(f"{name}+", autoescape=True)]
+    if re.fullmatch(rf"[0-9a-f]{{{_FEWEST_DIGITS},64}}", name):
+        ways.append(digest.startswith(name, autoescape=True))
+    for way in ways:
+        found = (await connection.execute(_records().where(way))).all()
+        if len(found) == 1:
+            return _bundle(found[0])
+        if found:
+            raise PolicyRefused(f"several bundles are called {name!r}; name one by its digest")
+    raise PolicyRefused(f"there is no bundle called {name!r}; see `gatehouse policy list`")
 
 
 def _records() -> Select[Any]:

@@ -92,7 +92,7 @@ async def _running(policy: "PolicyBundle", engine: Engine) -> "AsyncIterator[Pol
         if program is None:
             raise ValueError("`opa` is not installed; `make services` installs it")
         async with own_opa(program, policy) as server:
-            yield server
+            yield server.policy
         return
     embedded = await compiled(policy)
     try:

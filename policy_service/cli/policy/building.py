@@ -14,7 +14,7 @@ from policy_service.cli.policy.sources import Folder, chosen_folder
 if TYPE_CHECKING:
     from policy_service.adapters.policies.testing import TestRun
 
-PRIVATE, PUBLIC = "policy-signing.key.pem", "policy-signing.pub.pem"
+PRIVATE, PUBLIC = "policy-signing.key", "policy-signing.pub.pem"
 _NAMED = 20
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,14 @@ _PAGE = 500
 _CHANGED = 2
 
 
+class ReplayEngine(StrEnum):
+    """What evaluates."""
+
+    AUTO = "auto"
+    OPA = "opa"
+    REGOPY = "regopy"
+
+
 def replay(
     bundle: Annotated[
         str, typer.Argument(help="A folder, a tarball, or a bundle's name in the database.")
@@ -50,9 +59,9 @@ def replay(
         bool,
         typer.Option("--exit-code", help="End with 2 when a decision would change, for scripts."),
     ] = False,
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="How many evaluate; one for each processor.")
-    ] = None,
+    engine: Annotated[
+        ReplayEngine, typer.Option(help="What evaluates; OPA, if installed, by default.")
+    ] = ReplayEngine.AUTO,
     database_url: Database = DEFAULT_DATABASE,
 ) -> None:
     """Ask a policy what was decided before, and tell what would change.
@@ -63,18 +72,22 @@ def replay(
     """
     with needs("service"):
         from policy_service.adapters.policies import replay as replaying
+        from policy_service.adapters.policies.testing import opa_program
         from policy_service.adapters.sql.decision_log import SqlDecisionLog
 
     now = datetime.now(UTC)
     start, end = _moment(since, now), now if until == "now" else _moment(until, now)
     policy = find_policy(bundle, database_url)
+    opa = None if engine is ReplayEngine.REGOPY else opa_program()
+    if opa is None and engine is ReplayEngine.OPA:
+        raise fail("`opa` is not installed; `make services` installs it")
 
     async def work(engine: "AsyncEngine") -> "Replayed":
         log = SqlDecisionLog(engine)
         with _progress(await log.count(start, end), is_shown=not as_json) as tell:
             pages = _of_team(log.read(start, end, batch=_PAGE), team, tell)
             return await replaying.replay(
-                policy, pages, processes=processes or os.cpu_count() or 1, tell=tell
+                policy, pages, at_once=os.cpu_count() or 1, opa=opa, tell=tell
             )
 
     found = with_database(database_url, work)

@@ -54,7 +54,9 @@ class PolicyShadowCount(Base):
 
     __tablename__ = "policy_shadow_counts"
 
-    shadow: Mapped[int] = mapped_column(ForeignKey("policy_shadows.seq"), primary_key=True)
+    shadow: Mapped[int] = mapped_column(
+        BigInteger(), ForeignKey("policy_shadows.seq"), primary_key=True
+    )
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     organisation: Mapped[str] = mapped_column(Text, primary_key=True)
     team: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -71,7 +73,7 @@ class PolicyDifference(Base):
     __table_args__ = (Index(None, "shadow", "id"),)
 
     id: Mapped[int] = mapped_column(_NUMBERED, primary_key=True, autoincrement=True)
-    shadow: Mapped[int] = mapped_column(ForeignKey("policy_shadows.seq"))
+    shadow: Mapped[int] = mapped_column(BigInteger(), ForeignKey("policy_shadows.seq"))
     at: Mapped[datetime]
     live_revision: Mapped[str] = mapped_column(Text)
     organisation: Mapped[str] = mapped_column(Text)
