@@ -113,7 +113,9 @@ def _verify_database(url: str, verifier: "Verifier") -> None:
 def _lines(file: Path) -> Iterator[bytes]:
     """The file's lines, with a bar for whoever waits at a terminal."""
     size = file.stat().st_size
-    with file.open("rb") as lines, Progress(console=errors, transient=True) as progress:
+    hidden = not errors.is_terminal
+    bar = Progress(console=errors, transient=True, disable=hidden)
+    with file.open("rb") as lines, bar as progress:
         task = progress.add_task("Verifying", total=size)
         done = 0
         for number, line in enumerate(lines):

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from llm_core.audit.event import PLATFORM_CHAIN
 from llm_core.errors import PolicyUnavailable
 from policy_service.ports.audit import (
     AuditChain,
@@ -118,6 +119,8 @@ class ChainWriter:
                 await self.chain.append(noted)
             except UnwritableEvents:
                 await self._write_singly(noted)
+            for _ in range(len(own) + len(shared) - len(noted)):
+                self.recorder.note_lost(PLATFORM_CHAIN, "unreadable where it waited")
             # Before Redis is told, so that an outage of it does not have them written again.
             await self.memory.done(own)
             if self.shared is not None:

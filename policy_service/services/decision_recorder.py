@@ -111,6 +111,8 @@ class DecisionRecorder:
     _lost: Counter[tuple[str, str]] = field(default_factory=Counter)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _is_away: bool = False
+    lost: int = 0
+    """How many events of this process were lost since it started."""
 
     def note(
         self,
@@ -166,9 +168,15 @@ class DecisionRecorder:
             )
         )
 
+    @property
+    def waiting(self) -> int:
+        """How many events wait in this process."""
+        return len(self._noted) + len(self.memory)
+
     def note_lost(self, chain: str, why: str) -> None:
         """An event of this chain cannot be kept: have the chain say so."""
         self._lost[chain, why] += 1
+        self.lost += 1
         self._came.set()
 
     async def run(self) -> None:
@@ -183,8 +191,8 @@ class DecisionRecorder:
         await self._put(self._losses())
 
     def _take(self, noted: _Decided | NewEvent) -> None:
-        if len(self._noted) + len(self.memory) >= self.most:
-            self._lost[noted.chain, _NO_ROOM] += 1
+        if self.waiting >= self.most:
+            self.note_lost(noted.chain, _NO_ROOM)
             return
         self._noted.append(noted)
         self._came.set()
@@ -219,7 +227,7 @@ class DecisionRecorder:
 
     def _losses(self) -> list[Noted]:
         """What was lost, once there is room to say so."""
-        if not self._lost or len(self.memory) + len(self._noted) >= self.most:
+        if not self._lost or self.waiting >= self.most:
             return []
         lost, self._lost = self._lost, Counter()
         for (chain, why), count in lost.items():
@@ -247,7 +255,7 @@ class DecisionRecorder:
             return self._decision(noted)
         except Exception as fault:  # noqa: BLE001 - whatever it is, the others must go on
             _log.error("an audit event could not be made: %s", type(fault).__name__)
-            self._lost[noted.chain, _NO_EVENT] += 1
+            self.note_lost(noted.chain, _NO_EVENT)
             return None
 
     def _decision(self, one: _Decided) -> Noted:

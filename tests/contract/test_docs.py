@@ -25,6 +25,7 @@ from kong_plugins.llm_auth.credential import MAY_TRAVEL, MAY_TRAVEL_PREFIXES
 from kong_plugins.llm_auth.plugin import Plugin as AuthPlugin
 from kong_plugins.llm_provider_transform.plugin import Plugin as TransformPlugin
 from kong_plugins.llm_token_meter.plugin import Plugin as MeterPlugin
+from llm_core.audit.findings import MEANINGS, Fault
 from policy_service.adapters.catalogue_file import read_catalogue
 from policy_service.cli import app as gatehouse
 from policy_service.cli.kong import PLUGINS
@@ -136,6 +137,12 @@ def _type(rule: dict[str, Any]) -> str:
 
 def test_the_reference_of_settings_is_the_services() -> None:
     assert table("docs/settings.md", "settings") == settings_table()
+
+
+def test_every_finding_is_explained_to_auditors() -> None:
+    lines = ["| Finding | What it means |", "|---|---|"]
+    lines += [f"| `{fault}` | {MEANINGS[fault]} |" for fault in Fault]
+    assert table("docs/audit.md", "findings") == "\n".join(lines) + "\n"
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)

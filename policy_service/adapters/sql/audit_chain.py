@@ -14,8 +14,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Row, Table, delete, exists, func, insert, or_, select, text, update
-from sqlalchemy.exc import DataError, IntegrityError, StatementError
-from sqlalchemy.exc import DBAPIError as DatabaseApiError
+from sqlalchemy.exc import DataError, DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.audit.event import (
@@ -51,6 +50,9 @@ _LOCK_WAIT_S = 10
 _MOST_OF_OUTBOX = 500
 _AT_ONCE = 1000
 _SALT_BYTES = 16
+_DATA_EXCEPTION = "22"
+"""The class of SQL states that say so."""
+
 _MOST_RANGES = 5000
 """So many ranges of erased events are named by one erasure."""
 
@@ -69,6 +71,8 @@ class SqlAuditChain(ChainReading):
             async with writing(self._engine) as connection:
                 await _be_alone(connection)
                 return await _append(connection, noted)
+        except ValueError as fault:  # a payload that is not made of JSON's types
+            raise UnwritableEvents(str(fault)) from fault
         except PolicyUnavailable as fault:
             if _is_for_ever(fault.__cause__):
                 raise UnwritableEvents(type(fault.__cause__).__name__) from fault
@@ -272,11 +276,10 @@ def _from_outbox(row: Row[Any]) -> Noted:
 
 def _is_for_ever(cause: BaseException | None) -> bool:
     """Whether the database refused what was written, and would again."""
-    if isinstance(cause, DataError):
-        return True
-    return isinstance(cause, StatementError) and not isinstance(
-        cause, DatabaseApiError | IntegrityError
-    )
+    if isinstance(cause, DBAPIError):
+        state = getattr(cause.orig, "sqlstate", None) or ""
+        return isinstance(cause, DataError) or state.startswith(_DATA_EXCEPTION)
+    return isinstance(cause, StatementError | OverflowError)
 
 
 def _portions(whole: Sequence[Any], most: int) -> Iterable[Sequence[Any]]:

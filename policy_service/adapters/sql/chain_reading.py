@@ -51,7 +51,7 @@ class ChainReading:
         self, chains: Collection[str] | None, *, limit: int = 100
     ) -> Sequence[Checkpoint]:
         """The newest checkpoints; see the port."""
-        query = select(_CHECKPOINTS).order_by(_CHECKPOINTS.c.at.desc(), _CHECKPOINTS.c.chain)
+        query = select(_CHECKPOINTS).order_by(_CHECKPOINTS.c.at.desc(), _CHECKPOINTS.c.seq.desc())
         if chains is not None:
             query = query.where(_CHECKPOINTS.c.chain.in_(chains))
         async with reading(self._engine) as connection:

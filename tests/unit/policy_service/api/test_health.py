@@ -17,6 +17,11 @@ async def test_a_service_that_has_everything_is_ready_and_says_which_engine_deci
         "status": "ok",
         "checks": {"database": "ok", "limits": "ok", "policy": "ok"},
         "policy_engine": "regopy",
+        "audit": {
+            "checkpoints": "off: POLICY_AUDIT_KEY_FILE is not set",
+            "waiting": 0,
+            "lost": 0,
+        },
         "degraded_decisions": 0,
     }
 

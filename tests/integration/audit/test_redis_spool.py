@@ -1,0 +1,80 @@
+"""Events wait in Redis until they are written, whoever took them and died."""
+
+import pytest
+import redis
+
+from llm_core.errors import PolicyUnavailable
+from policy_service.adapters.redis_spool import STREAM, RedisSpool
+from policy_service.ports.audit import Noted
+from tests.fakes.audit_chains import new_event
+from tests.fixtures.redis_server import RedisServer
+
+NOTED = [Noted(new_event(number)) for number in range(1, 6)]
+
+
+@pytest.mark.integration
+async def test_what_was_put_is_given_out_in_order_until_it_is_done(redis_url: str) -> None:
+    spool = RedisSpool(redis_url)
+    assert await spool.take(10, 0) == []
+    await spool.put(NOTED)
+    first = await spool.take(2, 0)
+    assert [one.noted for one in first] == NOTED[:2]
+    assert [one.noted for one in await spool.take(10, 1)] == NOTED[2:]
+    assert await spool.take(10, 0.01) == []
+    await spool.done(first)
+    spool.start_over()
+    again = await spool.take(10, 0)
+    assert [one.noted for one in again] == NOTED[2:]
+    await spool.done(again)
+    assert await spool.take(10, 0) == []
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.xlen(STREAM) == 0
+    await spool.close()
+
+
+@pytest.mark.integration
+async def test_what_a_dead_process_had_taken_its_successor_is_given(redis_url: str) -> None:
+    dead, successor = RedisSpool(redis_url), RedisSpool(redis_url)
+    await dead.put(NOTED[:3])
+    await dead.take(2, 0)
+    assert [one.noted for one in await successor.take(10, 0)] == NOTED[:2]
+    for spool in (dead, successor):
+        await spool.close()
+
+
+@pytest.mark.integration
+async def test_a_full_redis_says_so(redis_url: str) -> None:
+    spool = RedisSpool(redis_url, most_waiting=3)
+    await spool.put(NOTED[:3])
+    with pytest.raises(PolicyUnavailable):
+        await spool.put(NOTED[3:])
+    await spool.close()
+
+
+@pytest.mark.integration
+async def test_what_nobody_can_read_is_given_out_as_such_and_stops_nobody(redis_url: str) -> None:
+    spool = RedisSpool(redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd(STREAM, {"noted": b"\xff{"})
+        client.xadd(STREAM, {"other": b"x"})
+    await spool.put(NOTED[:1])
+    taken = await spool.take(10, 0)
+    assert [one.noted for one in taken] == [None, None, NOTED[0]]
+    await spool.done(taken)
+    await spool.close()
+
+
+@pytest.mark.integration
+async def test_a_redis_that_comes_back_empty_is_used_again(
+    redis_url: str, redis_server: RedisServer
+) -> None:
+    spool = RedisSpool(redis_url)
+    await spool.put(NOTED[:1])
+    await spool.take(1, 0)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushall()
+    spool.start_over()
+    assert await spool.take(1, 0) == []
+    await spool.put(NOTED[1:2])
+    assert [one.noted for one in await spool.take(10, 0.5)] == NOTED[1:2]
+    await spool.close()
