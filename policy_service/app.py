@@ -16,6 +16,7 @@ from policy_service.api import (
     keys,
     limits,
     organisation,
+    privacy,
     providers,
     relay,
     sign_in,
@@ -67,6 +68,7 @@ def create_app(
         keys,
         limits,
         organisation,
+        privacy,
         providers,
     ):
         app.include_router(module.router)

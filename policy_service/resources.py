@@ -20,6 +20,7 @@ from policy_service.services.changes import Changes
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
+from policy_service.services.erasure import Erasures
 from policy_service.services.last_used import LastUsed
 from policy_service.services.relay import Relay
 from policy_service.services.settle import Settler
@@ -54,3 +55,4 @@ class Resources:
     companies: Companies
     audit: Audit
     content: ContentReader
+    erasures: Erasures

@@ -43,6 +43,7 @@ from policy_service.adapters.sql.keys import ApiKeys
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.organisation import Organisation
 from policy_service.adapters.sql.partitions import SqlUpkeep
+from policy_service.adapters.sql.privacy import SqlPersonalData
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.self_service import SqlOwnFigures
 from policy_service.adapters.sql.thresholds import SqlAlerts
@@ -65,6 +66,7 @@ from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.embedding import Embedder
+from policy_service.services.erasure import Erasures
 from policy_service.services.health import HealthChecks, each_deployment
 from policy_service.services.keeper import Keeper
 from policy_service.services.last_used import LastUsed
@@ -209,6 +211,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             companies=CompanyStore(engine, clock),
             audit=AuditLog(engine),
             content=ContentReader(content.store, content.sealer, clock),
+            erasures=Erasures(SqlPersonalData(engine)),
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),
                 admin_tokens,

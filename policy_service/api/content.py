@@ -17,6 +17,7 @@ _UNCACHED = {"cache-control": "no-store"}
 
 @router.get("")
 async def lines(
+    *,
     opened: Opened,
     actor: CurrentActor,
     team: str | None = None,

@@ -8,12 +8,14 @@ import typer
 from policy_service.cli import (
     admin_tokens,
     company,
+    content,
     demo,
     keys,
     kong,
     ledger,
     limits,
     login,
+    privacy,
     providers,
     serve,
 )
@@ -26,9 +28,11 @@ app = typer.Typer(
 app.add_typer(demo.app, name="demo")
 app.add_typer(kong.app, name="kong")
 app.add_typer(admin_tokens.app, name="admin-tokens")
+app.add_typer(content.app, name="content")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(limits.app, name="limits")
+app.add_typer(privacy.app, name="privacy")
 app.command("apply")(company.apply)
 app.command("export")(company.export)
 app.command("login")(login.login)

@@ -38,12 +38,12 @@ async def test_a_token_is_made_used_listed_and_revoked(api: Api) -> None:
                 "role": "auditor",
                 "node": PLATFORM,
                 "permissions": [
-                        "audit.read",
-                        "content.read",
-                        "keys.read",
-                        "organisation.read",
-                        "usage.read",
-                    ],
+                    "audit.read",
+                    "content.read",
+                    "keys.read",
+                    "organisation.read",
+                    "usage.read",
+                ],
             }
         ],
     }
