@@ -12,12 +12,14 @@ from policy_service.api import (
     alerts,
     approvals,
     audit,
+    content,
     health,
     internal,
     keys,
     limits,
     organisation,
     policies,
+    privacy,
     providers,
     relay,
     sign_in,
@@ -71,6 +73,8 @@ def create_app(
         limits,
         organisation,
         policies,
+        content,
+        privacy,
         providers,
     ):
         app.include_router(module.router)

@@ -24,6 +24,7 @@ from policy_service.services.changes import Changes
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
+from policy_service.services.erasure import Erasures
 from policy_service.services.last_used import LastUsed
 from policy_service.services.relay import Relay
 from policy_service.services.settle import Settler
@@ -62,3 +63,4 @@ class Resources:
     audit: Audit
     auditing: Auditing
     content: ContentReader
+    erasures: Erasures

@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     ticket_secret: SecretStr = Field(description="Signs the tickets that the relay asks for.")
     admin_token: SecretStr | None = Field(
         default=None,
-        description="The root token: may do everything in the admin API. Leave it out once people "
+        description="The root token: may do what a `platform_admin` may. Leave it out once people "
         "sign in or admin tokens are issued.",
     )
     models_file: Path = Field(description="The model catalogue, YAML.")

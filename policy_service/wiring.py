@@ -50,6 +50,7 @@ from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.organisation import Organisation
 from policy_service.adapters.sql.partitions import SqlUpkeep
 from policy_service.adapters.sql.policies import SqlPolicies
+from policy_service.adapters.sql.privacy import SqlPersonalData
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.self_service import SqlOwnFigures
 from policy_service.adapters.sql.thresholds import SqlAlerts
@@ -73,6 +74,7 @@ from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.embedding import Embedder
+from policy_service.services.erasure import Erasures
 from policy_service.services.health import HealthChecks, each_deployment
 from policy_service.services.keeper import Keeper
 from policy_service.services.known_approvals import KnownApprovals
@@ -233,6 +235,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             audit=AuditLog(engine),
             auditing=auditing,
             content=ContentReader(content.store, content.sealer, clock),
+            erasures=Erasures(SqlPersonalData(engine)),
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),
                 admin_tokens,

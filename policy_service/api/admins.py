@@ -7,7 +7,17 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
 from llm_core.errors import PermissionDenied
-from llm_core.policy.roles import PLATFORM, ROLES, Actor, Grant, Permission, granted_on, may
+from llm_core.policy.roles import (
+    PLATFORM,
+    ROLES,
+    SEPARATED,
+    Actor,
+    Grant,
+    Permission,
+    Role,
+    granted_on,
+    may,
+)
 from policy_service.api.wire import bearer, resources
 
 _described = HTTPBearer(
@@ -54,7 +64,7 @@ def require(actor: Actor, permission: Permission, path: Iterable[str]) -> None:
 def require_grantable(
     actor: Actor, permission: Permission, grant: Grant, path: Iterable[str]
 ) -> None:
-    """Let nobody give away what they do not hold there themselves.
+    """Let nobody give away what they do not hold there themselves, but for what is separated.
 
     Args:
         actor: Who wants to give the role.
@@ -67,12 +77,32 @@ def require_grantable(
     """
     nodes = tuple(path)
     require(actor, permission, nodes)
-    beyond = sorted(one for one in ROLES[grant.role] if not may(actor.grants, one, nodes))
+    permitted = ROLES[grant.role] - SEPARATED
+    beyond = sorted(one for one in permitted if not may(actor.grants, one, nodes))
     if beyond:
         raise PermissionDenied(
             f"You cannot give `{grant.role}` on `{grant.node}`: you do not hold "
             f"{', '.join(f'`{one}`' for one in beyond)} there yourself."
         )
+
+
+def require_other(actor: Actor, roles: Iterable[tuple[Role, str]]) -> None:
+    """Let nobody give themselves what who administers does not hold.
+
+    Args:
+        actor: Who gives roles.
+        roles: Each with the subject that is to have it, such as `user:alice`.
+
+    Raises:
+        PermissionDenied: One is for themselves, and permits more than they hold.
+    """
+    for role, subject in roles:
+        beyond = SEPARATED & ROLES[role]
+        if subject == actor.name and not all(granted_on(actor.grants, one) for one in beyond):
+            raise PermissionDenied(
+                f"You cannot give `{role}` to yourself: it reads what people wrote, which who "
+                "administers may not. Somebody else has to."
+            )
 
 
 def nodes_for(actor: Actor, permission: Permission) -> frozenset[str] | None:

@@ -11,7 +11,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from llm_core.errors import MalformedRequest, NotServed, PermissionDenied
 from llm_core.policy.roles import PLATFORM, Actor, Grant, Permission, Role, may
-from policy_service.api.admins import CurrentActor, nodes_for, require, require_grantable
+from policy_service.api.admins import (
+    CurrentActor,
+    nodes_for,
+    require,
+    require_grantable,
+    require_other,
+)
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
@@ -101,6 +107,7 @@ async def apply(
         require(actor, permission, path)
     if document.get("platform_roles") is not None:
         require(actor, Permission.ROLES_GRANT, ())
+    require_other(actor, _roles_in(document))
     with told_faults():
         if not may(actor.grants, Permission.ROLES_GRANT, ()):
             # Who is given another address, or goes, may hold more than whoever wants that.
@@ -112,6 +119,19 @@ async def apply(
     if applied.changes and not dry_run:
         await opened.changes.announce()
     return json_answer(applied, headers={"cache-control": "no-store"})
+
+
+def _roles_in(part: object, user: object = None) -> Iterator[tuple[Role, str]]:
+    """Every role that a company's document gives to a user; those of a user's own entry too."""
+    if isinstance(part, dict):
+        role = part.get("role")
+        if isinstance(role, str) and role in set(Role):
+            yield Role(role), f"user:{part.get('user', user)}"
+        for inner in part.values():
+            yield from _roles_in(inner, part.get("id"))
+    elif isinstance(part, list):
+        for inner in part:
+            yield from _roles_in(inner, user)
 
 
 # --- one part ------------------------------------------------------------------------------------
@@ -209,6 +229,7 @@ async def grant(request: Request, opened: Opened, actor: CurrentActor) -> Respon
     with told_faults():
         path = await _path(opened, asked.node)
         require_grantable(actor, Permission.ROLES_GRANT, Grant(asked.role, asked.node), path)
+        require_other(actor, [(asked.role, asked.subject)])
         is_new = await opened.administration.grant(asked.role, asked.node, asked.subject, actor)
     return json_answer({"is_new": is_new})
 

@@ -10,6 +10,7 @@ from policy_service.cli import (
     approvals,
     audit,
     company,
+    content,
     demo,
     keys,
     kong,
@@ -17,6 +18,7 @@ from policy_service.cli import (
     limits,
     login,
     policy,
+    privacy,
     providers,
     serve,
 )
@@ -35,6 +37,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(limits.app, name="limits")
 app.add_typer(policy.app, name="policy")
+app.add_typer(content.app, name="content")
+app.add_typer(privacy.app, name="privacy")
 app.command("apply")(company.apply)
 app.command("export")(company.export)
 app.command("login")(login.login)

@@ -84,7 +84,7 @@ class Api:
 @asynccontextmanager
 async def running_service(folder: Path, **others: Any) -> AsyncIterator[Api]:
     """Start it with everything in `folder`, and stop it; `others` are further settings."""
-    url = f"sqlite+aiosqlite:///{folder}/gatehouse.db"
+    url = others.get("database_url", f"sqlite+aiosqlite:///{folder}/gatehouse.db")
     (folder / "models.yaml").write_text(yaml.safe_dump(MODELS))
     (folder / "company.yaml").write_text(yaml.safe_dump(COMPANY))
     await schema.migrate(url)

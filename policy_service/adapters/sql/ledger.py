@@ -9,7 +9,7 @@ the decision, which is made once, and whoever reports on it later carries it alo
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ from policy_service.adapters.sql.spending import chunks, spent_of
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import Spent
+from policy_service.ports.privacy import ERASED
 
 _USAGE = Base.metadata.tables["usage"]
 _HOURLY = Base.metadata.tables["usage_hourly"]
@@ -60,7 +61,11 @@ class SqlLedger:
             new = await _insert(connection, wanted)
             better = [row for row in wanted if row.decision_id not in new and _trust(row) > 0]
             estimates = await _estimates_among(connection, better)
-            corrected = [row for row in better if _replaces(row, estimates.get(row.decision_id))]
+            corrected = [
+                _as_erased(row, estimates[row.decision_id])
+                for row in better
+                if _replaces(row, estimates.get(row.decision_id))
+            ]
             await _overwrite(connection, corrected)
             changes = [Change(row, 1) for row in wanted if row.decision_id in new]
             for row in corrected:
@@ -145,6 +150,12 @@ def _trust(row: UsageRow) -> int:
     if row.source != UsageSource.ESTIMATED:
         return 2
     return int(row.error_class != ErrorClass.UNREPORTED)
+
+
+def _as_erased(row: UsageRow, known: UsageRow) -> UsageRow:
+    """A figure that comes after its user was erased does not bring the name back."""
+    is_erased = known.user is not None and known.user.startswith(ERASED)
+    return replace(row, user=known.user) if is_erased else row
 
 
 def _replaces(row: UsageRow, known: UsageRow | None) -> bool:

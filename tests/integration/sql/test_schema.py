@@ -24,7 +24,8 @@ from policy_service.ports.ledger import UsageRow
 from tests.fixtures.postgres_server import PostgresServer
 from tests.integration.sql.usage_rows import stored_rollups, usage_row
 
-SINCE_0004 = ("cost_centre", "use_case", "priority")
+SINCE_0009 = ("request_bytes", "response_bytes", "data_labels", "approval_id")
+SINCE_0004 = ("cost_centre", "use_case", "priority", *SINCE_0009)
 
 
 async def table_names(engine: AsyncEngine) -> set[str]:

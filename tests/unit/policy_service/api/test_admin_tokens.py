@@ -39,6 +39,7 @@ async def test_a_token_is_made_used_listed_and_revoked(api: Api) -> None:
                 "node": PLATFORM,
                 "permissions": [
                     "audit.read",
+                    "content.read",
                     "keys.read",
                     "organisation.read",
                     "policy.read",

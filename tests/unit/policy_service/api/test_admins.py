@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llm_core.errors import PermissionDenied
-from llm_core.policy.roles import PLATFORM, Actor, Grant, Permission, Role
+from llm_core.policy.roles import PLATFORM, SEPARATED, Actor, Grant, Permission, Role
 from policy_service.api.admins import nodes_for, require, require_grantable
 from policy_service.services.administrators import ROOT
 from tests.fakes.running_service import ADMIN, Api
@@ -31,7 +31,7 @@ async def test_whoami_tells_name_proof_and_what_is_permitted(api: Api) -> None:
     assert (told["name"], told["proof"]) == ("root_token", "root_token")
     [grant] = told["grants"]
     assert (grant["role"], grant["node"]) == ("platform_admin", PLATFORM)
-    assert grant["permissions"] == sorted(Permission)
+    assert grant["permissions"] == sorted(set(Permission) - SEPARATED)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -83,17 +83,15 @@ async def test_a_revoked_token_is_refused_at_once(api: Api) -> None:
 async def test_require_heeds_the_table(role: Role, permission: Permission) -> None:
     actor = Actor("user:alice", "oidc", (Grant(role, "team:search"),))
     permitted = (
-        role in (Role.PLATFORM_ADMIN, Role.ORG_ADMIN)
-        or permission
-        in {
-            Role.DEPT_MANAGER: "usage.read organisation.read organisation.write limits.write "
-            "limits.raise keys.read keys.write",
-            Role.TEAM_OWNER: "usage.read organisation.read limits.raise keys.read keys.write",
-            Role.APPROVER: "usage.read organisation.read keys.read approvals.decide",
-            Role.AUDITOR: "usage.read organisation.read keys.read audit.read",
-            Role.MEMBER: "usage.read",
-        }[role].split()
-    )
+        role in (Role.PLATFORM_ADMIN, Role.ORG_ADMIN) and permission not in SEPARATED
+    ) or permission in {
+        Role.DEPT_MANAGER: "usage.read organisation.read organisation.write limits.write "
+        "limits.raise keys.read keys.write",
+        Role.TEAM_OWNER: "usage.read organisation.read limits.raise keys.read keys.write",
+        Role.APPROVER: "usage.read organisation.read keys.read approvals.decide",
+        Role.AUDITOR: "usage.read organisation.read keys.read audit.read content.read",
+        Role.MEMBER: "usage.read",
+    }.get(role, "").split()
     if permitted:
         require(actor, permission, TEAM)
     else:

@@ -6,7 +6,7 @@ nothing dropped rows before this step.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -65,6 +65,7 @@ _SUMS = (
     "saved_usd",
 )
 _MOST_GROUPS = 500
+_ROWS_A_PAGE = 1000
 _MONTHS_AHEAD = 3
 
 
@@ -283,9 +284,8 @@ def _rows_by_group() -> list[dict[str, Any]]:
         *_usage_columns(),
         *(sa.Column(name, sa.Text()) for name in ("cost_centre", "use_case")),
     )
-    rows = op.get_bind().execute(sa.select(table).execution_options(yield_per=1000))
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in rows.mappings():
+    for row in _each_of(table):
         key = _group_of(row)
         sums = groups.setdefault(
             key, {**dict(zip(_GROUP, key, strict=True)), **dict.fromkeys(_SUMS, 0)}
@@ -293,6 +293,23 @@ def _rows_by_group() -> list[dict[str, Any]]:
         for name, amount in _amounts_of(row).items():
             sums[name] += amount
     return list(groups.values())
+
+
+def _each_of(table: sa.Table) -> Iterator[sa.RowMapping]:
+    """Every row, a page at a time.
+
+    Not by a cursor of the database: it stays open until the transaction ends, and PostgreSQL lets
+    no later step change the table as long.
+    """
+    query = sa.select(table).order_by(table.c.decision_id).limit(_ROWS_A_PAGE)
+    after = ""
+    while True:
+        found = op.get_bind().execute(query.where(table.c.decision_id > after))
+        page = found.mappings().all()
+        yield from page
+        if len(page) < _ROWS_A_PAGE:
+            return
+        after = page[-1]["decision_id"]
 
 
 def _group_of(row: sa.RowMapping) -> tuple[Any, ...]:

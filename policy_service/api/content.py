@@ -1,0 +1,81 @@
+"""The content log in the admin API: which calls' words are kept, and the words, with a reason."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from llm_core.errors import MalformedRequest, PermissionDenied
+from llm_core.policy.roles import Permission
+from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.wire import Opened, json_answer
+from policy_service.ports.content import ContentFacts, ContentRow
+
+router = APIRouter(prefix="/admin/v1/content")
+_UNCACHED = {"cache-control": "no-store"}
+
+
+@router.get("")
+async def lines(
+    *,
+    opened: Opened,
+    actor: CurrentActor,
+    team: str | None = None,
+    user: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """The newest lines, without words; `next` is the `before` of the page behind this one."""
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and moment.tzinfo is None:
+            raise MalformedRequest(f"Write `{name}` with its zone, for example `...Z`.", param=name)
+    rows = await opened.content.store.facts(
+        opened.clock(),
+        nodes=nodes_for(actor, Permission.CONTENT_READ),
+        team=team,
+        user=user,
+        since=since,
+        until=until,
+        before=None if before is None else _place(before),
+        limit=limit,
+    )
+    following = _cursor(rows[-1]) if len(rows) == limit else None
+    return json_answer({"rows": rows, "next": following})
+
+
+@router.get("/{decision_id}")
+async def read(
+    decision_id: str, opened: Opened, actor: CurrentActor, reason: str | None = None
+) -> Response:
+    """What was asked and answered in one call, for an auditor who says why."""
+    nodes_for(actor, Permission.CONTENT_READ)
+    if actor.proof == "admin_token":
+        raise PermissionDenied("An admin token reads no words: sign in as an auditor.")
+
+    def allow(row: ContentRow) -> None:
+        nodes = (
+            f"team:{row.team}",
+            f"department:{row.department}",
+            f"organisation:{row.organisation}",
+        )
+        require(actor, Permission.CONTENT_READ, nodes)
+
+    content = await opened.content.read(decision_id, actor, reason, allow)
+    return json_answer(content, headers=_UNCACHED)
+
+
+def _cursor(last: ContentFacts) -> str:
+    return f"{last.at:%Y-%m-%dT%H:%M:%S.%fZ}/{last.decision_id}"
+
+
+def _place(cursor: str) -> tuple[datetime, str]:
+    moment, _, decision_id = cursor.partition("/")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or not decision_id:
+        raise MalformedRequest("`before` is the `next` of an earlier answer.", param="before")
+    return at, decision_id

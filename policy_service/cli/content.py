@@ -1,0 +1,185 @@
+"""`gatehouse content`: what is kept of people's words, and the keys that it is sealed with."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
+import typer
+
+from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
+from policy_service.cli.failures import fail, needs
+from policy_service.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from policy_service.adapters.content_keys import ContentKeys
+    from policy_service.ports.content import Content, ContentFacts, ContentRow
+
+T = TypeVar("T")
+app = typer.Typer(no_args_is_help=True, help="What is kept of people's words, and its keys.")
+_BATCH = 200
+_KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="The file with the organisation's content keys, the newest first.", dir_okay=False
+    ),
+]
+
+
+@app.command("keys")
+def keys() -> None:
+    """Print a new key; put it into the secret that POLICY_CONTENT_KEYS names, above older ones."""
+    with needs("service"):
+        from policy_service.adapters.content_keys import new_content_key
+
+    typer.echo(new_content_key())
+
+
+@app.command("list")
+def list_lines(
+    team: Annotated[str | None, typer.Option(help="Only of this team.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
+    database_url: Database = DEFAULT_DATABASE,
+) -> None:
+    """List the newest calls whose words are kept, without the words."""
+    with needs("service"):
+        from policy_service.adapters.sql.content_log import SqlContentLog
+
+    async def work(engine: "AsyncEngine") -> "tuple[ContentFacts, ...]":
+        now = datetime.now(UTC)
+        return await SqlContentLog(engine).facts(now, team=team, user=user, limit=limit)
+
+    show_table(
+        ("decision", "at", "team", "user", "model", "level", "bytes", "kept until", "state"),
+        (
+            (
+                one.decision_id,
+                f"{one.at:%Y-%m-%d %H:%M}",
+                one.team,
+                one.user or "",
+                one.asked_model,
+                one.level,
+                f"{one.request_bytes or 0}/{one.response_bytes or 0}",
+                f"{one.kept_until:%Y-%m-%d}",
+                one.gap or ("cut" if one.is_cut else ""),
+            )
+            for one in with_database(database_url, work)
+        ),
+    )
+
+
+@app.command("show")
+def show(
+    decision_id: Annotated[str, typer.Argument(help="Of the call: x-gatehouse-decision-id.")],
+    reason: Annotated[str, typer.Option(help="Why you read it; the audit log has it.")],
+    key_file: _KeyFile = None,
+    database_url: Database = DEFAULT_DATABASE,
+) -> None:
+    """Show what was asked and answered in a call, as JSON.
+
+    That you read it is written down before anything is shown. Encrypted words need the key as well
+    as the database.
+    """
+    with needs("service"):
+        from policy_service.adapters.sql.content_log import SqlContentLog
+        from policy_service.services.content_reader import ContentReader
+
+    async def work(engine: "AsyncEngine") -> "Content":
+        sealer = None if key_file is None else _keys_in(key_file)
+        reader = ContentReader(SqlContentLog(engine), sealer, lambda: datetime.now(UTC))
+        return await reader.read(decision_id, operator(), reason, lambda _row: None)
+
+    content = _told(lambda: with_database(database_url, work))
+    typer.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
+
+
+@app.command("rotate")
+def rotate(
+    key_file: Annotated[
+        Path,
+        typer.Option(help="The keys, the new one first and those it replaces.", dir_okay=False),
+    ],
+    organisation: Annotated[
+        str | None, typer.Option(help="Only this one's; needed where each has keys of its own.")
+    ] = None,
+    database_url: Database = DEFAULT_DATABASE,
+) -> None:
+    """Seal everything anew with the newest key, so that older ones can be thrown away.
+
+    Safe while the service runs, and to be begun again. Exits with 1 when something was left that
+    these keys do not open.
+    """
+    keyring = _told(lambda: _keys_in(key_file))
+
+    async def work(engine: "AsyncEngine") -> tuple[int, int]:
+        return await _rotated(engine, keyring, organisation)
+
+    done, left = _told(lambda: with_database(database_url, work))
+    typer.echo(f"{done} calls' words are sealed with {keyring.key_id('')} now.")
+    if left:
+        raise fail(f"{left} calls' words were left: these keys do not open them")
+
+
+async def _rotated(
+    engine: "AsyncEngine", keyring: "ContentKeys", organisation: str | None
+) -> tuple[int, int]:
+    from policy_service.adapters.sql.content_log import SqlContentLog
+    from policy_service.ports.content import Damaged, NoKey
+
+    log = SqlContentLog(engine)
+    newest, after, done, left = keyring.key_id("") or "", "", 0, 0
+    while rows := await log.sealed_with_others(organisation, newest, after, _BATCH):
+        after = rows[-1].decision_id
+        anew = []
+        for row in rows:
+            try:
+                anew.append(_resealed(row, keyring))
+            except (NoKey, Damaged):
+                left += 1
+        await log.reseal(anew)
+        done += len(anew)
+        typer.echo(f"{done} done, {left} left ...", err=True)
+    return done, left
+
+
+def _resealed(row: "ContentRow", keyring: "ContentKeys") -> "ContentRow":
+    from policy_service.ports.content import Part
+
+    def anew(part: Part, sealed: bytes | None) -> bytes | None:
+        if sealed is None:
+            return None
+        words = keyring.opened(row.key_id, row.organisation, row.decision_id, part, sealed)
+        return keyring.seal(row.organisation, row.decision_id, part, words)
+
+    return replace(
+        row,
+        sealed_question=anew(Part.QUESTION, row.sealed_question),
+        sealed_answer=anew(Part.ANSWER, row.sealed_answer),
+        key_id=keyring.key_id(row.organisation),
+    )
+
+
+def _keys_in(file: Path) -> "ContentKeys":
+    from policy_service.adapters.content_keys import DEFAULT, ContentKeys
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ValueError(f"{file} cannot be read") from fault
+    return ContentKeys({DEFAULT: text})
+
+
+def _told(work: Callable[[], T]) -> T:
+    """Do it, and end the command with a sentence where that cannot be."""
+    with needs("service"):
+        from llm_core.errors import GatewayError
+
+    try:
+        return work()
+    except (GatewayError, ValueError) as fault:
+        raise fail(str(fault)) from fault

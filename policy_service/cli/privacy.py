@@ -1,0 +1,89 @@
+"""`gatehouse privacy`: what people may ask for by law, done on the database."""
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
+from policy_service.cli.failures import fail, needs
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from policy_service.ports.privacy import Erasure
+
+app = typer.Typer(no_args_is_help=True, help="What people may ask for: to be told, to be erased.")
+_User = Annotated[str, typer.Argument(help="The user's id, as the ledger has it.")]
+
+
+@app.command("erase")
+def erase(
+    *,
+    user: _User,
+    reason: Annotated[
+        str, typer.Option(help="Why, without naming them: the number of their request.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is there.")] = False,
+    database_url: Database = DEFAULT_DATABASE,
+) -> None:
+    """Take a user out of the logs and the ledger; sums and proofs stay as they are.
+
+    Deletes what is kept of their words, empties their decisions and puts a pseudonym into their
+    calls. Switch the account off first: what is under way comes later, and doing this again takes
+    it out as well.
+    """
+    with needs("service"):
+        from llm_core.errors import GatewayError
+        from policy_service.adapters.sql.privacy import SqlPersonalData
+        from policy_service.services.erasure import Erasures
+
+    progress = Console(stderr=True)
+
+    async def work(engine: "AsyncEngine") -> "Erasure":
+        erasures = Erasures(SqlPersonalData(engine))
+        if dry_run:
+            return await erasures.preview(user)
+        return await erasures.erase(
+            user,
+            operator(),
+            reason,
+            told=lambda place, done: progress.print(f"{place}: {done} ...", highlight=False),
+        )
+
+    try:
+        found = with_database(database_url, work)
+    except GatewayError as fault:
+        raise fail(str(fault)) from fault
+    rows = ", ".join(f"{count} in {place}" for place, count in found.found.items())
+    if dry_run:
+        typer.echo(f"It would take: {rows}.")
+    elif found.pseudonym is None:
+        typer.echo("Nothing is there.")
+    else:
+        typer.echo(f"{found.pseudonym} stands for them now: {rows}. Audited as {found.id}.")
+
+
+@app.command("export")
+def export(
+    user: _User,
+    reason: Annotated[
+        str, typer.Option(help="Why; the audit log has it.")
+    ] = "The person asked what is held on them.",
+    database_url: Database = DEFAULT_DATABASE,
+) -> None:
+    """Print everything that is held on a user as JSON, without the words of their calls."""
+    with needs("service"):
+        from policy_service.adapters.sql.privacy import SqlPersonalData
+
+    async def work(engine: "AsyncEngine") -> dict[str, Any]:
+        data = SqlPersonalData(engine)
+        await data.note_export(operator(), user, reason)
+        held: dict[str, Any] = {"user": user, "at": datetime.now(UTC).isoformat()}
+        async for place, row in data.held(user):
+            held.setdefault(place, []).append(row)
+        return held
+
+    typer.echo(json.dumps(with_database(database_url, work), indent=2, ensure_ascii=False))
