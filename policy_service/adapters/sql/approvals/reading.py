@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Result, Select, and_, or_, select
@@ -16,6 +17,7 @@ from llm_core.policy.approvals import (
     in_order,
 )
 from llm_core.policy.limits import Limit
+from policy_service.adapters.sql.organisation.parts import amount_text
 from policy_service.adapters.sql.tables import (
     ApprovalHistory,
     ApprovalIdentity,
@@ -37,7 +39,12 @@ _PLACES = {
 
 def record_of(row: Mapping[str, Any], now: datetime) -> ApprovalRecord:
     """A row as it stands at a moment."""
-    return ApprovalRecord(**{**row, "state": state_of(row, now)})
+    # As people write them: databases give amounts back with idle zeros.
+    amounts = {name: row[name] for name in ("asked_usd", "granted_usd")}
+    neat = {
+        name: None if usd is None else Decimal(amount_text(usd)) for name, usd in amounts.items()
+    }
+    return ApprovalRecord(**{**row, **neat, "state": state_of(row, now)})
 
 
 def state_of(row: Mapping[str, Any], now: datetime) -> ApprovalState:
