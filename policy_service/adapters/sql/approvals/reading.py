@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Result, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Result, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from llm_core.policy.approvals import (
@@ -27,6 +28,7 @@ from policy_service.adapters.sql.tables import (
 from policy_service.adapters.sql.within import within
 from policy_service.ports.approvals import ApprovalRecord, ApprovalStep, OpenRequest, Standing
 
+USAGE = Base.metadata.tables["usage"]
 REQUESTS = Base.metadata.tables["approval_requests"]
 GROUP = "group:"
 _PLACES = {
@@ -37,14 +39,32 @@ _PLACES = {
 }
 
 
-def record_of(row: Mapping[str, Any], now: datetime) -> ApprovalRecord:
-    """A row as it stands at a moment."""
+def record_of(
+    row: Mapping[str, Any], now: datetime, spent: Mapping[str, Decimal] = MappingProxyType({})
+) -> ApprovalRecord:
+    """A row as it stands at a moment, with what was spent by id."""
     # As people write them: databases give amounts back with idle zeros.
     amounts = {name: row[name] for name in ("asked_usd", "granted_usd")}
     neat = {
         name: None if usd is None else Decimal(amount_text(usd)) for name, usd in amounts.items()
     }
-    return ApprovalRecord(**{**row, **neat, "state": state_of(row, now)})
+    spent_usd = Decimal(amount_text(spent.get(row["id"], Decimal(0))))
+    return ApprovalRecord(**{**row, **neat, "state": state_of(row, now), "spent_usd": spent_usd})
+
+
+async def spent_on(
+    connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]
+) -> dict[str, Decimal]:
+    """What the ledger has of calls that relied on those of these requests that were granted."""
+    ids = [row["id"] for row in rows if row["granted_until"] is not None]
+    if not ids:
+        return {}
+    found = await connection.execute(
+        select(USAGE.c.approval_id, func.sum(USAGE.c.usd))
+        .where(USAGE.c.approval_id.in_(ids))
+        .group_by(USAGE.c.approval_id)
+    )
+    return {approval_id: Decimal(usd) for approval_id, usd in found}
 
 
 def state_of(row: Mapping[str, Any], now: datetime) -> ApprovalState:

@@ -1,5 +1,7 @@
 """Approvals in the admin API: who sees, who asks, who decides."""
 
+import base64
+import json
 from itertools import count
 from typing import Any
 
@@ -114,6 +116,35 @@ async def test_one_asks_for_what_one_sees_and_for_nothing_else(api: Api) -> None
     assert made.status_code == 201
     done = await api.post(f"{PATH}/{made.json()['id']}/withdraw", {}, owner)
     assert done.json()["state"] == "withdrawn"
+
+
+async def at_gateway(api: Api, caller: Any, body: Any = None) -> dict[str, Any]:
+    """As the plugins hand it on: the answer, or the error."""
+    operation = "approvals" if body is None else "approvals.request"
+    request = {"caller": caller, "call": {"operation": operation, "asked_model": ""}}
+    if body is not None:
+        request["body"] = base64.b64encode(json.dumps(body).encode()).decode()
+    made = (await api.post("/v1/decisions", request)).json()
+    told: dict[str, Any] = made["answer"] or made["denial"]["body"]["error"]
+    return told
+
+
+async def test_a_key_asks_in_its_users_name_and_sees_what_came_of_it(api: Api) -> None:
+    caller = await api.caller()
+    made = await at_gateway(api, caller, {"model": "mini", "reason": "by key"})
+    assert (made["requester"], made["for"], made["is_new"]) == ("user:sam", "user:sam", True)
+    done = await api.post(f"{PATH}/{made['id']}/refuse", {"reason": "not now"}, ADMIN)
+    assert done.status_code == 200
+    listed = (await at_gateway(api, caller))["data"]
+    [mine] = [one for one in listed if one["id"] == made["id"]]
+    assert (mine["state"], mine["decision_reason"]) == ("refused", "not now")
+
+
+async def test_who_cannot_be_told_apart_cannot_ask(api: Api) -> None:
+    shop = {"consumer": {"username": "shop"}}
+    caller = (await api.post("/v1/callers/identify", shop)).json()["caller"]
+    refused = await at_gateway(api, caller, {"model": "mini", "reason": "who knows"})
+    assert refused["code"] == "permission_denied"
 
 
 async def test_what_is_not_there_is_404(api: Api) -> None:
