@@ -31,6 +31,13 @@ from policy_service.ports.approvals import ApprovalRecord, ApprovalStep, OpenReq
 USAGE = Base.metadata.tables["usage"]
 REQUESTS = Base.metadata.tables["approval_requests"]
 GROUP = "group:"
+_AT_ONCE = 200
+_STANDING = tuple(
+    REQUESTS.c[name]
+    for name in (
+        "id", "node", "model", "organisation", "granted_until", "granted_usd", "created_at",
+    )
+)  # fmt: skip
 _PLACES = {
     "organisation": REQUESTS.c.organisation,
     "department": REQUESTS.c.department,
@@ -149,25 +156,26 @@ def listing(
 
 async def standing(connection: AsyncConnection, now: datetime) -> Standing:
     """Grants that hold, and requests that wait, with the models that they are for."""
-    found = await connection.execute(
-        select(REQUESTS).where(
+    groups = await _groups(connection)
+    # In portions: calls are decided meanwhile.
+    found = await connection.stream(
+        select(*_STANDING).where(
             REQUESTS.c.state.in_([ApprovalState.REQUESTED.value, ApprovalState.GRANTED.value]),
             ~is_over(now),
         )
     )
-    rows = [dict(row) for row in found.mappings()]
-    members = await _members(connection, rows)
     grants, waiting = [], []
-    for row in rows:
-        models = members.get((row["organisation"], row["model"]), (row["model"],))
-        if row["state"] == ApprovalState.GRANTED.value:
-            grants.append(
-                ApprovalGrant(
-                    row["id"], row["node"], models, row["granted_until"], row["granted_usd"]
+    async for rows in found.partitions(_AT_ONCE):
+        for row in rows:
+            models: tuple[str, ...] = (row.model,)
+            if row.model.startswith(GROUP):
+                models = groups.get((row.organisation, row.model), ())
+            if row.granted_until is not None:
+                grants.append(
+                    ApprovalGrant(row.id, row.node, models, row.granted_until, row.granted_usd)
                 )
-            )
-        else:
-            waiting.append(OpenRequest(row["id"], row["node"], models, row["created_at"]))
+            else:
+                waiting.append(OpenRequest(row.id, row.node, models, row.created_at))
     return Standing(in_order(grants), tuple(waiting))
 
 
@@ -195,15 +203,7 @@ async def has_group(connection: AsyncConnection, organisation: str, name: str) -
     return found.first() is not None
 
 
-async def _members(
-    connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The models of the groups that these rows name; none for a group that is gone."""
-    named = {(row["organisation"], row["model"]) for row in rows if row["model"].startswith(GROUP)}
-    members: dict[tuple[str, str], tuple[str, ...]] = dict.fromkeys(named, ())
-    if named:
-        for row in await connection.execute(select(ModelGroup.__table__)):
-            key = (row.organisation_id, f"{GROUP}{row.id}")
-            if key in members:
-                members[key] = tuple(row.models)
-    return members
+async def _groups(connection: AsyncConnection) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Every group of models, by its organisation and as a request names it."""
+    found = await connection.execute(select(ModelGroup.__table__))
+    return {(row.organisation_id, f"{GROUP}{row.id}"): tuple(row.models) for row in found}
