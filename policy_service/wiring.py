@@ -294,6 +294,7 @@ async def _approvals(
     """What holds now, kept up to date in the background; people are told from there as well."""
     known = KnownApprovals(desk.store, changes)
     with suppress(PolicyUnavailable):  # what is not known does not hold
+        await changes.look()  # what changes from here on is heard of
         await known.read()
     await _in_background(stack, known.run())
     notices = ApprovalNotices(

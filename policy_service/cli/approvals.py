@@ -203,7 +203,7 @@ def _told(record: "ApprovalRecord") -> Mapping[str, Any]:
 
 def _show(found: Iterable[Mapping[str, Any]]) -> None:
     show_table(
-        ("id", "state", "model", "for", "by", "USD", "until", "decided by"),
+        ("id", "state", "model", "for", "by", "USD", "spent", "until", "decided by"),
         (
             (
                 one["id"],
@@ -212,6 +212,7 @@ def _show(found: Iterable[Mapping[str, Any]]) -> None:
                 one["for"],
                 one["requester"],
                 one["granted_usd" if one["granted_until"] else "asked_usd"] or "",
+                one["spent_usd"] if one["granted_until"] else "",
                 (one["granted_until"] or one["asked_until"])[:16].replace("T", " "),
                 one["decided_by"] or "",
             )

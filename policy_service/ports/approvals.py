@@ -64,6 +64,8 @@ class ApprovalRecord:
         asked_usd: `null` for no cap.
         answer_by: Nobody having answered by then, it expires.
         granted_usd: With `granted_until`: what was granted, cut or extended.
+        spent_usd: What calls that relied on the grant have cost, as far as the ledger has them; 0
+            for what was never granted.
         steps: The history, oldest first, where one request is shown.
     """
 
@@ -87,6 +89,7 @@ class ApprovalRecord:
     granted_usd: Decimal | None = None
     granted_until: datetime | None = None
     ended_at: datetime | None = None
+    spent_usd: Decimal = Decimal(0)
     steps: tuple[ApprovalStep, ...] = ()
 
 

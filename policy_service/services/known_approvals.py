@@ -1,6 +1,6 @@
 """What this process remembers of approvals, so that no call waits for the database.
 
-Read anew when the audit log tells of a change, and every few seconds in case it could not. A grant
+Read anew when the audit log tells of a change, and now and then in case it could not. A grant
 ends here by the clock. While the database is away what is known goes on until it ends; what is not
 known does not hold.
 """
@@ -17,7 +17,8 @@ from policy_service.ports.approvals import Approvals, OpenRequest
 from policy_service.services.background import for_ever
 from policy_service.services.changes import Changes, Listener
 
-READ_AGAIN_S = 5.0
+READ_AGAIN_S = 30.0
+"""Only for what the audit log could not tell; reading thousands of grants takes a while."""
 
 
 class _Held(Protocol):

@@ -100,6 +100,35 @@ def test_the_sdk_works_with_and_without_v1_in_the_base_url(demo: dict[str, Any])
 
 
 @pytest.mark.e2e
+def test_a_dear_model_is_served_once_somebody_else_has_approved_it(
+    folder: Path, demo: dict[str, Any]
+) -> None:
+    key, model = demo["keys"]["search"], "claude-opus-4-1"
+    hello: list[Any] = [{"role": "user", "content": "Hello"}]
+    with openai.OpenAI(base_url=demo["gateway_url"], api_key=key, max_retries=0) as client:
+        with pytest.raises(openai.PermissionDeniedError, match="needs an approval"):
+            client.chat.completions.create(model=model, messages=hello, max_tokens=5)
+        asked = gatehouse(
+            *("approvals", "request", "--model", model, "--reason", "a try", "--amount", "1"),
+            *("--gateway", demo["gateway_url"], "--api-key", key),
+        )
+        assert asked.returncode == 0, asked.stderr
+        approval_id = asked.stdout.split(":")[0]
+        database = f"sqlite:///{folder}/gatehouse.db"
+        granted = gatehouse("approvals", "grant", approval_id, "--database-url", database)
+        assert granted.returncode == 0, granted.stderr
+        assert eventually(lambda: _answered(client, model, hello))
+
+
+def _answered(client: openai.OpenAI, model: str, messages: list[Any]) -> bool:
+    try:
+        answer = client.chat.completions.create(model=model, messages=messages, max_tokens=5)
+    except openai.PermissionDeniedError:
+        return False
+    return bool(answer.choices)
+
+
+@pytest.mark.e2e
 def test_a_month_of_usage_is_there_to_look_at(demo: dict[str, Any]) -> None:
     rows = httpx.get(
         f"{demo['policy_url']}/admin/v1/usage/recent",

@@ -120,6 +120,7 @@ def _models(at: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
     gpt_4o = {"model": "gpt-4o", "price_model": "gpt-4o", "max_output_tokens": 16384}
     embeddings = {"model": "text-embedding-3-small", "operations": ["embeddings"]}
     claude = {"model": "claude-sonnet-4-6", "max_output_tokens": 64000}
+    dear = {"model": "claude-opus-4-1", "max_output_tokens": 32000}
     claude_on_bedrock = {
         "model": "eu.anthropic.claude-sonnet-4-6",
         "max_output_tokens": 64000,
@@ -128,6 +129,8 @@ def _models(at: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
         _model("gpt-4o-mini", {**at["openai"], "model": "gpt-4o-mini", "max_output_tokens": 16384}),
         _model("gpt-4o", {**at["openai"], **gpt_4o}, {**at["azure_openai"], **gpt_4o}),
         _model("claude-sonnet-4-6", {**at["anthropic"], **claude}),
+        # Dear: it is on compliance's list of models that need an approval.
+        _model("claude-opus-4-1", {**at["anthropic"], **dear}),
         _model(
             "claude-in-the-eu",
             {**at["bedrock"], **claude_on_bedrock},

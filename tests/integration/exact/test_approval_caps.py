@@ -1,6 +1,9 @@
 """However many ask at once on an approval's amount: exactly as many are let in as it covers."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -141,6 +144,20 @@ async def settle(services: ServiceGroup, decisions: list[dict[str, Any]]) -> Non
         assert answer == {"outcome": "settled"}
 
 
+def gatehouse(services: ServiceGroup, *words: str) -> str:
+    """What a command says at the services' database and Redis."""
+    done = subprocess.run(
+        [sys.executable, "-m", "policy_service", *words],
+        env={**os.environ, **services.settings},  # noqa: TID251 - another process's environment
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 async def compared(services: ServiceGroup) -> list[Comparison]:
     """The counters of approvals, and what the ledger says."""
     engine = open_engine(services.settings["POLICY_DATABASE_URL"])
@@ -179,6 +196,11 @@ async def test_what_settling_frees_can_be_used_and_nothing_drifts(services: Serv
         await asyncio.sleep(0.1)
     [own] = [one for one in await compared(services) if approval_id in one.limit.key]
     assert own.counted == own.expected == spent
+    found = await asyncio.to_thread(gatehouse, services, "approvals", "show", approval_id)
+    assert f"{spent.normalize():f}" in found
+    checked = await asyncio.to_thread(gatehouse, services, "ledger", "check", "--verbose")
+    assert "approval:" in checked
+    assert "All agree." in checked
 
 
 async def test_of_two_grants_the_one_with_room_is_relied_on(services: ServiceGroup) -> None:

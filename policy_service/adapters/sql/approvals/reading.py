@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Result, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Result, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from llm_core.policy.approvals import (
@@ -16,6 +18,7 @@ from llm_core.policy.approvals import (
     in_order,
 )
 from llm_core.policy.limits import Limit
+from policy_service.adapters.sql.organisation.parts import amount_text
 from policy_service.adapters.sql.tables import (
     ApprovalHistory,
     ApprovalIdentity,
@@ -25,8 +28,16 @@ from policy_service.adapters.sql.tables import (
 from policy_service.adapters.sql.within import within
 from policy_service.ports.approvals import ApprovalRecord, ApprovalStep, OpenRequest, Standing
 
+USAGE = Base.metadata.tables["usage"]
 REQUESTS = Base.metadata.tables["approval_requests"]
 GROUP = "group:"
+_AT_ONCE = 200
+_STANDING = tuple(
+    REQUESTS.c[name]
+    for name in (
+        "id", "node", "model", "organisation", "granted_until", "granted_usd", "created_at",
+    )
+)  # fmt: skip
 _PLACES = {
     "organisation": REQUESTS.c.organisation,
     "department": REQUESTS.c.department,
@@ -35,9 +46,32 @@ _PLACES = {
 }
 
 
-def record_of(row: Mapping[str, Any], now: datetime) -> ApprovalRecord:
-    """A row as it stands at a moment."""
-    return ApprovalRecord(**{**row, "state": state_of(row, now)})
+def record_of(
+    row: Mapping[str, Any], now: datetime, spent: Mapping[str, Decimal] = MappingProxyType({})
+) -> ApprovalRecord:
+    """A row as it stands at a moment, with what was spent by id."""
+    # As people write them: databases give amounts back with idle zeros.
+    amounts = {name: row[name] for name in ("asked_usd", "granted_usd")}
+    neat = {
+        name: None if usd is None else Decimal(amount_text(usd)) for name, usd in amounts.items()
+    }
+    spent_usd = Decimal(amount_text(spent.get(row["id"], Decimal(0))))
+    return ApprovalRecord(**{**row, **neat, "state": state_of(row, now), "spent_usd": spent_usd})
+
+
+async def spent_on(
+    connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]
+) -> dict[str, Decimal]:
+    """What the ledger has of calls that relied on those of these requests that were granted."""
+    ids = [row["id"] for row in rows if row["granted_until"] is not None]
+    if not ids:
+        return {}
+    found = await connection.execute(
+        select(USAGE.c.approval_id, func.sum(USAGE.c.usd))
+        .where(USAGE.c.approval_id.in_(ids))
+        .group_by(USAGE.c.approval_id)
+    )
+    return {approval_id: Decimal(usd) for approval_id, usd in found}
 
 
 def state_of(row: Mapping[str, Any], now: datetime) -> ApprovalState:
@@ -122,25 +156,26 @@ def listing(
 
 async def standing(connection: AsyncConnection, now: datetime) -> Standing:
     """Grants that hold, and requests that wait, with the models that they are for."""
-    found = await connection.execute(
-        select(REQUESTS).where(
+    groups = await _groups(connection)
+    # In portions: calls are decided meanwhile.
+    found = await connection.stream(
+        select(*_STANDING).where(
             REQUESTS.c.state.in_([ApprovalState.REQUESTED.value, ApprovalState.GRANTED.value]),
             ~is_over(now),
         )
     )
-    rows = [dict(row) for row in found.mappings()]
-    members = await _members(connection, rows)
     grants, waiting = [], []
-    for row in rows:
-        models = members.get((row["organisation"], row["model"]), (row["model"],))
-        if row["state"] == ApprovalState.GRANTED.value:
-            grants.append(
-                ApprovalGrant(
-                    row["id"], row["node"], models, row["granted_until"], row["granted_usd"]
+    async for rows in found.partitions(_AT_ONCE):
+        for row in rows:
+            models: tuple[str, ...] = (row.model,)
+            if row.model.startswith(GROUP):
+                models = groups.get((row.organisation, row.model), ())
+            if row.granted_until is not None:
+                grants.append(
+                    ApprovalGrant(row.id, row.node, models, row.granted_until, row.granted_usd)
                 )
-            )
-        else:
-            waiting.append(OpenRequest(row["id"], row["node"], models, row["created_at"]))
+            else:
+                waiting.append(OpenRequest(row.id, row.node, models, row.created_at))
     return Standing(in_order(grants), tuple(waiting))
 
 
@@ -168,15 +203,7 @@ async def has_group(connection: AsyncConnection, organisation: str, name: str) -
     return found.first() is not None
 
 
-async def _members(
-    connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """The models of the groups that these rows name; none for a group that is gone."""
-    named = {(row["organisation"], row["model"]) for row in rows if row["model"].startswith(GROUP)}
-    members: dict[tuple[str, str], tuple[str, ...]] = dict.fromkeys(named, ())
-    if named:
-        for row in await connection.execute(select(ModelGroup.__table__)):
-            key = (row.organisation_id, f"{GROUP}{row.id}")
-            if key in members:
-                members[key] = tuple(row.models)
-    return members
+async def _groups(connection: AsyncConnection) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Every group of models, by its organisation and as a request names it."""
+    found = await connection.execute(select(ModelGroup.__table__))
+    return {(row.organisation_id, f"{GROUP}{row.id}"): tuple(row.models) for row in found}

@@ -152,7 +152,8 @@ class SqlApprovals:
             if row is None:
                 return None
             steps = await reading.history(connection, approval_id)
-            return replace(record_of(row, self._clock()), steps=steps)
+            spent = await reading.spent_on(connection, [row])
+            return replace(record_of(row, self._clock(), spent), steps=steps)
 
     async def is_of(self, approval_id: str, actor: Actor) -> bool:
         """See `Approvals.is_of`."""
@@ -184,7 +185,9 @@ class SqlApprovals:
             if before is not None:
                 statement = statement.where(REQUESTS.c.id < before)
             found = await connection.execute(statement.limit(min(max(most, 1), _MOST_LISTED)))
-            return tuple(record_of(dict(row), now) for row in found.mappings())
+            rows = [dict(row) for row in found.mappings()]
+            spent = await reading.spent_on(connection, rows)
+            return tuple(record_of(row, now, spent) for row in rows)
 
     async def standing(self) -> Standing:
         """See `Approvals.standing`."""

@@ -20,6 +20,8 @@ from tests.fakes.samples import chat_body
         ("GET", "/v1/me", Operation.ME),
         ("GET", "/team-a/v1/me/", Operation.ME),
         ("GET", "/v1/me/usage", Operation.ME_USAGE),
+        ("GET", "/v1/approvals", Operation.APPROVALS),
+        ("POST", "/approvals/", Operation.APPROVALS_REQUEST),
     ],
 )
 def test_the_end_of_the_path_says_the_operation(

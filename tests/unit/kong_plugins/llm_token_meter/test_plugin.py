@@ -107,6 +107,39 @@ async def test_an_allowed_call_gets_its_ticket_and_its_decision(
     assert "hello there" not in str(asked)
 
 
+async def test_a_request_for_approval_is_handed_on_as_it_came(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    service.decision = replace(DIRECT, transport=Transport.ANSWER, answer={"id": "apr_1"})
+    async with meter(service, journal, operation="approvals.request") as plugin:
+        kong = await identified(b'{"model": "o1-pro", "reason": "the launch"}')
+        answered = await kong.run(plugin.access)
+    assert answered is not None
+    assert (answered.status, answered.body) == (200, {"id": "apr_1"})
+    [asked] = service.bodies("/decisions")
+    request = msgspec.convert(asked, DecisionRequest)
+    assert request.body == b'{"model": "o1-pro", "reason": "the launch"}'
+    assert request.call.asked_model == ""
+
+
+async def test_a_request_for_approval_is_short(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal, operation="approvals.request") as plugin:
+        kong = await identified(b"x" * (16 * 1024 + 1))
+        assert code_of(await kong.run(plugin.access)) == (413, "request_too_large")
+    assert service.bodies("/decisions") == []
+
+
+async def test_only_what_the_gateway_itself_takes_is_handed_on(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    async with meter(service, journal) as plugin:
+        await (await identified()).run(plugin.access)
+    [asked] = service.bodies("/decisions")
+    assert not asked["body"]
+
+
 async def test_what_the_headers_ask_of_the_cache_is_told_to_the_service(
     service: FakePolicyService, journal: Journal
 ) -> None:

@@ -6,6 +6,7 @@ from decimal import ROUND_UP, Decimal
 import pytest
 
 from llm_core.catalogue import Agreement, DataProcessing
+from llm_core.policy.approvals import ApprovalGrant
 from llm_core.policy.input import Candidate, build_input, json_number
 from llm_core.policy.limits import Limit, LimitState, Measure
 from llm_core.pricing.charge import ModelPrice, Rates, Tier
@@ -81,6 +82,7 @@ def test_the_document_is_the_whole_question() -> None:
             }
         ],
         "models": [],
+        "approvals": [],
         "time": {
             "rfc3339": "2026-11-20T18:30:00.000000Z",
             "unix": 1795199400,
@@ -210,3 +212,17 @@ def test_whole_amounts_beyond_exact_doubles_become_doubles() -> None:
 def test_what_is_no_amount_is_refused(amount: str) -> None:
     with pytest.raises(ValueError, match="not an amount"):
         json_number(Decimal(amount))
+
+
+def test_a_grant_has_one_entry_for_each_of_its_models() -> None:
+    grants = [
+        ApprovalGrant("apr_1", "team:emea-sales", ("a", "b"), AT, Decimal("12.5")),
+        ApprovalGrant("apr_2", "user:ada", ("c",), AT + timedelta(milliseconds=1500)),
+    ]
+    document = build_input(CALLER, CHAT, [], [], AT, approvals=grants)
+    until = int(AT.timestamp())
+    assert document["approvals"] == [
+        {"id": "apr_1", "model": "a", "until_unix": until, "amount_usd": 12.5},
+        {"id": "apr_1", "model": "b", "until_unix": until, "amount_usd": 12.5},
+        {"id": "apr_2", "model": "c", "until_unix": until + 1, "amount_usd": None},
+    ]

@@ -14,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from llm_core.policy.approvals import ApprovalState
 from policy_service.adapters.webhook import Webhook
 from policy_service.ports.alerts import Alert
+from policy_service.ports.approvals import ApprovalNotice, ApprovalRecord, NoticeKind
 from tests.fixtures.relaying import serving
 from tests.fixtures.services import free_port
 
@@ -77,6 +79,34 @@ async def test_the_body_says_what_was_passed(receiver: Receiver, url: str) -> No
             "amount": "100",
         }
     ]
+
+
+async def test_a_request_for_approval_is_told_with_who_and_why(
+    receiver: Receiver, url: str
+) -> None:
+    record = ApprovalRecord(
+        id="apr_1",
+        state=ApprovalState.REQUESTED,
+        model="o1-pro",
+        node="user:sam",
+        organisation="acme",
+        department="research",
+        team="search",
+        project=None,
+        requester="user:sam",
+        reason="the launch",
+        asked_usd=Decimal("50.5"),
+        asked_until=ALERT.at,
+        created_at=ALERT.at,
+        answer_by=ALERT.at,
+    )
+    webhook = Webhook(url)
+    assert await webhook.tell_of_approval(ApprovalNotice(NoticeKind.REMINDER, record, ALERT.at))
+    await webhook.close()
+    [body] = receiver.bodies
+    assert (body["id"], body["event"]) == ("apr_1@reminder", "approval.reminder")
+    told = body["approval"]
+    assert (told["reason"], told["asked_usd"], told["team"]) == ("the launch", "50.5", "search")
 
 
 @pytest.mark.parametrize("status", [301, 400, 404, 500, 503])
