@@ -163,8 +163,8 @@ class Settings(BaseSettings):
     screening_timeout_s: float = Field(
         default=5.0,
         gt=0,
-        description="Longest wait for the screening of a call's words; after it the call is "
-        "refused.",
+        description="Longest wait for the screening of a call's words, and 10 s more for each MB; "
+        "after it the call is refused.",
     )
 
     usage_kept_months: int | None = Field(
