@@ -38,6 +38,7 @@ _ALWAYS_CUED: Mapping[str, tuple[str, ...]] = {
     "UsPassportRecognizer": ("passport",),
     "UsItinRecognizer": ("itin", "individual taxpayer"),
     "UsMbiRecognizer": ("mbi", "medicare", "beneficiary"),
+    "FiPersonalIdentityCodeRecognizer": ("henkilötunnus", "hetu", "personal identity code"),
     "SePersonnummerRecognizer": ("personnummer", "personal identity number", "pnr"),
     "SgFinRecognizer": ("nric", "fin", "singapore"),
 }
@@ -49,7 +50,6 @@ _BY_THEMSELVES = (
     "MacAddressRecognizer",
     "UsSsnRecognizer",
     "DeSocialSecurityRecognizer",
-    "FiPersonalIdentityCodeRecognizer",
     "KrRrnRecognizer",
     "UkDrivingLicenceRecognizer",
 )
