@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import msgspec
-
+from llm_core.apis.responses.thoughts import is_ours, sealed, unsealed
 from llm_core.operation import Operation
 
 _Object = dict[str, Any]
@@ -47,7 +46,7 @@ _STRUCTURE = frozenset(
 )
 """Members that say what something is."""
 
-_SEALED = frozenset({"encrypted_content", "signature", "thought_signature", "extra_content"})
+_SEALED = frozenset({"encrypted_content", "signature", "thought_signature"})
 """Members that only their provider can read, and only unchanged."""
 
 
@@ -196,7 +195,9 @@ class _Walk:
     def _member(
         self, owner: Mapping[str, Any], name: str, value: object, source: Source, where: str
     ) -> object:
-        if name in _SEALED or _is_structure(owner, name, value):
+        if name in _SEALED and isinstance(value, str):
+            return self._sealed(value, source, where)
+        if _is_structure(owner, name, value):
             return value
         if name in _SCHEMAS:
             return self._schema(value, source)
@@ -205,6 +206,14 @@ class _Walk:
         if name in ("content", "output") and isinstance(value, list):
             _refuse_unreadable(value, where)
         return self._protocol(value, source, where)
+
+    def _sealed(self, value: str, source: Source, where: str) -> str:
+        """What only a provider can read stays; what we have sealed holds a model's thoughts."""
+        if not is_ours(value):
+            return value
+        blocks = unsealed(value)
+        changed = self._protocol(blocks, source, where)
+        return value if changed == blocks or not isinstance(changed, list) else sealed(changed)
 
     def _protocol(self, value: object, source: Source, where: str) -> object:
         if isinstance(value, str):
@@ -235,7 +244,10 @@ class _Walk:
         if data is None:
             return self._say(text, source)
         changed = self._data(data, source)
-        return text if changed == data else msgspec.json.encode(changed).decode()
+        if changed == data:
+            return text
+        # Not msgspec, whose numbers end at 64 bits.
+        return json.dumps(changed, ensure_ascii=False, separators=(",", ":"))
 
     def _data(self, value: object, source: Source) -> object:
         if isinstance(value, str):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import regex
 
+from llm_core.screening.words import Source
 from policy_service.adapters import policy_data
 
 Kind = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]{0,39}$")]
@@ -77,7 +78,7 @@ class GuardProfile(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         injections: Look for the known injection phrases.
     """
 
-    applies_to: tuple[str, ...] = ("user", "tool")
+    applies_to: tuple[Source, ...] = (Source.USER, Source.TOOL)
     max_chars: Count | None = None
     max_text_chars: Count | None = None
     deny: tuple[DenyPattern, ...] = ()

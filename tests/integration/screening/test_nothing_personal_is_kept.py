@@ -6,37 +6,16 @@ every error it answered are searched for the marks.
 """
 
 import asyncio
-import json
-import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 import redis
-from fastapi import FastAPI
 
-from llm_core.digest import canonical, sha256_hex
-from llm_core.operation import Operation
-from llm_core.policy.call import Call
-from llm_core.policy.decision import TICKET_HEADER, DecisionRequest, Obligations, PiiMode
-from policy_service.adapters.screening import ScreeningPool
-from policy_service.adapters.sql.schema import migrate
-from policy_service.api import relay as relay_api
-from policy_service.api.wire import answer_failures
-from policy_service.resources import Resources
-from policy_service.settings import Settings
-from policy_service.wiring import open_resources
-from tests.fakes.policy import FakePolicy
-from tests.fakes.samples import CALLER
-from tests.fixtures.echoing import echoing
-from tests.fixtures.relaying import serving
+from llm_core.policy.decision import PiiMode
 from tests.fixtures.screened import pii
+from tests.fixtures.screening_service import screening_service
 
 pytestmark = pytest.mark.integration
 
@@ -45,99 +24,6 @@ IBAN = "DE89 3704 0044 0532 0130 00"
 NAME = "Markwart Markinger"
 MARKS = ("marked.person", "marked%2eperson", "0044 0532", "DE8937040044", "Markinger")
 SAID = f"Dr. {NAME} ({MAIL}) has the account {IBAN}."
-
-
-@dataclass
-class Case:
-    """A service, what it was asked, and what its clients were answered."""
-
-    opened: Resources
-    url: str
-    log: Path
-    asked: list[str] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
-
-    async def ask(self, said: str, obligations: Obligations, **more: Any) -> httpx.Response:
-        """Decide with these obligations, and ask the relay."""
-        body = {"model": "echo", "messages": [{"role": "user", "content": said}], **more}
-        raw = json.dumps(body).encode()
-        call = Call(
-            Operation.CHAT_COMPLETIONS,
-            asked_model="echo",
-            is_streaming=bool(more.get("stream")),
-            prompt_tokens=20,
-            max_output_tokens=50,
-            body_digest=sha256_hex(canonical(body)),
-            body_bytes=len(raw),
-        )
-        decider = replace(self.opened.decider, policy=FakePolicy(obligations=obligations))
-        made = await decider.decide(DecisionRequest(CALLER, call))
-        assert made.denial is None
-        async with httpx.AsyncClient(timeout=60) as client:
-            answer = await client.post(
-                f"{self.url}/relay/v1/chat/completions",
-                content=raw,
-                headers={TICKET_HEADER: made.ticket},
-            )
-        self.answers.append(answer.text)
-        return answer
-
-    @property
-    def pool(self) -> ScreeningPool:
-        """The processes that look at words."""
-        screener = self.opened.relay.screening.screener
-        assert isinstance(screener, ScreeningPool)
-        return screener
-
-
-@contextmanager
-def everything_logged(file: Path) -> Iterator[None]:
-    """Write what anybody logs, down to the lowest level, into a file."""
-    root, handler = logging.getLogger(), logging.FileHandler(file)
-    handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.NOTSET)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        root.removeHandler(handler)
-        handler.close()
-
-
-@asynccontextmanager
-async def service(folder: Path, redis_url: str) -> AsyncIterator[Case]:
-    asked: list[str] = []
-    async with serving(echoing(asked)) as provider:
-        models = {
-            "models": [{
-                "alias": "echo",
-                "deployments": [{
-                    "id": "echo", "provider": "openai", "model": "gpt-4o-mini",
-                    "base_url": f"{provider}/v1", "region": "eu", "credential": "openai",
-                    "max_output_tokens": 100,
-                }],
-            }]
-        }  # fmt: skip
-        (folder / "models.yaml").write_text(json.dumps(models))
-        settings = Settings(
-            internal_secret="internal-secret-0123456789",
-            ticket_secret="ticket-secret-0123456789",
-            models_file=folder / "models.yaml",
-            database_url=f"sqlite+aiosqlite:///{folder}/gatehouse.db",
-            redis_url=redis_url,
-            credentials={"openai": "sk-echo"},
-            screening_timeout_s=30.0,
-        )
-        with everything_logged(folder / "service.log"):
-            await migrate(settings.database_url)
-            async with open_resources(settings) as opened:
-                app = FastAPI(routes=[*relay_api.routes])
-                answer_failures(app)
-                app.state.resources = opened
-                async with serving(app) as url:
-                    yield Case(opened, url, folder / "service.log", asked)
 
 
 def _stored(folder: Path, redis_url: str) -> dict[str, str]:
@@ -163,7 +49,7 @@ async def test_nothing_personal_is_in_logs_errors_database_redis_or_cache_keys(
     tmp_path: Path, redis_url: str
 ) -> None:
     redacts = pii(PiiMode.REDACT, PiiMode.REDACT)
-    async with service(tmp_path, redis_url) as case:
+    async with screening_service(tmp_path, redis_url) as case:
         whole = await case.ask(SAID, redacts)
         assert whole.json()["choices"][0]["message"]["content"] == (
             "Dr. <PERSON_1> (<EMAIL_ADDRESS_1>) has the account <IBAN_CODE_1>."

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from llm_core.catalogue import Deployment
+from llm_core.catalogue import Deployment, ProviderKind
 from llm_core.errors import ContentBlocked, ProviderError, ScreeningUnavailable
 from llm_core.operation import Operation
 from llm_core.policy.allowance import worst_case
@@ -430,3 +430,38 @@ async def test_what_was_found_is_logged_as_kinds_and_counts(
         in caplog.text
     )
     assert "example.org" not in caplog.text
+
+
+async def test_a_server_that_has_the_older_api_is_screened_in_it() -> None:
+    deployment = replace(
+        OPENAI,
+        provider=ProviderKind.OPENAI_COMPATIBLE,
+        native_operations=(Operation.COMPLETIONS,),
+    )
+    head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m"}
+    texts = [("It is bob@exam", None), ("ple.org", None), ("", "stop")]
+    chunks: list[dict[str, Any]] = [
+        {**head, "choices": [{"index": 0, "text": text, "logprobs": None, "finish_reason": end}]}
+        for text, end in texts
+    ]
+    usage = {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}
+    whole = {**chunks[2], "usage": usage}
+    whole["choices"] = [{**whole["choices"][0], "text": "It is bob@example.org"}]
+    events = [b"data: " + json.dumps(one).encode() + b"\n\n" for one in chunks]
+    obligations = pii(PiiMode.REDACT, PiiMode.REDACT)
+    for answer, more in (
+        (FakeAnswer([json.dumps(whole).encode()]), {}),
+        (FakeAnswer([*events, b"data: [DONE]\n\n"]), {"is_streaming": True}),
+    ):
+        service = Service(answer)
+        body = body_of(Operation.COMPLETIONS, PERSONAL, **more)
+        named: dict[str, Any] = {"operation": Operation.COMPLETIONS, "deployment": deployment}
+        if more:
+            streamed = await service.streamed(body, obligations, **named)
+            got = answer_in(Operation.COMPLETIONS, streamed)
+        else:
+            got = await service.whole(body, obligations, **named)
+        assert text_of(Operation.COMPLETIONS, got) == "It is <EMAIL_ADDRESS_2>"
+        assert service.sent["prompt"] == "Write to <EMAIL_ADDRESS_1>, IBAN <IBAN_CODE_1>."
+        [sent] = service.providers.sent
+        assert sent.request.url.endswith("/v1/completions")
