@@ -1,8 +1,8 @@
 """Which strings of a request are words, whatever API it came in.
 
 Closed by default: every string is one, but for members that say what something is (`type`, `role`,
-ids, names of tools) and for what a provider has sealed. A member that an API gets tomorrow is
-screened today.
+ids, names of tools) and for what a provider has sealed; and those only where they are a single
+token. A member that an API gets tomorrow is screened today.
 
 What stands in tools' arguments and results is data: there member names and long numbers are words
 too. A text that is a JSON object or list is read as one, so that an escaped character hides
@@ -12,6 +12,7 @@ What cannot be read is refused: images, sound, files, and prompts that come as t
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,9 +25,9 @@ _Object = dict[str, Any]
 _LEAST_DIGITS = 7
 """A shorter number names nobody."""
 
+_TOKEN = re.compile(r"[\w.:/$#*+=-]*", re.ASCII)
 _STRUCTURE = frozenset(
     {
-        "model",
         "role",
         "type",
         "id",
@@ -60,7 +61,7 @@ class Source(StrEnum):
 
 
 _SCHEMAS = frozenset({"parameters", "input_schema", "schema"})
-_OF_A_SCHEMA = frozenset({"type", "$ref", "format", "required", "pattern"})
+_OF_A_SCHEMA = frozenset({"type", "$ref", "format"})
 _OF_THE_SYSTEM = frozenset({"system", "instructions", "tools", "functions", "response_format"})
 _READABLE_PARTS = frozenset(
     {
@@ -195,7 +196,7 @@ class _Walk:
     def _member(
         self, owner: Mapping[str, Any], name: str, value: object, source: Source, where: str
     ) -> object:
-        if name in _SEALED and isinstance(value, str):
+        if name in _SEALED and isinstance(value, str) and _TOKEN.fullmatch(value):
             return self._sealed(value, source, where)
         if _is_structure(owner, name, value):
             return value
@@ -232,7 +233,7 @@ class _Walk:
         if isinstance(value, dict):
             return {
                 name: one
-                if name in _OF_A_SCHEMA and isinstance(one, str | list)
+                if name in _OF_A_SCHEMA and isinstance(one, str) and _TOKEN.fullmatch(one)
                 else self._schema(one, source)
                 for name, one in value.items()
             }
@@ -269,7 +270,9 @@ class _Walk:
 
 
 def _is_structure(owner: Mapping[str, Any], name: str, value: object) -> bool:
-    if not isinstance(value, str):
+    if name == "model":
+        return True  # the route's, by the time it is sent
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         return False
     if name == "name":
         # A tool's; a speaker's is a word.
