@@ -168,6 +168,20 @@ class Settings(BaseSettings):
         "Needs Redis 8.",
     )
 
+    screening_workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that look at words, each with 120 MB; the first starts with the "
+        "first call that policy has screened.",
+    )
+    screening_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="Longest wait for the screening of a call's words, and 10 s more for each MB; "
+        "after it the call is refused.",
+    )
+
     usage_kept_months: int | None = Field(
         default=None,
         ge=2,

@@ -36,6 +36,7 @@ from policy_service.adapters.redis_changes import RedisWakes
 from policy_service.adapters.redis_health import RedisHealth
 from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.redis_neighbours import RedisNeighbours
+from policy_service.adapters.screening import ScreeningPool, content_in
 from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
 from policy_service.adapters.sql.approvals import SqlApprovals
 from policy_service.adapters.sql.audit import AuditLog
@@ -80,10 +81,12 @@ from policy_service.services.keeper import Keeper
 from policy_service.services.known_approvals import KnownApprovals
 from policy_service.services.last_used import LastUsed
 from policy_service.services.ledger_writer import LedgerWriter, Sweeper
+from policy_service.services.moderation import Moderator
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay
 from policy_service.services.reserving import Reserving
 from policy_service.services.retention import Retention
+from policy_service.services.screening import Screening
 from policy_service.services.self_service import SelfService
 from policy_service.services.semantic_cache import SemanticCache
 from policy_service.services.settle import Settler
@@ -175,6 +178,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             desk=desk,
             networks=PolicyNetworks(lambda: policy.bundle),
         )
+        screening = _screening(stack, settings, decider, relay)
+        relay = replace(relay, screening=screening)
         answers = AnswerCache(
             _cache(stack, settings),
             settler,
@@ -345,6 +350,21 @@ async def _tokens(stack: AsyncExitStack, settings: Settings, clock: Clock) -> To
     stack.push_async_callback(tokens.close)
     await _in_background(stack, tokens.run())
     return tokens
+
+
+def _screening(
+    stack: AsyncExitStack, settings: Settings, decider: Decider, relay: Relay
+) -> Screening:
+    """Looking at words, where policy obliges it; moderation models are asked past the guard."""
+    pool = ScreeningPool(
+        content_in(settings.rego_dir or bundled("rego")),
+        workers=settings.screening_workers,
+        timeout_s=settings.screening_timeout_s,
+    )
+    stack.push_async_callback(pool.close)
+    inner = replace(relay, screening=Screening(pool, is_moderating=True))
+    stack.push_async_callback(inner.drain)
+    return Screening(pool, Moderator(decider, inner, LazyCounter()))
 
 
 def _cache(stack: AsyncExitStack, settings: Settings) -> ResponseCache:

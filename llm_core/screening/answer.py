@@ -25,8 +25,6 @@ _Object = dict[str, Any]
 _THOUGHTS = ("reasoning_content", "reasoning")
 _SAID = ("content", "refusal", "text")
 _ENVELOPE = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
-_KEPT = ("role", "extra_content")
-"""Members of a delta that hold no words."""
 _CALLS = "calls"
 
 
@@ -66,8 +64,10 @@ class _Call:
             if name in ("function", "custom"):
                 self.member = name
                 self._make(value if isinstance(value, dict) else {})
-            elif name in ("index", "id", "type", "extra_content") and value is not None:
+            elif name in ("index", "id", "type") and value is not None:
                 self.head[name] = value
+            elif name == "extra_content":
+                self.head |= _signed(value)
 
     def _make(self, made: Mapping[str, Any]) -> None:
         if isinstance(made.get("name"), str):
@@ -179,12 +179,7 @@ class AnswerScreen:
         choice = self._choices.setdefault(index, _Choice(index))
         delta = streamed.get("delta")
         delta = delta if isinstance(delta, dict) else {}
-        kept = {
-            name: value
-            for name, value in delta.items()
-            if name in _KEPT or not (self._is_screened or name in _WORDY)
-        }
-        if kept:
+        if kept := self._wordless(delta):
             self._put_delta(choice, kept)
         for name in (*_THOUGHTS, *_SAID):
             text = streamed.get(name) if name == "text" else delta.get(name)
@@ -195,6 +190,13 @@ class AnswerScreen:
             self._flush(choice)
             end = {"index": index, "delta": {}, "finish_reason": streamed["finish_reason"]}
             self._put({**self._envelope, "choices": [_of_its_kind(streamed, end)]})
+
+    def _wordless(self, delta: Mapping[str, Any]) -> _Object:
+        """What goes on as it is: where words are looked at, only what holds none for certain."""
+        if not self._is_screened:
+            return {name: value for name, value in delta.items() if name not in _WORDY}
+        role = {"role": delta["role"]} if isinstance(delta.get("role"), str) else {}
+        return {**role, **_signed(delta.get("extra_content"))}
 
     def _hear(self, choice: _Choice, name: str, text: str) -> None:
         speaking = "thoughts" if name in _THOUGHTS else "words"
@@ -273,6 +275,15 @@ class AnswerScreen:
 
 
 _WORDY = frozenset({*_THOUGHTS, *_SAID, "tool_calls", "function_call"})
+
+
+def _signed(extra: object) -> _Object:
+    """Google's signature of a thought, without which it does not take its own calls back."""
+    google = extra.get("google") if isinstance(extra, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    if not isinstance(signature, str):
+        return {}
+    return {"extra_content": {"google": {"thought_signature": signature}}}
 
 
 def _delta(index: int, delta: _Object) -> _Object:

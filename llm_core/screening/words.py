@@ -1,8 +1,8 @@
 """Which strings of a request are words, whatever API it came in.
 
 Closed by default: every string is one, but for members that say what something is (`type`, `role`,
-ids, names of tools) and for what a provider has sealed. A member that an API gets tomorrow is
-screened today.
+ids, names of tools) and for what a provider has sealed; and those only where they are a single
+token. A member that an API gets tomorrow is screened today.
 
 What stands in tools' arguments and results is data: there member names and long numbers are words
 too. A text that is a JSON object or list is read as one, so that an escaped character hides
@@ -12,22 +12,22 @@ What cannot be read is refused: images, sound, files, and prompts that come as t
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import msgspec
-
+from llm_core.apis.responses.thoughts import is_ours, sealed, unsealed
 from llm_core.operation import Operation
 
 _Object = dict[str, Any]
 _LEAST_DIGITS = 7
 """A shorter number names nobody."""
 
+_TOKEN = re.compile(r"[\w.:/$#*+=-]*", re.ASCII)
 _STRUCTURE = frozenset(
     {
-        "model",
         "role",
         "type",
         "id",
@@ -47,7 +47,7 @@ _STRUCTURE = frozenset(
 )
 """Members that say what something is."""
 
-_SEALED = frozenset({"encrypted_content", "signature", "thought_signature", "extra_content"})
+_SEALED = frozenset({"encrypted_content", "signature", "thought_signature"})
 """Members that only their provider can read, and only unchanged."""
 
 
@@ -61,7 +61,7 @@ class Source(StrEnum):
 
 
 _SCHEMAS = frozenset({"parameters", "input_schema", "schema"})
-_OF_A_SCHEMA = frozenset({"type", "$ref", "format", "required", "pattern"})
+_OF_A_SCHEMA = frozenset({"type", "$ref", "format"})
 _OF_THE_SYSTEM = frozenset({"system", "instructions", "tools", "functions", "response_format"})
 _READABLE_PARTS = frozenset(
     {
@@ -196,7 +196,9 @@ class _Walk:
     def _member(
         self, owner: Mapping[str, Any], name: str, value: object, source: Source, where: str
     ) -> object:
-        if name in _SEALED or _is_structure(owner, name, value):
+        if name in _SEALED and isinstance(value, str) and _TOKEN.fullmatch(value):
+            return self._sealed(value, source, where)
+        if _is_structure(owner, name, value):
             return value
         if name in _SCHEMAS:
             return self._schema(value, source)
@@ -205,6 +207,14 @@ class _Walk:
         if name in ("content", "output") and isinstance(value, list):
             _refuse_unreadable(value, where)
         return self._protocol(value, source, where)
+
+    def _sealed(self, value: str, source: Source, where: str) -> str:
+        """What only a provider can read stays; what we have sealed holds a model's thoughts."""
+        if not is_ours(value):
+            return value
+        blocks = unsealed(value)
+        changed = self._protocol(blocks, source, where)
+        return value if changed == blocks or not isinstance(changed, list) else sealed(changed)
 
     def _protocol(self, value: object, source: Source, where: str) -> object:
         if isinstance(value, str):
@@ -223,7 +233,7 @@ class _Walk:
         if isinstance(value, dict):
             return {
                 name: one
-                if name in _OF_A_SCHEMA and isinstance(one, str | list)
+                if name in _OF_A_SCHEMA and isinstance(one, str) and _TOKEN.fullmatch(one)
                 else self._schema(one, source)
                 for name, one in value.items()
             }
@@ -235,7 +245,10 @@ class _Walk:
         if data is None:
             return self._say(text, source)
         changed = self._data(data, source)
-        return text if changed == data else msgspec.json.encode(changed).decode()
+        if changed == data:
+            return text
+        # Not msgspec, whose numbers end at 64 bits.
+        return json.dumps(changed, ensure_ascii=False, separators=(",", ":"))
 
     def _data(self, value: object, source: Source) -> object:
         if isinstance(value, str):
@@ -257,7 +270,9 @@ class _Walk:
 
 
 def _is_structure(owner: Mapping[str, Any], name: str, value: object) -> bool:
-    if not isinstance(value, str):
+    if name == "model":
+        return True  # the route's, by the time it is sent
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         return False
     if name == "name":
         # A tool's; a speaker's is a word.

@@ -40,11 +40,13 @@ class Cues:
         object.__setattr__(self, "_pattern", re.compile(rf"(?<!\w)(?:{anyone})", re.IGNORECASE))
 
     def are_near(self, text: str, start: int, end: int) -> bool:
-        """Whether one stands shortly before `start` or behind `end`."""
-        before = text[max(start - _BEFORE_CHARS, 0) : start]
-        return bool(
-            self._pattern.search(before) or self._pattern.search(text[end : end + _BEHIND_CHARS])
-        )
+        """Whether one stands shortly before `start` or behind `end`, on the same line.
+
+        What begins a line may have its cue on the line before, as in a form.
+        """
+        before = text[max(start - _BEFORE_CHARS, 0) : start].rstrip().rpartition("\n")[2]
+        behind = text[end : end + _BEHIND_CHARS].partition("\n")[0]
+        return bool(self._pattern.search(before) or self._pattern.search(behind))
 
 
 def _is_fine(_text: str) -> bool:

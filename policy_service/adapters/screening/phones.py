@@ -21,14 +21,16 @@ _CANDIDATE = re.compile(
 _CUES = Cues(
     (
         "tel", "phone", "mobile", "cell", "call me", "fax", "whatsapp", "sms", "handy", "mobil",
-        "ruf", "anruf", "fon", "port", "appel", "móvil", "movil", "llam", "cellulare", "chiam",
-        "bel ", "gsm", "komórk", "numer tel",
+        "ruf", "anruf", "fon", "portable",
+        "numéro est", "number is", "nummer ist", "appel", "móvil", "movil", "llam",
+        "cellulare", "chiam", "bel ", "gsm", "komórk", "numer tel",
     )
 )  # fmt: skip
 _NATIONAL = re.compile(
     r"0[0-9 \u00a0().\-/]{7,}|\(0?[0-9]{2,5}\)[0-9 \u00a0.\-/]{5,}"
     r"|[2-9][0-9]{2}[ .\-][2-9][0-9]{2}[ .\-][0-9]{4}"
 )
+_LOOKS_LIKE_ADDRESS = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _LOOKS_LIKE_DATE = re.compile(r"[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4}(?: .*)?")
 
 
@@ -42,7 +44,7 @@ class PhoneFinder:
         for match in _CANDIDATE.finditer(text):
             written = match.group()
             start, end = match.span()
-            if _LOOKS_LIKE_DATE.fullmatch(written):
+            if _LOOKS_LIKE_DATE.fullmatch(written) or _LOOKS_LIKE_ADDRESS.fullmatch(written):
                 continue
             if written.startswith(("+", "(+", "00")):
                 is_one = _is_valid(re.sub(r"^\(?\+|^00", "+", written), None)

@@ -16,6 +16,8 @@ from policy_service.adapters.screening.process import ScreeningProcess
 from policy_service.ports.screening import Guarded
 
 _log = logging.getLogger(__name__)
+_S_A_BYTE = 10 / 1_000_000
+"""What a long question may take beside: twice what one of a megabyte takes."""
 _found: "msgspec.json.Decoder[list[list[Finding]] | None]"
 _found = msgspec.json.Decoder(list[list[Finding]] | None)
 _guarded: "msgspec.json.Decoder[Guarded | None]"
@@ -38,13 +40,13 @@ class _Slot:
 class ScreeningPool:
     """Implements `Screener`. Use it within one event loop.
 
-    A call waits for a process that is being started, and then `timeout_s` for its answer. A process
-    that is late is ended: what it was asked may never come to an end.
+    A call waits as well for a process that is being started. A process that is late is ended: what
+    it was asked may never come to an end.
 
     Args:
         content: Compliance's lists, checked at once.
         workers: How many processes at most; each takes some 120 MB.
-        timeout_s: For one question, the wait for a free process included.
+        timeout_s: For a free process, and then for its answer; long questions get more.
 
     Raises:
         BrokenLists: The lists cannot be used; the message says why.
@@ -133,7 +135,7 @@ class ScreeningPool:
             return None
         try:
             process = await self._running(slot)
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s + _S_A_BYTE * len(question)):
                 return await process.ask(question)
         except (OSError, EOFError, BrokenLists) as fault:  # TimeoutError is an OSError
             slot.drop()

@@ -5,10 +5,11 @@ cues from its lemmas. Here a cue is a word that stands near, in any language. Im
 brings spaCy along (2 s, 100 MB), which is one reason why all this has a process of its own. No
 model is loaded, and nothing is downloaded.
 
-Not used: its recogniser of mail addresses (asks the internet for the list of public suffixes, and
-takes quadratic time on long words), of IBANs (fewer countries) and of telephone numbers (searches
-the text once for each region); ours stand in `llm_core.screening.finders` and `phones`. Not used
-either are those whose forms say nothing: postcodes, licence plates, bare account numbers.
+Not used: its recognisers of mail addresses (asks the internet for the list of public suffixes, and
+takes quadratic time on long words), of IBANs (fewer countries), of cards (takes parts of other
+numbers) and of telephone numbers (searches the text once for each region); ours stand in
+`llm_core.screening.finders` and `phones`. Not used either are those whose forms say nothing:
+postcodes, licence plates, bare account numbers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,19 +38,18 @@ _ALWAYS_CUED: Mapping[str, tuple[str, ...]] = {
     "UsPassportRecognizer": ("passport",),
     "UsItinRecognizer": ("itin", "individual taxpayer"),
     "UsMbiRecognizer": ("mbi", "medicare", "beneficiary"),
+    "FiPersonalIdentityCodeRecognizer": ("henkilötunnus", "hetu", "personal identity code"),
+    "SePersonnummerRecognizer": ("personnummer", "personal identity number", "pnr"),
     "SgFinRecognizer": ("nric", "fin", "singapore"),
 }
-"""Their check digits are one in ten or less, so that any number may be one."""
+"""They have no check digit or one, so that any number of their length may be one."""
 
 _BY_THEMSELVES = (
-    "CreditCardRecognizer",
     "CryptoRecognizer",
     "IpRecognizer",
     "MacAddressRecognizer",
     "UsSsnRecognizer",
     "DeSocialSecurityRecognizer",
-    "FiPersonalIdentityCodeRecognizer",
-    "SePersonnummerRecognizer",
     "KrRrnRecognizer",
     "UkDrivingLicenceRecognizer",
 )

@@ -90,7 +90,6 @@ def test_the_document_is_the_whole_question() -> None:
             "hour": 18,
             "local": {"weekday": "friday", "hour": 18, "minute": 30},
         },
-        "approvals": [],
     }
     assert json.loads(json.dumps(document)) == document
 
