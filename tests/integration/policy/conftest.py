@@ -17,7 +17,7 @@ REGO = Path(__file__).parents[3] / "rego"
 
 settings.register_profile(
     "engines",
-    max_examples=int(os.environ.get("GATEHOUSE_ENGINE_EXAMPLES", "300")),  # noqa: TID251
+    max_examples=int(os.environ.get("GATEHOUSE_ENGINE_EXAMPLES", "100")),  # noqa: TID251
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
