@@ -31,7 +31,7 @@ class MemorySpool:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._came.wait()
-        return [Waiting(b"", noted) for noted in islice(self._waiting, most)]
+        return [Waiting(b"", (noted,)) for noted in islice(self._waiting, most)]
 
     async def done(self, waiting: Sequence[Waiting]) -> None:
         """These are written, the ones that were taken last."""

@@ -1,7 +1,8 @@
 """Events that wait in a Redis Stream: they outlive the process that noted them.
 
-One consumer group with one consumer: whoever holds the lease of the chain's writer reads in its
-name, so what a dead process had taken and not finished is its successor's to finish.
+What a process hands over at once is one entry. There is one consumer group with one consumer:
+whoever holds the lease of the chain's writer reads in its name, so what a dead process had taken
+and not finished is its successor's to finish.
 """
 
 import logging
@@ -23,12 +24,15 @@ _FIELD = b"noted"
 _CONNECT_TIMEOUT_S = 1.0
 _COMMAND_TIMEOUT_S = 3.0
 _MAX_CONNECTIONS = 4
-MOST_WAITING = 200_000
-"""So many events wait here at most, about 2 kB each; further ones wait in their processes."""
+MOST_WAITING = 50_000
+"""So many hand-overs wait here at most, each of up to 20 events of about 2 kB; further ones wait in
+their processes."""
+
+_COUNT_EVERY = 50
 
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Noted).decode
+_decode = msgspec.json.Decoder(tuple[Noted, ...]).decode
 
 
 class RedisSpool:
@@ -46,18 +50,20 @@ class RedisSpool:
             max_connections=_MAX_CONNECTIONS,
         )
         self._most_waiting = most_waiting
+        self._until_counted = 0
         self._must_finish = True
         """Whether something may have been taken and not done: that comes first."""
 
     async def put(self, noted: Sequence[Noted]) -> None:
         """Add them to the stream; see the port."""
         with translated():
-            if await self._redis.xlen(STREAM) + len(noted) > self._most_waiting:
-                raise PolicyUnavailable("Too many events wait in Redis to be written.")
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for one in noted:
-                    pipeline.xadd(STREAM, {_FIELD: _encode(one)})
-                await pipeline.execute()
+            if self._until_counted <= 0:
+                waiting = await self._redis.xlen(STREAM)
+                if waiting >= self._most_waiting:
+                    raise PolicyUnavailable("Too many events wait in Redis to be written.")
+                self._until_counted = _COUNT_EVERY
+            self._until_counted -= 1
+            await self._redis.xadd(STREAM, {_FIELD: _encode(noted)})
 
     async def take(self, most: int, wait_s: float) -> Sequence[Waiting]:
         """Read on in the stream; see the port."""

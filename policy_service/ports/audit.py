@@ -24,11 +24,11 @@ class Waiting:
 
     Args:
         token: What the spool knows it by.
-        noted: `None` where nobody can read what is there.
+        noted: What was put there together; `None` where nobody can read it.
     """
 
     token: bytes
-    noted: Noted | None
+    noted: tuple[Noted, ...] | None
 
 
 class UnwritableEvents(Exception):

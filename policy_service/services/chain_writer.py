@@ -25,6 +25,9 @@ from policy_service.services.background import for_ever
 from policy_service.services.decision_recorder import DecisionRecorder
 
 _BATCH = 500
+_HAND_OVERS = 50
+"""Each of up to 20 events."""
+
 _GATHER_S = 0.2
 """How long events gather, so that one transaction takes many."""
 
@@ -100,12 +103,12 @@ class ChainWriter:
                 _log.error("%d audit events are lost: %s", left, outage or "no time")
 
     async def _write_and_gather(self) -> None:
-        if await self.write_once() < _BATCH:
+        if await self.write_once() < _HAND_OVERS:
             await asyncio.sleep(_GATHER_S)
 
     async def _taken(self, spool: Spool, wait_s: float) -> Sequence[Waiting]:
         try:
-            return await spool.take(_BATCH, wait_s)
+            return await spool.take(_HAND_OVERS, wait_s)
         except PolicyUnavailable as outage:
             # What waits here and in the outbox can be written all the same.
             _log.warning("audit events in Redis wait: %s", outage)
@@ -114,12 +117,13 @@ class ChainWriter:
 
     async def _write(self, own: Sequence[Waiting], shared: Sequence[Waiting]) -> None:
         async with self._writing:
-            noted = [one.noted for one in (*shared, *own) if one.noted is not None]
+            taken = (*shared, *own)
+            noted = [noted for one in taken for noted in one.noted or ()]
             try:
                 await self.chain.append(noted)
             except UnwritableEvents:
                 await self._write_singly(noted)
-            for _ in range(len(own) + len(shared) - len(noted)):
+            for _ in [one for one in taken if one.noted is None]:
                 self.recorder.note_lost(PLATFORM_CHAIN, "unreadable where it waited")
             # Before Redis is told, so that an outage of it does not have them written again.
             await self.memory.done(own)

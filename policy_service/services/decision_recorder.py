@@ -16,7 +16,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import perf_counter
 from typing import Any
@@ -37,7 +37,9 @@ from policy_service.ports.policy import PolicyEngine, PolicyResult
 from policy_service.services.background import for_ever
 
 MOST = 50_000
-_GATHER_S = 0.005
+_GATHER_S = 0.02
+"""How long notes gather: each hand-over to Redis takes 0.2 ms of processor time."""
+
 _LOOK_S = 1.0
 _AT_ONCE = 20
 """So many are made ready before others get their turn: about 2 ms."""
@@ -351,7 +353,7 @@ def _said(result: PolicyResult | None) -> dict[str, Any]:
             }
             for reason in result.reasons
         ],
-        "obligations": asdict(result.obligations),
+        "obligations": msgspec.to_builtins(result.obligations),
     }
 
 

@@ -32,6 +32,7 @@ from llm_core.errors import PolicyUnavailable
 from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.chain_reading import ChainReading
 from policy_service.adapters.sql.chain_rows import checkpoint_row, row_of
+from policy_service.adapters.sql.decision_log import decision_row
 from policy_service.adapters.sql.engine import insert_into, reading, writing
 from policy_service.adapters.sql.tables import Base
 from policy_service.ids import new_id
@@ -188,11 +189,7 @@ async def _link(connection: AsyncConnection, noted: Sequence[Noted]) -> int:
         set_={"seq": upsert.excluded.seq, "hash": upsert.excluded.hash},
     )
     await connection.execute(upsert, [asdict(head) for head in heads.values()])
-    decisions = [
-        {**asdict(one.decision), "codes": list(one.decision.codes)}
-        for one in by_id.values()
-        if one.decision is not None
-    ]
+    decisions = [decision_row(one.decision) for one in by_id.values() if one.decision is not None]
     if decisions:
         once = insert_into(connection, _DECISIONS).on_conflict_do_nothing()
         await connection.execute(once, decisions)

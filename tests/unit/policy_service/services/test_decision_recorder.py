@@ -48,7 +48,7 @@ class SharedSpool:
     async def take(self, most: int, wait_s: float) -> Sequence[Waiting]:
         if self.is_away:
             raise PolicyUnavailable("away")
-        return [Waiting(one.event.id.encode(), one) for one in self.waiting[:most]]
+        return [Waiting(one.event.id.encode(), (one,)) for one in self.waiting[:most]]
 
     async def done(self, waiting: Sequence[Waiting]) -> None:
         if self.is_away:
@@ -104,7 +104,7 @@ def writer(noting: DecisionRecorder, chain: Any, owner: str = "us") -> ChainWrit
 
 async def waiting(noting: DecisionRecorder) -> list[Noted]:
     await noting.flush()
-    return [one.noted for one in await noting.memory.take(1000, 0) if one.noted is not None]
+    return [one for taken in await noting.memory.take(1000, 0) for one in taken.noted or ()]
 
 
 async def decided(caller: Caller = CALLER, service: Service | None = None, **fields: Any) -> Noted:
