@@ -19,7 +19,7 @@ from typing import Any
 
 from llm_core.screening.redact import Finding, Placeholders, Restorer
 from llm_core.screening.segments import Segmenter
-from llm_core.screening.words import reworded_json
+from llm_core.screening.words import TOKEN, reworded_json
 
 _Object = dict[str, Any]
 _THOUGHTS = ("reasoning_content", "reasoning")
@@ -64,13 +64,13 @@ class _Call:
             if name in ("function", "custom"):
                 self.member = name
                 self._make(value if isinstance(value, dict) else {})
-            elif name in ("index", "id", "type") and value is not None:
+            elif name in ("index", "id", "type") and _is_token(value):
                 self.head[name] = value
             elif name == "extra_content":
                 self.head |= _signed(value)
 
     def _make(self, made: Mapping[str, Any]) -> None:
-        if isinstance(made.get("name"), str):
+        if _is_token(made.get("name")):
             self.made["name"] = made["name"]
         for name in ("arguments", "input"):
             if isinstance(made.get(name), str):
@@ -162,7 +162,7 @@ class AnswerScreen:
 
     def _take(self, chunk: Mapping[str, Any]) -> None:
         self._envelope = (
-            {name: chunk[name] for name in _ENVELOPE if name in chunk}
+            {name: chunk[name] for name in _ENVELOPE if _is_token(chunk.get(name))}
             if self._is_screened
             else {n: value for n, value in chunk.items() if n not in ("choices", "usage")}
         )
@@ -188,14 +188,19 @@ class AnswerScreen:
         self._call(choice, delta)
         if streamed.get("finish_reason"):
             self._flush(choice)
-            end = {"index": index, "delta": {}, "finish_reason": streamed["finish_reason"]}
+            reason = streamed["finish_reason"]
+            end = {
+                "index": index,
+                "delta": {},
+                "finish_reason": reason if _is_token(reason) else "stop",
+            }
             self._put({**self._envelope, "choices": [_of_its_kind(streamed, end)]})
 
     def _wordless(self, delta: Mapping[str, Any]) -> _Object:
         """What goes on as it is: where words are looked at, only what holds none for certain."""
         if not self._is_screened:
             return {name: value for name, value in delta.items() if name not in _WORDY}
-        role = {"role": delta["role"]} if isinstance(delta.get("role"), str) else {}
+        role = {"role": delta["role"]} if _is_token(delta.get("role")) else {}
         return {**role, **_signed(delta.get("extra_content"))}
 
     def _hear(self, choice: _Choice, name: str, text: str) -> None:
@@ -277,11 +282,18 @@ class AnswerScreen:
 _WORDY = frozenset({*_THOUGHTS, *_SAID, "tool_calls", "function_call"})
 
 
+def _is_token(value: object) -> bool:
+    """Whether it says what something is, and holds no words."""
+    if isinstance(value, str):
+        return bool(value) and TOKEN.fullmatch(value) is not None
+    return isinstance(value, int)
+
+
 def _signed(extra: object) -> _Object:
     """Google's signature of a thought, without which it does not take its own calls back."""
     google = extra.get("google") if isinstance(extra, dict) else None
     signature = google.get("thought_signature") if isinstance(google, dict) else None
-    if not isinstance(signature, str):
+    if not _is_token(signature):
         return {}
     return {"extra_content": {"google": {"thought_signature": signature}}}
 

@@ -25,7 +25,8 @@ _Object = dict[str, Any]
 _LEAST_DIGITS = 7
 """A shorter number names nobody."""
 
-_TOKEN = re.compile(r"[\w.:/$#*+=-]*", re.ASCII)
+TOKEN = re.compile(r"[\w.:/$#*+=-]*", re.ASCII)
+"""What a name or an id looks like; never an address of mail, nor two words."""
 _STRUCTURE = frozenset(
     {
         "role",
@@ -196,7 +197,7 @@ class _Walk:
     def _member(
         self, owner: Mapping[str, Any], name: str, value: object, source: Source, where: str
     ) -> object:
-        if name in _SEALED and isinstance(value, str) and _TOKEN.fullmatch(value):
+        if name in _SEALED and isinstance(value, str) and TOKEN.fullmatch(value):
             return self._sealed(value, source, where)
         if _is_structure(owner, name, value):
             return value
@@ -233,7 +234,7 @@ class _Walk:
         if isinstance(value, dict):
             return {
                 name: one
-                if name in _OF_A_SCHEMA and isinstance(one, str) and _TOKEN.fullmatch(one)
+                if name in _OF_A_SCHEMA and isinstance(one, str) and TOKEN.fullmatch(one)
                 else self._schema(one, source)
                 for name, one in value.items()
             }
@@ -272,7 +273,7 @@ class _Walk:
 def _is_structure(owner: Mapping[str, Any], name: str, value: object) -> bool:
     if name == "model":
         return True  # the route's, by the time it is sent
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+    if not isinstance(value, str) or not TOKEN.fullmatch(value):
         return False
     if name == "name":
         # A tool's; a speaker's is a word.
