@@ -3,6 +3,7 @@
 import asyncio
 
 from llm_core.policy.roles import Actor
+from policy_service.adapters.policies.lists import require_readable
 from policy_service.adapters.policies.signing import BrokenSignature, TrustedKeys
 from policy_service.adapters.policies.tarball import SignedBundle, read_tarball
 from policy_service.adapters.policies.trial import compiled, own_tests, require_passing
@@ -117,6 +118,7 @@ class Desk:
             )
         try:
             signed = read_tarball(tarball, self._keys)
+            require_readable(signed.policy)
             await (await compiled(signed.policy)).close()
         except (BrokenBundle, BrokenSignature) as fault:
             raise PolicyRefused(str(fault)) from fault

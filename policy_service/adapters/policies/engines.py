@@ -6,6 +6,7 @@ from typing import Any
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.opa_policy import OpaPolicy
+from policy_service.adapters.policies.lists import require_readable
 from policy_service.adapters.policies.trial import compiled
 from policy_service.adapters.policy_bundle import PolicyBundle
 from policy_service.ports.policy import PolicyEngine, PolicyResult
@@ -85,8 +86,10 @@ class Engines:
         """An engine that answers under `bundle`; one that pulls answers under its own.
 
         Raises:
-            BrokenBundle: It does not compile, or allows the empty question.
+            BrokenBundle: It does not compile, allows the empty question, or has lists that the
+                service itself cannot read.
         """
+        require_readable(bundle)
         if self.opa_url is None:
             return await compiled(bundle)
         opa = OpaPolicy(

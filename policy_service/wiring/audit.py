@@ -1,10 +1,7 @@
 """Opening and closing what the audit chain needs in one process of the policy service."""
 
-import asyncio
 import secrets
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack, suppress
-from typing import Any
+from contextlib import AsyncExitStack
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,6 +20,7 @@ from policy_service.services.decision_recorder import DecisionRecorder
 from policy_service.services.decision_retention import DecisionRetention
 from policy_service.services.shipping import Shipper
 from policy_service.settings import Settings
+from policy_service.wiring.background import in_background
 
 
 async def open_audit(
@@ -58,21 +56,10 @@ async def open_audit(
         stack.push_async_callback(sink.close)
         work.append(Shipper(chain, chain, sink, clock, owner).run())
     for one in work:
-        await _in_background(stack, one)
+        await in_background(stack, one)
     return Auditing(recorder, chain, digests, is_sealed=signer is not None)
 
 
 def _secret(settings: Settings) -> str | None:
     secret = settings.audit_webhook_secret
     return None if secret is None else secret.get_secret_value()
-
-
-async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(work)
-
-    async def stop() -> None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stack.push_async_callback(stop)
