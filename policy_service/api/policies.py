@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.security import HTTPBearer
 
 from llm_core.errors import InvalidKey, MalformedRequest, NotServed
 from llm_core.policy.roles import Actor, Permission
@@ -24,6 +25,11 @@ T = TypeVar("T")
 router = APIRouter()
 _PLACE = "/admin/v1/policies"
 _GZIP = "application/gzip"
+_described = HTTPBearer(
+    scheme_name="bundle_token",
+    description="For OPA servers: POLICY_BUNDLE_TOKEN.",
+    auto_error=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,7 @@ async def show(bundle: str, opened: Opened, actor: CurrentActor) -> Response:
         raise NotServed(f"{str(none).capitalize()}.") from none
 
 
-@router.get("/v1/policy/bundles/live.tar.gz")
+@router.get("/v1/policy/bundles/live.tar.gz", dependencies=[Depends(_described)])
 async def live_bundle(request: Request, opened: Opened) -> Response:
     """The live bundle for OPA servers; 304 for who has it already."""
     _require_bundle_token(request, opened)

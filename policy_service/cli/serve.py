@@ -24,6 +24,7 @@ def serve(
         import uvicorn
 
         from policy_service.adapters.catalogue_file import read_catalogue
+        from policy_service.adapters.policies.signing import read_trusted_keys
         from policy_service.adapters.policy_bundle import load_bundle
         from policy_service.adapters.price_list import PriceList, price_files
         from policy_service.bundled import bundled
@@ -38,6 +39,7 @@ def serve(
         read_catalogue(settings.models_file)
         PriceList(price_files(settings.prices_dir or bundled("prices")))
         load_bundle(settings.rego_dir or bundled("rego"))
+        read_trusted_keys(settings.bundle_keys)
     except (OSError, ValueError) as fault:
         raise fail(str(fault)) from None
     with_database(settings.database_url, _nothing)
