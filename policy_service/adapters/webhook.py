@@ -9,6 +9,7 @@ import msgspec
 
 from policy_service.ports.alerts import Alert
 from policy_service.ports.approvals import ApprovalNotice
+from policy_service.services.approvals import shown
 
 _log = logging.getLogger(__name__)
 _FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
@@ -70,11 +71,9 @@ def _body(alert: Alert) -> dict[str, Any]:
 
 
 def _approval_body(notice: ApprovalNotice) -> dict[str, Any]:
-    told = asdict(notice.approval)
-    del told["steps"]
     return {
         "id": f"{notice.approval.id}@{notice.kind}",
         "event": f"approval.{notice.kind}",
         "at": notice.at,
-        "approval": told,
+        "approval": shown(notice.approval),
     }

@@ -3,8 +3,6 @@
 A request is seen by whoever asked, and by whoever may see the team or decide for it.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,14 +12,8 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
-from llm_core.errors import Conflict, MalformedRequest, NotServed, PermissionDenied
-from llm_core.policy.approvals import (
-    ApprovalState,
-    BadTerms,
-    Step,
-    StepFault,
-    StepRefused,
-)
+from llm_core.errors import MalformedRequest, NotServed
+from llm_core.policy.approvals import ApprovalState, Step
 from llm_core.policy.roles import PLATFORM, Actor, Permission, granted_on, may
 from policy_service.api.admins import CurrentActor, require
 from policy_service.api.organisation import told_faults
@@ -29,7 +21,14 @@ from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.approvals import ApprovalRecord
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
-from policy_service.services.approvals import Place, Wanted, may_be_for, shown
+from policy_service.services.approvals import (
+    Place,
+    ShownApproval,
+    Wanted,
+    may_be_for,
+    shown,
+    told_refusals,
+)
 
 router = APIRouter(prefix="/admin/v1/approvals")
 _SEES = (Permission.ORGANISATION_READ, Permission.APPROVALS_DECIDE)
@@ -54,6 +53,13 @@ class Said:
     """The body of a step that ends a request or a grant."""
 
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedApprovals:
+    """Some requests."""
+
+    rows: list[ShownApproval]
 
 
 @router.get("")
@@ -139,19 +145,6 @@ async def revoke(
 ) -> Response:
     """End a grant now, with the reason."""
     return await _end(opened, actor, approval_id, Step.REVOKE, request)
-
-
-@contextmanager
-def told_refusals() -> Iterator[None]:
-    """What a step cannot do becomes the error that says why."""
-    try:
-        yield
-    except StepRefused as refused:
-        if refused.fault is StepFault.NOT_NOW:
-            raise Conflict(str(refused)) from refused
-        raise PermissionDenied(str(refused)) from refused
-    except BadTerms as fault:
-        raise MalformedRequest(str(fault), param=fault.field) from fault
 
 
 async def _end(

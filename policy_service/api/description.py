@@ -14,9 +14,11 @@ from llm_core.policy.credential import Credential
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_tokens import ListedAdminTokens
+from policy_service.api.approvals import ListedApprovals
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
+from policy_service.services.approvals import ShownApproval
 from policy_service.services.health import ProvidersHealth
 from policy_service.services.identify import IdentifyAnswer
 from policy_service.services.self_service import Me, MyUsage
@@ -66,7 +68,7 @@ _FOR_PLUGINS: tuple[tuple[str, str, type, type], ...] = (
     (
         "/v1/decisions",
         "Decide about a call, and reserve. The `answer` to the operation `me` is a `Me`, to "
-        "`me.usage` a `MyUsage`.",
+        "`me.usage` a `MyUsage`, to `approvals.request` a `ShownApproval` with `is_new`.",
         DecisionRequest,
         Decision,
     ),
@@ -88,6 +90,8 @@ _FOR_ADMINS: dict[str, type] = {
     "/v1/providers/health": ProvidersHealth,
     "/admin/v1/whoami": WhoAmI,
     "/admin/v1/admin-tokens": ListedAdminTokens,
+    "/admin/v1/approvals": ListedApprovals,
+    "/admin/v1/approvals/{approval_id}": ShownApproval,
 }
 _RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")
 _SCHEMES: _Object = {

@@ -72,6 +72,13 @@ def request(
         typer.echo(f"{told['id']}: you asked already; it waits for an answer.")
 
 
+@app.command("withdraw")
+def withdraw(approval_id: _Id, gateway: _Gateway, api_key: _Key) -> None:
+    """Take a request of yours back that nobody has answered, for example to ask for more."""
+    told = _at_gateway(gateway, api_key, "POST", {"withdraw": approval_id})
+    typer.echo(f"{told['id']} is {told['state']}.")
+
+
 @app.command("mine")
 def mine(gateway: _Gateway, api_key: _Key) -> None:
     """List what you asked for, and what is for you."""

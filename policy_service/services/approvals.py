@@ -1,7 +1,8 @@
 """Asking for an approval: with nothing but a key, or as somebody who is signed in."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,11 +10,26 @@ from typing import Any
 import msgspec
 
 from llm_core.catalogue import Catalogue
-from llm_core.errors import BodyTooLarge, MalformedRequest, PermissionDenied
-from llm_core.policy.approvals import HOLDER_KINDS, BadTerms, holders, terms_of
+from llm_core.errors import (
+    BodyTooLarge,
+    Conflict,
+    MalformedRequest,
+    NotServed,
+    PermissionDenied,
+)
+from llm_core.policy.approvals import (
+    HOLDER_KINDS,
+    ApprovalState,
+    BadTerms,
+    Step,
+    StepFault,
+    StepRefused,
+    holders,
+    terms_of,
+)
 from llm_core.policy.caller import Caller
 from llm_core.policy.roles import Actor
-from policy_service.ports.approvals import ApprovalRecord, Approvals, Asked
+from policy_service.ports.approvals import ApprovalRecord, Approvals, ApprovalStep, Asked
 from policy_service.ports.clock import Clock
 
 MAX_BODY_BYTES = 16 * 1024
@@ -39,6 +55,49 @@ class Wanted(
     amount_usd: Decimal | None = None
     until: datetime | None = None
     node: str | None = None
+
+
+class Withdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body that takes a request back.
+
+    Args:
+        withdraw: The request's id.
+    """
+
+    withdraw: str
+    reason: str = ""
+
+
+class ShownApproval(msgspec.Struct, frozen=True, kw_only=True, rename={"node": "for"}):
+    """A request as the APIs and the webhook show it: `ApprovalRecord`, but for one name.
+
+    Args:
+        node: `for` in JSON: whom it is for.
+    """
+
+    object: str = "gatehouse.approval"
+    id: str
+    state: ApprovalState
+    model: str
+    node: str
+    organisation: str
+    department: str
+    team: str
+    project: str | None
+    requester: str
+    reason: str
+    asked_usd: Decimal | None
+    asked_until: datetime
+    created_at: datetime
+    answer_by: datetime
+    decided_by: str | None
+    decided_at: datetime | None
+    decision_reason: str
+    granted_usd: Decimal | None
+    granted_until: datetime | None
+    ended_at: datetime | None
+    spent_usd: Decimal
+    steps: tuple[ApprovalStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +131,15 @@ class ApprovalDesk:
     announce: Callable[[], Awaitable[None]]
 
     async def ask_as_caller(self, caller: Caller, body: bytes) -> dict[str, Any]:
-        """Answer `POST /v1/approvals`.
+        """Answer `POST /v1/approvals`, which takes a request, or takes one back.
 
         Raises:
             MalformedRequest: The body is no request.
             BodyTooLarge: It is longer than anybody's reason.
             UnknownModel: No such model is configured.
             PermissionDenied: Nobody can tell who asks.
+            NotServed: They have no such request.
+            Conflict: It has been answered.
             PolicyUnavailable: The database cannot be asked.
         """
         identities = identities_of(caller)
@@ -87,6 +148,10 @@ class ApprovalDesk:
                 "Nobody can tell who asks, so that somebody else could decide: ask with a key, or "
                 "as a user."
             )
+        actor = Actor(identities[0], caller.proof.value)
+        asked = wanted_in(body)
+        if isinstance(asked, Withdrawal):
+            return await self._take_back(actor, asked)
         place = Place(
             caller.organisation,
             caller.department,
@@ -94,8 +159,7 @@ class ApprovalDesk:
             caller.project,
             holders(caller),
         )
-        actor = Actor(identities[0], caller.proof.value)
-        record, is_new = await self.ask(actor, identities, place, wanted_in(body))
+        record, is_new = await self.ask(actor, identities, place, asked)
         return shown(record) | {"is_new": is_new}
 
     async def ask(
@@ -120,7 +184,7 @@ class ApprovalDesk:
             kinds = ", ".join(place.nodes)
             raise MalformedRequest(f"An approval of yours is for one of {kinds}.", param="for")
         now = self.clock()
-        try:
+        with told_refusals():
             terms = terms_of(wanted.amount_usd, wanted.until, now)
             record, is_new = await self.store.ask(
                 Asked(
@@ -138,11 +202,19 @@ class ApprovalDesk:
                 ),
                 answer_by=now + self.answer_within,
             )
-        except BadTerms as fault:
-            raise MalformedRequest(str(fault), param=fault.field) from fault
         if is_new:
             await self.announce()
         return record, is_new
+
+    async def _take_back(self, actor: Actor, asked: Withdrawal) -> dict[str, Any]:
+        if not await self.store.is_of(asked.withdraw, actor):
+            raise NotServed("You have no request of that id.")
+        with told_refusals():
+            record = await self.store.end(asked.withdraw, Step.WITHDRAW, actor, asked.reason)
+        if record is None:
+            raise NotServed("You have no request of that id.")
+        await self.announce()
+        return shown(record) | {"is_new": False}
 
     async def mine(self, caller: Caller) -> dict[str, Any]:
         """Answer `GET /v1/approvals`: what the caller asked for, and what is for it."""
@@ -155,7 +227,20 @@ class ApprovalDesk:
         return {"object": "list", "data": [shown(one) for one in found]}
 
 
-def wanted_in(body: bytes) -> Wanted:
+@contextmanager
+def told_refusals() -> Iterator[None]:
+    """What a step cannot do becomes the error that says why."""
+    try:
+        yield
+    except StepRefused as refused:
+        if refused.fault is StepFault.NOT_NOW:
+            raise Conflict(str(refused)) from refused
+        raise PermissionDenied(str(refused)) from refused
+    except BadTerms as fault:
+        raise MalformedRequest(str(fault), param=fault.field) from fault
+
+
+def wanted_in(body: bytes) -> Wanted | Withdrawal:
     """Read a request's body.
 
     Raises:
@@ -165,11 +250,14 @@ def wanted_in(body: bytes) -> Wanted:
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLarge(f"A request for approval has {MAX_BODY_BYTES} bytes at most.")
     try:
-        return msgspec.json.decode(body, type=Wanted)
+        given = msgspec.json.decode(body)
+        if isinstance(given, dict) and "withdraw" in given:
+            return msgspec.convert(given, Withdrawal)
+        return msgspec.json.decode(body, type=Wanted)  # anew: floats are no amounts
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise MalformedRequest(
             f"The body is no request for approval: {fault}. It takes `model` and `reason`, and may "
-            "have `amount_usd`, `until` and `for`."
+            "have `amount_usd`, `until` and `for`; or `withdraw`, the id of a request of yours."
         ) from fault
 
 
@@ -181,10 +269,7 @@ def identities_of(caller: Caller) -> tuple[str, ...]:
 
 def shown(record: ApprovalRecord) -> dict[str, Any]:
     """A request as JSON's types: money as text, times as RFC 3339."""
-    told = {"object": "gatehouse.approval", **asdict(record)}
-    told["for"] = told.pop("node")
-    if not record.steps:
-        del told["steps"]
+    told = ShownApproval(**{field.name: getattr(record, field.name) for field in fields(record)})
     answer: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
     return answer
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import fields
 from itertools import count
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx
 import pytest
 
 from llm_core.policy.roles import Actor, Grant, Role
+from policy_service.ports.approvals import ApprovalRecord
+from policy_service.services.approvals import ShownApproval
 from tests.fakes.running_service import ADMIN, Api
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -138,6 +141,33 @@ async def test_a_key_asks_in_its_users_name_and_sees_what_came_of_it(api: Api) -
     listed = (await at_gateway(api, caller))["data"]
     [mine] = [one for one in listed if one["id"] == made["id"]]
     assert (mine["state"], mine["decision_reason"]) == ("refused", "not now")
+
+
+async def test_a_key_takes_its_own_request_back_and_nobody_elses(api: Api) -> None:
+    caller = await api.caller()
+    made = await at_gateway(api, caller, {"model": "mini", "reason": "too little"})
+    stranger = {**caller, "user": "kim", "key_id": None}
+    assert (await at_gateway(api, stranger, {"withdraw": made["id"]}))["code"] == "not_found"
+    done = await at_gateway(api, caller, {"withdraw": made["id"]})
+    assert (done["id"], done["state"]) == (made["id"], "withdrawn")
+    again = await at_gateway(api, caller, {"withdraw": made["id"]})
+    assert again["code"] == "conflict"
+    assert (await at_gateway(api, caller, {"withdraw": "apr_none"}))["code"] == "not_found"
+
+
+async def test_an_amount_may_be_a_number_or_a_text(api: Api) -> None:
+    caller = await api.caller()
+    for amount in (0.1, "0.1"):
+        wanted = {"model": "mini", "reason": "a try", "amount_usd": amount}
+        made = await at_gateway(api, caller, wanted)
+        assert made["asked_usd"] == "0.1"
+        await at_gateway(api, caller, {"withdraw": made["id"]})
+
+
+async def test_what_is_shown_is_the_record() -> None:
+    assert set(ShownApproval.__struct_fields__) - {"object"} == {
+        field.name for field in fields(ApprovalRecord)
+    }
 
 
 async def test_who_cannot_be_told_apart_cannot_ask(api: Api) -> None:
