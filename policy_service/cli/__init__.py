@@ -8,6 +8,7 @@ import typer
 from policy_service.cli import (
     admin_tokens,
     company,
+    compliance,
     demo,
     keys,
     kong,
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(demo.app, name="demo")
 app.add_typer(kong.app, name="kong")
 app.add_typer(admin_tokens.app, name="admin-tokens")
+app.add_typer(compliance.app, name="compliance")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(limits.app, name="limits")
