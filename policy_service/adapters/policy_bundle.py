@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from llm_core.policy.networks import NamedNetworks
 from policy_service.adapters import policy_data
+from policy_service.adapters.policy_lists import faults_of
+from policy_service.adapters.yaml_file import field_of, line_of
 
 ENTRYPOINT = "llm/main/decision"
 """The only question that is ever asked."""
@@ -91,11 +95,26 @@ def _list(file: Path, place: Path) -> object:
         )
     content = _parsed(file)
     if stray := [key for key in content if key != file.stem]:
-        line = _line_of(_text(file), stray[0])
+        line = line_of(yaml.compose(_text(file), Loader=yaml.SafeLoader), (stray[0],))
         raise BrokenBundle(f"{file}:{line}: {stray[0]!r}: the one key here must be {file.stem!r}")
     if not content:
         raise BrokenBundle(f"{file}:1: there has to be one key, {file.stem!r}")
+    _refuse_faults(file, content)
     return content[file.stem]
+
+
+def _refuse_faults(file: Path, content: Mapping[str, Any]) -> None:
+    """Refuse a list that says something which it may not, with every fault and its line."""
+    faults = faults_of(file.stem, content[file.stem])
+    if faults:
+        root = yaml.compose(_text(file), Loader=yaml.SafeLoader)
+        places = [((file.stem, *place), told) for place, told in faults]
+        raise BrokenBundle(
+            "\n".join(
+                f"{file}:{line_of(root, place)}: {field_of(place)}: {told}"
+                for place, told in places
+            )
+        )
 
 
 def _check_networks(folder: Path, lists: Mapping[str, Any]) -> None:
@@ -104,13 +123,6 @@ def _check_networks(folder: Path, lists: Mapping[str, Any]) -> None:
         NamedNetworks(lists.get("networks", {}))
     except (AttributeError, TypeError, ValueError) as error:
         raise BrokenBundle(f"{folder}/data/networks.yaml: {error}") from error
-
-
-def _line_of(text: str, key: str) -> int:
-    """The line on which a key of the outermost object stands, counted from 1."""
-    lines = text.splitlines()
-    found = (number for number, line in enumerate(lines, 1) if line.strip("\"' ").startswith(key))
-    return next(found, 1)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

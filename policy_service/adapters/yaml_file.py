@@ -52,7 +52,7 @@ def read_yaml(path: Path, shape: type[_Document]) -> _Document:
         return shape.model_validate(content)
     except ValidationError as error:
         faults = sorted(
-            (_line_of(root, place), field_of(place), told) for place, told in faults_in(error)
+            (line_of(root, place), field_of(place), told) for place, told in faults_in(error)
         )
         raise InvalidFile(
             "\n".join(f"{path}:{line}: {field}: {told}" for line, field, told in faults)
@@ -108,7 +108,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _line_of(root: yaml.Node | None, location: tuple[int | str, ...]) -> int:
+def line_of(root: yaml.Node | None, location: tuple[int | str, ...]) -> int:
     """The line of the innermost part of `location` that the file has, counted from 1."""
     node = root
     line = 1 if root is None else root.start_mark.line + 1

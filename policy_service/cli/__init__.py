@@ -10,6 +10,7 @@ from policy_service.cli import (
     approvals,
     audit,
     company,
+    compliance,
     content,
     demo,
     keys,
@@ -33,6 +34,7 @@ app.add_typer(kong.app, name="kong")
 app.add_typer(admin_tokens.app, name="admin-tokens")
 app.add_typer(audit.app, name="audit")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(compliance.app, name="compliance")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(limits.app, name="limits")

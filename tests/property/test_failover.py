@@ -6,7 +6,6 @@ route allows, and every call is settled exactly once, never above what was reser
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -15,11 +14,10 @@ import msgspec
 import pytest
 
 from llm_core.catalogue import Catalogue, Deployment, Model, ProviderKind, Strategy
-from llm_core.errors import GatewayError, ProviderTimeout, ProviderUnavailable
+from llm_core.errors import GatewayError
 from llm_core.policy.decision import Decision, DecisionRequest, Obligations
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.route import OnClientGone, RouteOptions
-from llm_core.providers.translator import ProviderRequest
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.ports.ledger import UsageRow
 from policy_service.services.decide import Decider
@@ -33,16 +31,12 @@ from tests.fakes.credentials import FakeCredentials
 from tests.fakes.health import FakeHealth
 from tests.fakes.ledger import FakeLedger
 from tests.fakes.policy import FakePolicy
-from tests.fakes.providers import FakeAnswer
+from tests.fakes.random_providers import OnePrice, RandomProviders, some_of
 from tests.fakes.samples import (
     CALLER,
-    PRICE,
     SECRETS,
-    anthropic_answer,
     chat_body,
     chat_call,
-    openai_answer,
-    openai_events,
 )
 
 N_CASES = 10_000
@@ -56,65 +50,6 @@ TICKETS = Tickets("ticket-secret-0123456789")
 BODIES = {streams: chat_body(stream=streams, max_tokens=10) for streams in (False, True)}
 CALLS = {streams: chat_call(body, prompt_tokens=20) for streams, body in BODIES.items()}
 KINDS = (ProviderKind.OPENAI, ProviderKind.AZURE_OPENAI, ProviderKind.ANTHROPIC)
-STATUSES = (307, 400, 401, 404, 408, 409, 413, 422, 429, 500, 502, 503, 529)
-
-
-class RandomProviders:
-    """Implements `Providers`: anything may happen. Notes whom it was asked for.
-
-    Args:
-        chance: Decides.
-    """
-
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
-        self.asked: list[str] = []
-        self.answers: list[FakeAnswer] = []
-
-    async def send(
-        self, request: ProviderRequest, credential: Mapping[str, str], timeout_s: float
-    ) -> FakeAnswer:
-        """Answer, or do not."""
-        deployment_id = request.url.split("//")[1].split(".")[0]
-        self.asked.append(deployment_id)
-        streams = b'"stream":true' in request.body.replace(b" ", b"")
-        made = self._answer(deployment_id.startswith("anthropic"), streams)
-        if isinstance(made, Exception):
-            raise made
-        self.answers.append(made)
-        return made
-
-    async def close(self) -> None:
-        """Nothing to let go of."""
-
-    def _answer(self, is_anthropic: bool, streams: bool) -> FakeAnswer | Exception:
-        what = self.chance.random()
-        if what < 0.15:
-            return self.chance.choice([ProviderUnavailable("no"), ProviderTimeout("late")])
-        if what < 0.45:
-            wait = {"retry-after": self.chance.choice(["0", "5"])} if what < 0.3 else {}
-            return FakeAnswer([b"{}"], self.chance.choice(STATUSES), wait)
-        if streams:
-            return FakeAnswer(self._events())
-        good = anthropic_answer() if is_anthropic else openai_answer()
-        return FakeAnswer(self.chance.choice([[good], [good], [good], [b"<html>"], [b"{}"]]))
-
-    def _events(self) -> list[Any]:
-        """OpenAI's events: for Anthropic, nonsense."""
-        events: list[Any] = openai_events("one ", "two ", "three")
-        end = self.chance.choice(
-            [None, None, ProviderUnavailable("broke"), ProviderTimeout("silent"), RuntimeError("x")]
-        )
-        if end is not None:
-            return [*events[: self.chance.randint(0, 4)], end]
-        return events if self.chance.random() < 0.7 else events[: self.chance.randint(0, 5)]
-
-
-class OnePrice:
-    """Implements `Prices`."""
-
-    def price(self, *_: object) -> Any:
-        return PRICE
 
 
 @dataclass
@@ -244,14 +179,6 @@ class RandomPolicy(FakePolicy):
         """In the candidates' order; nobody permitted is a no."""
         said = await super().evaluate(document)
         return replace(said, allow=bool(said.permitted), obligations=Obligations())
-
-
-async def some_of(events: AsyncIterator[bytes], most: int) -> None:
-    """Take so many events, and leave."""
-    for _ in range(most):
-        if await anext(events, None) is None:
-            break
-    await events.aclose()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("seed", range(N_SEEDS))
