@@ -98,6 +98,7 @@ bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engine
 	$(BIN)/python benchmarks/http_clients.py
 	$(BIN)/python benchmarks/limits_store.py
 	$(BIN)/python benchmarks/policy_engines.py
+	$(BIN)/python -m benchmarks.policy_replay
 
 bench-relay: $(VENV)/.dev ## Measure: lateness and memory of 100 relayed streams
 	$(BIN)/python benchmarks/relay_streams.py

@@ -43,6 +43,8 @@ def differences(before: PolicyAnswer, after: PolicyAnswer) -> tuple[DifferenceKi
 
     Obligations count only where both allow: nothing is done to a call that is denied.
     """
+    if before == after:
+        return ()
     found = []
     if before.allow and not after.allow:
         found.append(DifferenceKind.DENIED)

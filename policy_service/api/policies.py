@@ -12,8 +12,9 @@ from fastapi.security import HTTPBearer
 from llm_core.errors import InvalidKey, MalformedRequest, NotServed
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
-from policy_service.api.wire import Opened, bearer, json_answer, read_json
+from policy_service.api.wire import Opened, bearer, json_answer, read_body, read_json
 from policy_service.ports.policies import (
+    MOST_TARBALL_BYTES,
     ActivationRecord,
     BundleRecord,
     PolicyRefused,
@@ -73,7 +74,7 @@ async def list_policies(opened: Opened, actor: CurrentActor) -> Response:
 async def upload(request: Request, opened: Opened, actor: CurrentActor) -> Response:
     """Keep a signed bundle: the body is its tarball. Refused unless it compiles and passes."""
     await _require_write(opened, actor)
-    made = await _told(opened.policies.upload(actor, await request.body()))
+    made = await _told(opened.policies.upload(actor, await read_body(request, MOST_TARBALL_BYTES)))
     return json_answer(made, HTTPStatus.CREATED)
 
 

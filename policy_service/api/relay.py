@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from llm_core.errors import BodyTooLarge, NotServed, Undecided
 from llm_core.policy.decision import TICKET_HEADER
-from policy_service.api.wire import resources
+from policy_service.api.wire import read_body, resources
 from policy_service.services.relay import StreamedAnswer, WholeAnswer
 
 _Answer = WholeAnswer | StreamedAnswer
@@ -28,7 +28,7 @@ async def serve(request: Request) -> Response:
     opened = resources(request)
     ticket = request.headers.get(TICKET_HEADER)
     try:
-        body = await _body(request, opened.settings.max_body_bytes)
+        body = await read_body(request, opened.settings.max_body_bytes)
     except BodyTooLarge as error:
         opened.relay.give_up(ticket, error)
         raise
@@ -113,14 +113,3 @@ async def _left(request: Request) -> None:
     """Wait until the client has gone; its body has been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _body(request: Request, max_body_bytes: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > max_body_bytes:
-            raise BodyTooLarge(f"The body is longer than {max_body_bytes} bytes.")
-        pieces.append(piece)
-    return b"".join(pieces)

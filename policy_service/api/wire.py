@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from llm_core.errors import (
+    BodyTooLarge,
     GatewayError,
     GatewayFault,
     InvalidKey,
@@ -37,6 +38,22 @@ async def read_json(request: Request, kind: type[T]) -> T:
         return msgspec.json.decode(await request.body(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise MalformedRequest(f"The body is not what this endpoint takes: {fault}") from fault
+
+
+async def read_body(request: Request, max_body_bytes: int) -> bytes:
+    """The body, which is not read on once it is too long.
+
+    Raises:
+        BodyTooLarge: It is.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > max_body_bytes:
+            raise BodyTooLarge(f"The body is longer than {max_body_bytes} bytes.")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def resources(request: Request) -> Resources:

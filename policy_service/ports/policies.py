@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from llm_core.policy.roles import Actor
 
+MOST_TARBALL_BYTES = 8 * 1024 * 1024
+"""A longer bundle is refused before it is looked into."""
+
 
 class PolicyRefused(ValueError):
     """A bundle cannot be used, or there is none of that name; the message says why."""

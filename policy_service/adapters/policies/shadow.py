@@ -109,13 +109,14 @@ class Shadow:
         engine = self._engine
         if engine is None:
             return
-        try:
+        shadow: PolicyResult | None = None
+        with suppress(PolicyUnavailable):
             shadow = await engine.evaluate(document)
-        except PolicyUnavailable:
-            self._count(document, failed=1)
-            return
         if engine is not self._engine:
             return  # it was switched off meanwhile
+        if shadow is None:
+            self._count(document, failed=1)
+            return
         before, after = answer_of(live), answer_of(shadow)
         kinds = differences(before, after)
         self._count(document, evaluated=1, differing=int(bool(kinds)))

@@ -32,10 +32,10 @@ from policy_service.adapters.policy_bundle import (
     digest_of,
     load_bundle,
 )
+from policy_service.ports.policies import MOST_TARBALL_BYTES
 
 MANIFEST, DATA = ".manifest", "data.json"
 TEST_SUFFIX = "_test.rego"
-MOST_BYTES = 8 * 1024 * 1024
 _MOST_UNPACKED_BYTES = 64 * 1024 * 1024
 _MOST_FILES = 5000
 _REGO_VERSION = 1
@@ -146,8 +146,8 @@ def _policy(modules: Mapping[str, str], data: Mapping[str, Any], revision: str) 
 
 def _unpacked(tarball: bytes) -> dict[str, bytes]:
     """The files by name, without the leading slash."""
-    if len(tarball) > MOST_BYTES:
-        raise BrokenBundle(f"the bundle is larger than {MOST_BYTES} bytes")
+    if len(tarball) > MOST_TARBALL_BYTES:
+        raise BrokenBundle(f"the bundle is larger than {MOST_TARBALL_BYTES} bytes")
     try:
         unzipping = zlib.decompressobj(wbits=31)
         content = unzipping.decompress(tarball, _MOST_UNPACKED_BYTES)

@@ -39,8 +39,9 @@ def evaluate(
         typer.Option(
             "--bundle",
             "-b",
-            help="A folder, a tarball, or a bundle's name in the database; POLICY_REGO_DIR or the "
-            "shipped policy by default.",
+            envvar="POLICY_REGO_DIR",
+            help="A folder, a tarball, or a bundle's name in the database; the shipped policy by "
+            "default.",
         ),
     ] = None,
     explain: Annotated[

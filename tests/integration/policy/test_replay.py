@@ -72,7 +72,7 @@ def changed(tmp_path: Path, *, obligations: bool = False) -> Path:
     add_denial(folder, condition)
     for lists in folder.rglob("*.yaml") if obligations else ():
         text = lists.read_text("utf-8")
-        capped = re.sub(r"(max_output_tokens:\n\s+default: )null", r"\g<1>64", text)
+        capped = re.sub(r"(max_output_tokens:\s+(?:default: )?)null", r"\g<1>64", text)
         lists.write_text(capped, encoding="utf-8")
     return folder
 

@@ -78,6 +78,8 @@ async def test_what_is_refused_is_told_in_words(api: Api) -> None:
     refused = await api.client.post(PLACE, headers=ADMIN, content=b"no bundle")
     assert refused.status_code == 400
     assert "no bundle's tarball" in refused.json()["error"]["message"]
+    long = await api.client.post(PLACE, headers=ADMIN, content=bytes(9 * 1024 * 1024))
+    assert long.status_code == 413
     stranger = await api.client.post(PLACE, headers=ADMIN, content=signed(REGO, new_key()))
     assert "not trusted" in stranger.json()["error"]["message"]
 
