@@ -8,6 +8,7 @@ second time is known by its id: a process may die at any point of this.
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from llm_core.audit.event import PLATFORM_CHAIN
@@ -101,8 +102,18 @@ class ChainWriter:
                     pass
                 await self.chain.release(self.owner)
         except (PolicyUnavailable, TimeoutError) as outage:
+            await self._leave_to_others()
             if left := len(self.memory):
                 _log.error("%d audit events are lost: %s", left, outage or "no time")
+
+    async def _leave_to_others(self) -> None:
+        """Put what waits here where other processes find it, if there is such a place."""
+        own = await self.memory.take(len(self.memory), 0)
+        if self.shared is None or not own:
+            return
+        with suppress(PolicyUnavailable):
+            await self.shared.put([noted for one in own for noted in one.noted or ()])
+            await self.memory.done(own)
 
     async def _write_and_gather(self) -> None:
         if await self.write_once() < _HAND_OVERS:
