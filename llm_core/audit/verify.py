@@ -143,6 +143,10 @@ class Verifier:
     def _finish(self, chain: Chain) -> None:
         for first, last in chain.missing:
             self._find(Fault.DELETED, chain.name, first, last)
+        early = min(chain.awaited, default=chain.first)
+        if early < chain.first and early not in chain.missing:
+            detail = f"a checkpoint knows event {early}, the first one here is {chain.first}"
+            self._find(Fault.DELETED, chain.name, early, chain.first - 1, detail)
         awaited = max(chain.awaited, default=0)
         promised = 0
         if self._header is not None and chain.name in self._header.chains:

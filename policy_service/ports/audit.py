@@ -230,8 +230,14 @@ class SinkUnavailable(Exception):
 class Shipments(Protocol):
     """How far chains were shipped. Raises `PolicyUnavailable` when the database fails."""
 
-    async def next(self, sink: str, most: int) -> Sequence[Event | Checkpoint]:
-        """What a sink has not got yet, of one chain, in order; nothing when it has everything."""
+    async def next(self, sink: str, most: int, *, after: str = "") -> Sequence[Event | Checkpoint]:
+        """What a sink has not got yet, of one chain, in order; nothing when it has everything.
+
+        Args:
+            sink: Its name.
+            most: So many events.
+            after: The chain that had its turn last: another one's turn comes first.
+        """
         ...
 
     async def sent(self, sink: str, lines: Sequence[Event | Checkpoint]) -> None:

@@ -10,7 +10,7 @@ from policy_service.ports.clock import Clock
 from policy_service.services.background import for_ever
 
 _LOOK_S = 2.0
-_FINISH_S = 5.0
+_FINISH_S = 2.0
 
 _log = logging.getLogger(__name__)
 

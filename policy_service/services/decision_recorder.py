@@ -310,6 +310,7 @@ class DecisionRecorder:
                 "user": caller.user,
                 "application": caller.application,
                 "key_id": caller.key_id,
+                "approval": getattr(result, "approval", None),
                 "input_digest": digest,
                 "result_digest": self.digests.of(organisation, canonical(said)),
             },
@@ -341,10 +342,11 @@ def _outcome(one: _Decided) -> dict[str, Any]:
 
 def _said(result: PolicyResult | None) -> dict[str, Any]:
     if result is None:
-        return {"allow": False, "permitted": [], "reasons": [], "obligations": {}}
+        return {"allow": False, "permitted": [], "models": [], "reasons": [], "obligations": {}}
     return {
         "allow": result.allow,
         "permitted": list(result.permitted),
+        "models": list(result.models),
         "reasons": [
             {
                 "code": reason.code,

@@ -34,6 +34,7 @@ class Shipper:
     _asked_s: float = float("-inf")
     _is_holder: bool = False
     _failures: int = 0
+    _last_chain: str = ""
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -48,8 +49,9 @@ class Shipper:
         """
         if not await self._holds():
             return None
-        lines = await self.shipments.next(self.sink.name, _AT_ONCE)
+        lines = await self.shipments.next(self.sink.name, _AT_ONCE, after=self._last_chain)
         if lines:
+            self._last_chain = lines[0].chain
             await self.sink.send(lines)
             # What was sent is noted, also when the service stops meanwhile.
             await asyncio.shield(self.shipments.sent(self.sink.name, lines))

@@ -160,6 +160,21 @@ def test_truncation_before_a_checkpoint_is_found(length: int, data: st.DataObjec
 
 
 @given(length=LENGTHS, data=st.data())
+def test_a_kept_checkpoint_of_events_that_a_file_leaves_out_is_not_passed_over(
+    length: int, data: st.DataObject
+) -> None:
+    events = sealed(length)
+    first = data.draw(st.integers(2, length))
+    rest = export(events, [length])[first - 1 :]
+    kept = checkpoint(events[first - 2])
+    found = verified([header(*rest), *rest], kept=[kept])
+    assert [(one.fault, one.seq, one.last) for one in found] == [
+        (Fault.DELETED, first - 1, first - 1)
+    ]
+    assert verified([header(*rest), *rest], kept=[checkpoint(events[first - 1])]) == ()
+
+
+@given(length=LENGTHS, data=st.data())
 def test_swapped_tails_are_found(length: int, data: st.DataObject) -> None:
     """The end of one chain is put onto another, under its name and hashed anew."""
     at = data.draw(st.integers(1, length - 1))

@@ -212,14 +212,11 @@ async def _grown(
     connection: AsyncConnection, now: datetime, least: int, age_s: float
 ) -> list[tuple[Head, Checkpoint | None]]:
     """The chains that want a checkpoint, each with the one that it has."""
-    newest = (
-        select(_CHECKPOINTS.c.chain, func.max(_CHECKPOINTS.c.seq).label("seq"))
-        .group_by(_CHECKPOINTS.c.chain)
-        .subquery()
-    )
-    joined = _HEADS.outerjoin(newest, newest.c.chain == _HEADS.c.chain).outerjoin(
-        _CHECKPOINTS,
-        (_CHECKPOINTS.c.chain == newest.c.chain) & (_CHECKPOINTS.c.seq == newest.c.seq),
+    # Asked for each chain, this takes one look into the index however many checkpoints there are.
+    again = _CHECKPOINTS.alias()
+    newest = select(func.max(again.c.seq)).where(again.c.chain == _HEADS.c.chain).scalar_subquery()
+    joined = _HEADS.outerjoin(
+        _CHECKPOINTS, (_CHECKPOINTS.c.chain == _HEADS.c.chain) & (_CHECKPOINTS.c.seq == newest)
     )
     columns = [column.label(f"last_{column.name}") for column in _CHECKPOINTS.c]
     query = select(_HEADS, *columns).select_from(joined).order_by(_HEADS.c.chain)

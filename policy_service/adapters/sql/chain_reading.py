@@ -74,33 +74,25 @@ class ChainReading:
                 if rest := await _seals(connection, chain, after):
                     yield rest
 
-    async def next(self, sink: str, most: int) -> Sequence[Event | Checkpoint]:
+    async def next(self, sink: str, most: int, *, after: str = "") -> Sequence[Event | Checkpoint]:
         """What a sink has not got yet; see the port."""
+        cursor = select(_CURSORS).where(_CURSORS.c.sink == sink).subquery()
+        has_events, has_seals = (
+            func.coalesce(column, 0) for column in (cursor.c.seq, cursor.c.checkpoint)
+        )
+        sealed = (
+            select(func.max(_CHECKPOINTS.c.seq))
+            .where(_CHECKPOINTS.c.chain == _HEADS.c.chain)
+            .scalar_subquery()
+        )
+        behind = (
+            select(_HEADS.c.chain, has_events.label("seq"), has_seals.label("checkpoint"))
+            .select_from(_HEADS.outerjoin(cursor, cursor.c.chain == _HEADS.c.chain))
+            .where((_HEADS.c.seq > has_events) | (sealed > has_seals))
+            .order_by(_HEADS.c.chain <= after, _HEADS.c.chain)
+            .limit(1)
+        )
         async with reading(self._engine) as connection:
-            cursor = select(_CURSORS).where(_CURSORS.c.sink == sink).subquery()
-            sealed = (
-                select(_CHECKPOINTS.c.chain, func.max(_CHECKPOINTS.c.seq).label("sealed"))
-                .group_by(_CHECKPOINTS.c.chain)
-                .subquery()
-            )
-            behind = (
-                select(
-                    _HEADS.c.chain,
-                    func.coalesce(cursor.c.seq, 0).label("seq"),
-                    func.coalesce(cursor.c.checkpoint, 0).label("checkpoint"),
-                )
-                .select_from(
-                    _HEADS.outerjoin(cursor, cursor.c.chain == _HEADS.c.chain).outerjoin(
-                        sealed, sealed.c.chain == _HEADS.c.chain
-                    )
-                )
-                .where(
-                    (_HEADS.c.seq > func.coalesce(cursor.c.seq, 0))
-                    | (sealed.c.sealed > func.coalesce(cursor.c.checkpoint, 0))
-                )
-                .order_by(_HEADS.c.chain)
-                .limit(1)
-            )
             found = (await connection.execute(behind)).first()
             if found is None:
                 return []

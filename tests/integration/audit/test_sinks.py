@@ -242,6 +242,9 @@ async def test_syslog_by_tcp_counts_octets_and_connects_anew() -> None:
         assert EVENTS[0].hash.encode() in await got.get()
     await sink.close()
     server.close()
+    for writer in writers[1:]:
+        writer.close()
+        await writer.wait_closed()
     await server.wait_closed()
 
 

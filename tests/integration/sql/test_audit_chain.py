@@ -367,6 +367,9 @@ async def test_a_sink_gets_each_chain_in_order_with_its_checkpoints(engine: Asyn
     await chain.append(noted(4))
     assert [line.seq for line in await chain.next("sink", 2)] == [4]
     assert len(await chain.next("another sink", 10)) == 5
+    # Chains take turns, so that a busy one keeps no other waiting.
+    for after, turn in (("", "org:acme"), ("org:acme", "platform"), ("platform", "org:acme")):
+        assert (await chain.next("another sink", 10, after=after))[0].chain == turn
     await chain.sent("sink", await chain.next("sink", 2))
     await seal(engine)
     [late] = await chain.next("sink", 10)

@@ -370,6 +370,17 @@ async def test_what_redis_was_not_told_of_is_not_written_again() -> None:
     assert (len(chain.events), len(shared.waiting)) == (1, 0)
 
 
+async def test_at_a_stop_without_the_database_what_waits_here_is_left_in_redis() -> None:
+    shared, chain = SharedSpool(), ListedChain()
+    noting = recorder(shared)
+    shared.is_away = True
+    noting.note_event("one", "acme", {})
+    await noting.flush()
+    shared.is_away, chain.is_away = False, True
+    await writer(noting, chain).finish()
+    assert (len(shared.waiting), len(noting.memory)) == (1, 0)
+
+
 async def test_at_the_stop_what_waits_is_written() -> None:
     chain = ListedChain()
     noting = recorder()
