@@ -24,8 +24,10 @@ _AT_ONCE = 1000
 _BACK_OFF_S = 1.0
 _MOST_WAITING = 1000
 _EVERYBODY = Change(ChangeKind.ALL)
-_NOT_OF_CALLERS = ("admin_token",)
+_NOT_OF_CALLERS = ("admin_token", "content", "erasure")
 """Kinds of subjects of which no caller is made."""
+
+_CHANGES_NOTHING = ("sign_in", "privacy.export")
 
 _log = logging.getLogger(__name__)
 
@@ -172,6 +174,6 @@ def _changes_in(found: Iterable[Logged]) -> list[Change]:
         kind, _, rest = one.subject.partition(":")
         if kind == "key" and is_id("key", rest):
             changes[Change(ChangeKind.KEY, rest)] = None
-        elif kind not in _NOT_OF_CALLERS and one.action != "sign_in":
+        elif kind not in _NOT_OF_CALLERS and one.action not in _CHANGES_NOTHING:
             changes[_EVERYBODY] = None
     return list(changes)
