@@ -75,8 +75,18 @@ class PersonalData(Protocol):
         """
         ...
 
-    async def note(self, actor: Actor, erasure: Erasure, reason: str, organisation: str) -> None:
-        """Write an erasure into the audit log, without naming the person."""
+    async def note(
+        self, action: str, actor: Actor, erasure: Erasure, reason: str, organisation: str
+    ) -> None:
+        """Write an erasure into the audit log, without naming the person.
+
+        Args:
+            action: `privacy.erase` when it begins, `privacy.erased` when it is done.
+            actor: Who does it.
+            erasure: What is there, or was.
+            reason: Why.
+            organisation: Whose audit log has it; empty: the platform's.
+        """
         ...
 
     def held(self, user: str) -> AsyncIterator[tuple[str, Mapping[str, Any]]]:

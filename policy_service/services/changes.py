@@ -25,8 +25,10 @@ _BACK_OFF_S = 1.0
 _MOST_WAITING = 1000
 _EVERYBODY = Change(ChangeKind.ALL)
 _APPROVALS = Change(ChangeKind.APPROVALS)
-_NOT_OF_CALLERS = ("admin_token",)
+_NOT_OF_CALLERS = ("admin_token", "content", "erasure")
 """Kinds of subjects of which no caller is made."""
+
+_CHANGES_NOTHING = ("sign_in", "privacy.export")
 
 _log = logging.getLogger(__name__)
 
@@ -175,6 +177,6 @@ def _changes_in(found: Iterable[Logged]) -> list[Change]:
             changes[Change(ChangeKind.KEY, rest)] = None
         elif kind == "approval":
             changes[_APPROVALS] = None
-        elif kind not in _NOT_OF_CALLERS and one.action != "sign_in":
+        elif kind not in _NOT_OF_CALLERS and one.action not in _CHANGES_NOTHING:
             changes[_EVERYBODY] = None
     return list(changes)

@@ -9,7 +9,7 @@ waits, `most_waiting_bytes` at most.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -253,8 +253,7 @@ class ContentLog:
         texts: dict[Part, str] = {}
         is_cut = False
         for part, text in words.items():
-            said, was_cut = without_blobs(msgspec.json.decode(text), self.most_part_bytes)
-            texts[part] = encoded(await self._without_personal(said)).decode()
+            texts[part], was_cut = await self._without_personal(text)
             is_cut |= was_cut
         return replace(
             row,
@@ -263,12 +262,24 @@ class ContentLog:
             is_cut=is_cut,
         )
 
-    async def _without_personal(self, value: Any) -> Any:  # noqa: ANN401 - JSON
+    async def _without_personal(self, text: bytes) -> tuple[str, bool]:
+        """JSON without what is personal in it, and whether it was cut."""
         if self.redactor is None:
             raise Unredactable("nothing here redacts")
-        found = texts_in(value)
-        redacted: Sequence[str] = await self.redactor.redacted(found)
-        return replaced(value, dict(zip(found, redacted, strict=True)))
+        # A body can be a million small pieces: other calls go on while they are looked through.
+        value, found, is_cut = await asyncio.to_thread(_looked_through, text, self.most_part_bytes)
+        redacted = await self.redactor.redacted(found)
+        texts = dict(zip(found, redacted, strict=True))
+        return await asyncio.to_thread(_put_back, value, texts), is_cut
+
+
+def _looked_through(text: bytes, most_chars: int) -> tuple[Any, list[str], bool]:
+    value, is_cut = without_blobs(msgspec.json.decode(text), most_chars)
+    return value, texts_in(value), is_cut
+
+
+def _put_back(value: Any, texts: Mapping[str, str]) -> str:  # noqa: ANN401 - JSON
+    return encoded(replaced(value, texts)).decode()
 
 
 def require_log(log: ContentLog | None, obligations: Obligations, organisation: str) -> None:

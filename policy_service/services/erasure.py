@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_core.errors import MalformedRequest
 from llm_core.policy.roles import Actor
@@ -54,13 +54,17 @@ class Erasures:
         """
         why = _checked(user, reason)
         pseudonym = f"{ERASED}{secrets.token_hex(_PSEUDONYM_BYTES)}"
+        begun = Erasure(new_id("ers"), pseudonym, await self.data.count(user))
+        if not begun.is_empty:
+            # Before anything is changed, so that no pseudonym is there without its entry.
+            await self.data.note("privacy.erase", actor, begun, why, organisation)
         found: Mapping[str, int] = await self.data.erase(user, pseudonym, told)
         emptied = 0 if self.chain is None else await self.chain.erase(user, actor, why)
-        erasure = Erasure(new_id("ers"), pseudonym, {**found, "audit_chain": emptied})
-        if erasure.is_empty:
-            return Erasure("", None, erasure.found)
-        await self.data.note(actor, erasure, why, organisation)
-        return erasure
+        done = replace(begun, found={**found, "audit_chain": emptied})
+        if done.is_empty:
+            return Erasure("", None, done.found)
+        await self.data.note("privacy.erased", actor, done, why, organisation)
+        return done
 
 
 def _checked(user: str, reason: str | None) -> str:

@@ -87,7 +87,9 @@ class _Kept:
                     return f"<{len(value)} numbers left out>"
                 return [self.of(inner) for inner in value]
             case _:
-                return value
+                self._left -= 1
+                self.is_cut |= self._left < 0
+                return None if self._left < 0 else value
 
     def _text(self, text: str) -> str:
         if _BLOB.fullmatch(text):

@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from llm_core.digest import canonical, sha256_hex
+from policy_service.digests import Digests
 from tests.e2e.conftest import COMPANY, models
-from tests.fixtures.gateway import Gateway, eventually, start_gateway
+from tests.fixtures.gateway import SECRETS, Gateway, eventually, start_gateway
 
 PLUGINS = ["llm-auth", "llm-token-meter", "llm-provider-transform"]
 REQUESTS = 20
@@ -121,7 +122,11 @@ def test_nothing_undecided_reaches_a_provider_while_a_plugin_server_is_gone(
     assert time.monotonic() - restarted_s < 3
 
     reached = {said(call) for call in gateway.calls()}
-    sent = {body["messages"][0]["content"]: sha256_hex(canonical(body)) for body in bodies}
+    digests = Digests.from_secret(SECRETS["POLICY_TICKET_SECRET"])
+    sent = {
+        body["messages"][0]["content"]: digests.of("acme", sha256_hex(canonical(body)).encode())
+        for body in bodies
+    }
     mine = reached & sent.keys()
     assert mine, "the blow came too early to prove anything"
     if blow is signal.SIGSTOP and name != "llm-provider-transform":

@@ -54,6 +54,11 @@ def test_a_row_holds_the_providers_tokens_and_the_exact_price(
     assert row["total_ms"] > 0
     assert row["overhead_ms"] > 0
     assert (row["time_to_first_token_ms"] is not None) is is_streaming
+    assert len(row["request_digest"]) == 64
+    assert row["request_bytes"] > 0
+    # Nobody of ours sees the answer to a direct call.
+    assert (row["response_digest"] is not None) is is_streaming
+    assert (row["response_bytes"] is not None) is is_streaming
 
 
 @pytest.mark.e2e

@@ -83,14 +83,16 @@ class SqlPersonalData:
             found[_EVENTS.name] = gone.rowcount
         return found
 
-    async def note(self, actor: Actor, erasure: Erasure, reason: str, organisation: str) -> None:
+    async def note(
+        self, action: str, actor: Actor, erasure: Erasure, reason: str, organisation: str
+    ) -> None:
         """Write it down, without naming the person; see the port."""
         told = {"pseudonym": erasure.pseudonym, "rows": dict(erasure.found), "reason": reason}
         async with writing(self._engine) as connection:
             await record(
                 connection,
                 actor,
-                "privacy.erase",
+                action,
                 f"erasure:{erasure.id}",
                 None,
                 told,

@@ -118,13 +118,16 @@ async def test_the_audit_log_names_the_pseudonym_and_not_the_person(engine: Asyn
     chain = FakeAuditChain({"ada": 3})
     erasures = Erasures(SqlPersonalData(engine), chain)
     done = await erasures.erase("ada", DPO, WHY, organisation="acme")
-    [entry] = await AuditLog(engine).entries()
-    assert (entry.action, entry.subject) == ("privacy.erase", f"erasure:{done.id}")
+    entry, begun = await AuditLog(engine).entries()
+    assert (begun.action, begun.subject) == ("privacy.erase", f"erasure:{done.id}")
+    assert begun.after is not None
+    assert begun.after["pseudonym"] == done.pseudonym
+    assert (entry.action, entry.subject) == ("privacy.erased", f"erasure:{done.id}")
     assert (entry.actor, entry.organisation, entry.before) == ("user:dora", "acme", None)
     assert entry.after == {"pseudonym": done.pseudonym, "rows": dict(done.found), "reason": WHY}
     assert done.found["audit_chain"] == 3
     assert chain.asked == [("ada", "user:dora", WHY)]
-    assert "ada" not in repr(entry)
+    assert "ada" not in repr((entry, begun))
 
 
 async def test_doing_it_again_finds_what_has_come_since(engine: AsyncEngine) -> None:
@@ -133,7 +136,7 @@ async def test_doing_it_again_finds_what_has_come_since(engine: AsyncEngine) -> 
     first = await erasures.erase("ada", DPO, WHY)
     again = await erasures.erase("ada", DPO, WHY)
     assert (again.is_empty, again.pseudonym) == (True, None)
-    assert len(await AuditLog(engine).entries()) == 1
+    assert len(await AuditLog(engine).entries()) == 2
     await SqlLedger(engine).record([usage_row("dec_late", at=AT, user="ada")])
     late = await erasures.erase("ada", DPO, WHY)
     assert late.found["usage"] == late.found["usage_hourly"] == 1

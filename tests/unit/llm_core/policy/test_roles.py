@@ -7,12 +7,12 @@ from llm_core.policy.roles import PLATFORM, ROLES, Grant, Permission, Role, gran
 READS = {Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ}
 OWNS = READS | {Permission.KEYS_WRITE, Permission.LIMITS_RAISE}
 EXPECTED = {
-    Role.PLATFORM_ADMIN: set(Permission),
-    Role.ORG_ADMIN: set(Permission),
+    Role.PLATFORM_ADMIN: set(Permission) - {Permission.CONTENT_READ},
+    Role.ORG_ADMIN: set(Permission) - {Permission.CONTENT_READ},
     Role.DEPT_MANAGER: OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
     Role.TEAM_OWNER: OWNS,
     Role.APPROVER: READS | {Permission.APPROVALS_DECIDE},
-    Role.AUDITOR: READS | {Permission.AUDIT_READ},
+    Role.AUDITOR: READS | {Permission.AUDIT_READ, Permission.CONTENT_READ},
     Role.MEMBER: {Permission.USAGE_READ},
 }
 ACME = "organisation:acme"

@@ -30,7 +30,7 @@ async def test_a_person_is_counted_and_erased(api: Api) -> None:
     assert done.status_code == 200, done.text
     assert done.json()["pseudonym"].startswith("erased:")
     assert "gone" not in done.text
-    [entry, *_] = await api.opened.audit.entries(action="privacy.erase")
+    [entry, *_] = await api.opened.audit.entries(action="privacy.erased")
     assert entry.subject == f"erasure:{done.json()['id']}"
     [row] = [one for one in await api.opened.reports.recent(100) if one.decision_id == "dec_gone"]
     assert row.user == done.json()["pseudonym"]

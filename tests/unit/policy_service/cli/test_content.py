@@ -166,7 +166,7 @@ def test_a_person_is_counted_erased_and_gone(database: Database) -> None:
     assert done.exit_code == 0, done.output
     assert "erased:" in done.output
     assert database.run(*erase).output.strip().endswith("Nothing is there.")
-    assert [entry.action for entry in database.audited()] == ["privacy.erase"]
+    assert [entry.action for entry in database.audited()] == ["privacy.erased", "privacy.erase"]
     refused = database.run("privacy", "erase", "ada", "--reason", "because Ada asked")
     assert refused.exit_code == 1
 

@@ -68,6 +68,9 @@ async def test_who_listens_is_told_what_comes_after_and_nothing_twice() -> None:
         (f"limit:key:{IDS[0]}:usd_per_month", "add", {ALL}),
         ("something_newer:x", "add", {ALL}),
         ("admin_token:at_1", "admin_token.issue", set()),
+        ("content:dec_1", "content.read", set()),
+        ("erasure:ers_1", "privacy.erased", set()),
+        ("user:ada", "privacy.export", set()),
         ("user:alice", "sign_in", set()),
     ],
 )

@@ -183,7 +183,7 @@ async def test_a_whole_answer_is_translated_priced_and_booked() -> None:
     row = await made.row()
     assert (row.usd, row.source, row.transport) == (Decimal("0.000018"), "provider", "relay")
     assert (row.deployment_id, row.http_status) == ("anthropic-sonnet", 200)
-    assert row.response_digest
+    assert row.response_bytes == len(answer.body)
     [sent] = made.providers.sent
     assert sent.credential == {"x-api-key": "sk-ant"}
 

@@ -1,15 +1,17 @@
 import asyncio
 import logging
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from llm_core.errors import PolicyUnavailable
+from policy_service.ports.content import ContentRow
 from policy_service.ports.upkeep import Remade
 from policy_service.services import background
 from policy_service.services.retention import Retention
 from tests.fakes.clock import NOON, FakeClock
+from tests.fakes.content import FakeContentStore
 
 
 class FakeUpkeep:
@@ -48,6 +50,31 @@ async def test_without_a_number_of_months_there_is_room_and_nothing_is_dropped()
     assert await Retention(upkeep, FakeClock()).once() == ()
     assert upkeep.done.is_set()
     assert upkeep.asked == []
+
+
+async def test_words_whose_time_is_over_are_dropped_by_the_hour() -> None:
+    content = FakeContentStore()
+    await content.record([words("dec_1", 1), words("dec_2", 9)])
+    clock = FakeClock(NOON + timedelta(days=2))
+    await Retention(FakeUpkeep(), clock, content=content).once()
+    assert set(content.rows) == {"dec_2"}
+    await Retention(FakeUpkeep(), clock, content=content, content_days=1).once()
+    assert content.rows == {}
+
+
+def words(decision_id: str, days: int) -> ContentRow:
+    return ContentRow(
+        decision_id=decision_id,
+        at=NOON,
+        organisation="acme",
+        department="engineering",
+        team="search",
+        user=None,
+        asked_model="mini",
+        level="redacted",
+        kept_until=NOON + timedelta(days=days),
+        error_class="none",
+    )
 
 
 async def test_an_outage_or_a_fault_is_told_and_survived(

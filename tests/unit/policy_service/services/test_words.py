@@ -48,6 +48,12 @@ def test_a_text_that_does_not_fit_is_left_out_whole() -> None:
     assert "alice" not in str(kept)
 
 
+def test_a_million_small_pieces_are_cut_too() -> None:
+    kept, is_cut = without_blobs({"flags": [True, "x"] * 1000}, 100)
+    assert is_cut
+    assert kept["flags"].count(True) < 100
+
+
 def test_ordinary_words_stay() -> None:
     said = {"text": "Grüße, " * 50, "list": ["a", 1, None], "empty": [], "flags": [True, False]}
     assert without_blobs(said, 10_000) == (said, False)
