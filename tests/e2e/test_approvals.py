@@ -173,6 +173,10 @@ def test_from_the_denial_to_the_revocation(gateway: Gateway) -> None:
     assert granted.status_code == 200, granted.text
     assert granted.json()["granted_usd"] == "0.01"
     within_a_second(lambda: ask(gateway))
+    with gateway.client("sam").chat.completions.create(
+        model=MODEL, messages=HELLO, max_tokens=5, stream=True
+    ) as stream:
+        assert list(stream)
     denied(gateway, "kim")
     denied(gateway, "other")
 
@@ -182,9 +186,11 @@ def test_from_the_denial_to_the_revocation(gateway: Gateway) -> None:
     assert request["id"] in str(used_up.value)
     assert "gatehouse approvals request" in str(used_up.value)
 
-    rows = eventually(
-        lambda: [row for row in gateway.rows() if row["approval_id"] == request["id"]]
-    )
+    def relied() -> list[dict[str, Any]]:
+        return [row for row in gateway.rows() if row["approval_id"] == request["id"]]
+
+    eventually(lambda: {row["is_streaming"] for row in relied()} == {False, True})
+    rows = relied()
     assert sum(Decimal(row["usd"]) for row in rows) <= Decimal("0.01")
 
     assert admin(gateway, f"/{request['id']}/grant", {}).status_code == 409

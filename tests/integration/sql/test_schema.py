@@ -24,7 +24,7 @@ from policy_service.ports.ledger import UsageRow
 from tests.fixtures.postgres_server import PostgresServer
 from tests.integration.sql.usage_rows import stored_rollups, usage_row
 
-SINCE_0004 = ("cost_centre", "use_case", "priority")
+SINCE_0004 = ("cost_centre", "use_case", "priority", "approval_id")
 
 
 async def table_names(engine: AsyncEngine) -> set[str]:
