@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from llm_core.answer_headers import plain
+from llm_core.answer_headers import limit_headers, plain
 from llm_core.errors import BudgetExhausted, PolicyUnavailable
 from llm_core.policy.approvals import APPROVAL_REQUIRED, ApprovalGrant, with_limit
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, Reason, Reservation
 from policy_service.ports.approvals import OpenRequest
 from policy_service.ports.limits import Refused
+from policy_service.services.degraded import degraded_header
 from policy_service.services.known_approvals import KnownApprovals
 from policy_service.services.refusals import refusal
 
@@ -98,7 +99,11 @@ def over_cap(
     """
     if grant is None or grant.cap is None or refused.exceeded.key != grant.cap.key:
         return None
-    made = refusal(decision_id, used_up(grant, model), revision=revision)
+    headers = {
+        **limit_headers(refused.states),
+        **degraded_header(is_degraded=refused.is_degraded),
+    }
+    made = refusal(decision_id, used_up(grant, model), revision=revision, headers=headers)
     return replace(made, approval=grant.id)
 
 
