@@ -17,6 +17,7 @@ from llm_core.errors import (
     NotServed,
     PermissionDenied,
 )
+from llm_core.operation import Operation
 from llm_core.policy.approvals import (
     HOLDER_KINDS,
     ApprovalState,
@@ -28,6 +29,7 @@ from llm_core.policy.approvals import (
     terms_of,
 )
 from llm_core.policy.caller import Caller
+from llm_core.policy.decision import DecisionRequest
 from llm_core.policy.roles import Actor
 from policy_service.ports.approvals import ApprovalRecord, Approvals, ApprovalStep, Asked
 from policy_service.ports.clock import Clock
@@ -129,6 +131,12 @@ class ApprovalDesk:
     clock: Clock
     answer_within: timedelta
     announce: Callable[[], Awaitable[None]]
+
+    async def answer(self, request: DecisionRequest) -> dict[str, Any]:
+        """Answer a caller, by the operation that it asks for; raises as the two below."""
+        if request.call.operation is Operation.APPROVALS:
+            return await self.mine(request.caller)
+        return await self.ask_as_caller(request.caller, request.body)
 
     async def ask_as_caller(self, caller: Caller, body: bytes) -> dict[str, Any]:
         """Answer `POST /v1/approvals`, which takes a request, or takes one back.

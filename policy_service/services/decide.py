@@ -30,7 +30,6 @@ from llm_core.policy.decision import (
     DecisionRequest,
     Obligations,
     PricedDeployment,
-    Reason,
     Reservation,
     Transport,
 )
@@ -61,7 +60,14 @@ from policy_service.services.refusals import (
     refusal,
     renewals,
 )
-from policy_service.services.relying import named, relying, told_how, used_up, with_room
+from policy_service.services.relying import (
+    grants_of,
+    named,
+    over_cap,
+    relying,
+    told_how,
+    with_room,
+)
 from policy_service.services.reserving import Reserving
 from policy_service.services.self_service import SelfService
 from policy_service.services.tickets import Tickets
@@ -143,7 +149,7 @@ class Decider:
             if request.call.operation in OWN_OPERATIONS:
                 return await self._own_answer(decision_id, request, now, heard)
             return await with_room(
-                self._grants(request.caller, now),
+                grants_of(self.approvals, request.caller, now),
                 partial(self._call, decision_id, request, now, heard),
             )
         except (RequestError, AccessError, UnpricedModel, ContentLogUnavailable) as error:
@@ -170,7 +176,10 @@ class Decider:
         if not result.allow:
             return refusal(
                 decision_id,
-                from_reasons(self._told_how(result, request), renewals(budgets, now)),
+                from_reasons(
+                    told_how(result.reasons, self.approvals, caller, call.asked_model),
+                    renewals(budgets, now),
+                ),
                 revision=result.revision,
                 headers=limit_headers(budgets),
             )
@@ -208,12 +217,14 @@ class Decider:
             reservation, amounts = answered_before(reservation, found.hit)
         reserved = await self.reserving.reserve(reservation, amounts, now)
         if isinstance(reserved, Refused):
-            if grant is not None and reserved.exceeded.key == (grant.cap and grant.cap.key):
-                error = used_up(grant, call.asked_model)
-                return replace(
-                    refusal(decision_id, error, revision=result.revision), approval=grant.id
-                )
-            return refusal(
+            over = over_cap(
+                reserved,
+                grant,
+                decision_id=decision_id,
+                model=call.asked_model,
+                revision=result.revision,
+            )
+            return over or refusal(
                 decision_id,
                 from_limits(reserved, now, whole=_whole(reserved.exceeded, limits, call.priority)),
                 revision=result.revision,
@@ -290,8 +301,10 @@ class Decider:
                 return refusal(decision_id, from_reasons(result.reasons), revision=result.revision)
             revision, answer = result.revision, _model_list(result.models)
         elif request.call.operation in (Operation.APPROVALS, Operation.APPROVALS_REQUEST):
+            if self.desk is None:
+                raise NotServed("Nobody takes requests for approval here.")
             headers["cache-control"] = "no-store"
-            answer = await self._approvals(request)
+            answer = await self.desk.answer(request)
         elif self.about is None:
             raise NotServed("Nobody is told about themselves here.")
         else:
@@ -311,26 +324,10 @@ class Decider:
             issued_at=now,
         )
 
-    async def _approvals(self, request: DecisionRequest) -> dict[str, Any]:
-        if self.desk is None:
-            raise NotServed("Nobody takes requests for approval here.")
-        if request.call.operation is Operation.APPROVALS:
-            return await self.desk.mine(request.caller)
-        return await self.desk.ask_as_caller(request.caller, request.body)
-
-    def _grants(self, caller: Caller, now: datetime) -> tuple[ApprovalGrant, ...]:
-        return () if self.approvals is None else self.approvals.of(caller, now)
-
-    def _told_how(self, result: PolicyResult, request: DecisionRequest) -> tuple[Reason, ...]:
-        model, waiting = request.call.asked_model, None
-        if self.approvals is not None:
-            waiting = self.approvals.waiting(request.caller, model)
-        return told_how(result.reasons, model, waiting)
-
     async def _models(self, caller: Caller, now: datetime, heard: Heard) -> PolicyResult:
         """What policy says to a caller who asks for the models, in the catalogue's order."""
         aliases = [model.alias for model in self.catalogue.models]
-        at, grants = local(now, caller.time_zone), self._grants(caller, now)
+        at, grants = local(now, caller.time_zone), grants_of(self.approvals, caller, now)
         document = build_input(
             caller, Call(Operation.MODELS), [], [], at, models=aliases, approvals=grants
         )

@@ -2,12 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from llm_core.answer_headers import plain
+from llm_core.answer_headers import limit_headers, plain
 from llm_core.errors import BudgetExhausted, PolicyUnavailable
 from llm_core.policy.approvals import APPROVAL_REQUIRED, ApprovalGrant, with_limit
+from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, Reason, Reservation
 from policy_service.ports.approvals import OpenRequest
+from policy_service.ports.limits import Refused
+from policy_service.services.degraded import degraded_header
+from policy_service.services.known_approvals import KnownApprovals
+from policy_service.services.refusals import refusal
 
 _MOST_TRIED = 10
 """Grants that are tried for one call: each takes an evaluation of policy."""
@@ -59,20 +65,46 @@ def relying(reservation: Reservation, grant: ApprovalGrant | None) -> Reservatio
     return replace(reservation, caller=caller, approval=grant.id)
 
 
+def grants_of(
+    approvals: KnownApprovals | None, caller: Caller, now: datetime
+) -> tuple[ApprovalGrant, ...]:
+    """The grants that are good for a caller now; none where nobody keeps any."""
+    return () if approvals is None else approvals.of(caller, now)
+
+
 def told_how(
-    reasons: Sequence[Reason], model: str, waiting: OpenRequest | None
+    reasons: Sequence[Reason], approvals: KnownApprovals | None, caller: Caller, model: str
 ) -> tuple[Reason, ...]:
     """Policy's reasons, with how to ask for an approval where one is missing.
 
     Args:
         reasons: As policy gave them.
+        approvals: Know of requests that nobody has answered yet.
+        caller: Who was refused.
         model: The alias that was asked for.
-        waiting: A request for it that nobody has answered yet.
     """
+    waiting = None if approvals is None else approvals.waiting(caller, model)
     return tuple(
         _told_how(reason, model, waiting) if reason.code == APPROVAL_REQUIRED else reason
         for reason in reasons
     )
+
+
+def over_cap(
+    refused: Refused, grant: ApprovalGrant | None, *, decision_id: str, model: str, revision: str
+) -> Decision | None:
+    """The refusal of a call that the grant's amount does not cover; it names the grant.
+
+    `None` where it was another limit.
+    """
+    if grant is None or grant.cap is None or refused.exceeded.key != grant.cap.key:
+        return None
+    headers = {
+        **limit_headers(refused.states),
+        **degraded_header(is_degraded=refused.is_degraded),
+    }
+    made = refusal(decision_id, used_up(grant, model), revision=revision, headers=headers)
+    return replace(made, approval=grant.id)
 
 
 def used_up(grant: ApprovalGrant, model: str) -> BudgetExhausted:

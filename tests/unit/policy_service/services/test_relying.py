@@ -105,6 +105,8 @@ async def test_over_the_cap_the_refusal_says_so_and_how_to_ask_for_more() -> Non
     error = error_of(made)
     assert made.denial is not None
     assert (made.denial.status, error["code"]) == (429, "insufficient_quota")
+    assert made.denial.headers["x-gatehouse-budget-remaining-usd"] == "0.00001"
+    assert made.denial.headers["x-should-retry"] == "false"
     assert "approval apr_1 ($0.00001 until 2026-11-21 12:00 UTC)" in error["message"]
     assert "gatehouse approvals request --model mini" in error["message"]
     assert await service.limits.find(made.decision_id) is None
