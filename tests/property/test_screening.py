@@ -42,7 +42,7 @@ MODES = st.sampled_from(
 
 
 def cut(text: Any, cuts: list[int]) -> list[Any]:
-    edges = [0, *sorted({one for one in cuts if 0 < one < len(text)}), len(text)]
+    edges = [0, *sorted({one % len(text) for one in cuts if text} - {0}), len(text)]
     return [text[start:end] for start, end in pairwise(edges)]
 
 
