@@ -25,7 +25,6 @@ _Object = dict[str, Any]
 _THOUGHTS = ("reasoning_content", "reasoning")
 _SAID = ("content", "refusal", "text")
 _ENVELOPE = ("id", "object", "created", "model", "system_fingerprint", "service_tier")
-_CALLS = "calls"
 
 
 class _Held:
@@ -206,8 +205,8 @@ class AnswerScreen:
     def _hear(self, choice: _Choice, name: str, text: str) -> None:
         speaking = "thoughts" if name in _THOUGHTS else "words"
         if choice.speaking not in (None, speaking):
-            # What was said before has ended: nothing is added to it out of order.
-            self._flush(choice)
+            # Thoughts have ended when words begin, and go before them.
+            self._fall_silent(choice)
         choice.speaking = speaking
         held = choice.texts.get(name)
         if held is None:
@@ -218,30 +217,27 @@ class AnswerScreen:
         calls = delta.get("tool_calls")
         for one in calls if isinstance(calls, list) else ():
             if isinstance(one, dict):
-                self._stop_speaking(choice)
                 index = one.get("index", len(choice.calls))
                 choice.calls.setdefault(index, _Call({"index": index})).add(one)
         older = delta.get("function_call")
         if isinstance(older, dict):
-            self._stop_speaking(choice)
             choice.function_call = choice.function_call or _Call()
             choice.function_call.add({"function": older})
 
-    def _stop_speaking(self, choice: _Choice) -> None:
-        if choice.speaking not in (None, _CALLS):
-            self._flush(choice)
-        choice.speaking = _CALLS
-
     def _flush(self, choice: _Choice) -> None:
         """Let everything go on that was held back of a choice."""
-        for name, held in choice.texts.items():
-            self._release(choice, name, held.end())
+        self._fall_silent(choice)
         for call in choice.calls.values():
             self._put_call(choice, call, is_older=False)
         choice.calls.clear()
         if choice.function_call is not None:
             self._put_call(choice, choice.function_call, is_older=True)
             choice.function_call = None
+
+    def _fall_silent(self, choice: _Choice) -> None:
+        """Let the texts go on. Calls wait for the end: words may come in the middle of one."""
+        for name, held in choice.texts.items():
+            self._release(choice, name, held.end())
         choice.speaking = None
 
     def _release(self, choice: _Choice, name: str, segments: Sequence[str]) -> None:

@@ -141,6 +141,17 @@ def words_of(operation: Operation, fields: Mapping[str, Any]) -> list[Word]:
     return found
 
 
+def refuse_sound(fields: Mapping[str, Any]) -> None:
+    """Refuse a request for an answer that is spoken.
+
+    Raises:
+        Unreadable: It is one.
+    """
+    modalities = fields.get("modalities")
+    if isinstance(modalities, list) and "audio" in modalities:
+        raise Unreadable("audio", "modalities")
+
+
 def reworded(
     operation: Operation, fields: Mapping[str, Any], texts: Sequence[str]
 ) -> dict[str, Any]:
@@ -173,14 +184,13 @@ class _Walk:
 
     def request(self, operation: Operation, fields: Mapping[str, Any]) -> _Object:
         """The whole request."""
+        refuse_sound(fields)
         for name in ("input", "prompt"):
             if _is_numbered(fields.get(name)):
                 raise Unreadable("tokens", name)
         return {name: self._top(operation, name, value, name) for name, value in fields.items()}
 
     def _top(self, operation: Operation, name: str, value: object, where: str) -> object:
-        if name == "modalities" and isinstance(value, list) and "audio" in value:
-            raise Unreadable("audio", name)
         source = Source.SYSTEM if name in _OF_THE_SYSTEM else Source.USER
         if name == "metadata" and operation is not Operation.MESSAGES:
             return self._data(value, source)

@@ -18,7 +18,14 @@ from llm_core.operation import Operation
 from llm_core.policy.decision import PiiMode, Reservation
 from llm_core.screening.answer import AnswerScreen
 from llm_core.screening.redact import Finding, Placeholders, Restorer
-from llm_core.screening.words import Source, Unreadable, Word, reworded, words_of
+from llm_core.screening.words import (
+    Source,
+    Unreadable,
+    Word,
+    refuse_sound,
+    reworded,
+    words_of,
+)
 from policy_service.ports.screening import FindingsLog, Moderation, Screener
 
 _log = logging.getLogger(__name__)
@@ -92,13 +99,17 @@ class CallScreen:
             ContentBlocked: It must not.
             ScreeningUnavailable: It cannot be told whether it may.
         """
+        obligations = self.reservation.obligations
         try:
+            if obligations.pii.input is PiiMode.OFF and obligations.guard is None:
+                refuse_sound(ask.fields)
+                self._placeholders.avoid(encode(ask.fields).decode())
+                return ask
             words = words_of(ask.operation, ask.fields)
         except Unreadable as fault:
             raise self._unreadable(fault) from None
         except RecursionError:
             raise ScreeningUnavailable("The request is nested too deeply to be screened.") from None
-        obligations = self.reservation.obligations
         texts = await self._replaced(words)
         if obligations.guard is not None and not self.screening.is_moderating:
             await self._guarded(obligations.guard, words, texts)

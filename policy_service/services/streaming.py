@@ -299,9 +299,15 @@ async def opened(
 
     Raises:
         ProviderError: It does not.
+        ScreeningUnavailable: A stream of this kind cannot be screened.
     """
     stream = attempt.exchange.stream(is_kept=is_kept)
-    upstream = Upstream(attempt, stream, progress, screened_stream(stream, screen))
+    try:
+        screened = screened_stream(stream, screen)
+    except GatewayError:
+        await attempt.answer.close()
+        raise
+    upstream = Upstream(attempt, stream, progress, screened)
     await upstream.begin()
     return upstream
 

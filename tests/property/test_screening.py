@@ -42,7 +42,7 @@ MODES = st.sampled_from(
 
 
 def cut(text: Any, cuts: list[int]) -> list[Any]:
-    edges = [0, *sorted({one for one in cuts if 0 < one < len(text)}), len(text)]
+    edges = [0, *sorted({one % len(text) for one in cuts if text} - {0}), len(text)]
     return [text[start:end] for start, end in pairwise(edges)]
 
 
@@ -86,6 +86,31 @@ def test_a_streamed_answer_is_screened_as_the_whole_one(
         assert text_of(operation, streamed) == text_of(operation, whole)
 
     asyncio.run(both())
+
+
+@pytest.mark.parametrize("output", [PiiMode.OFF, PiiMode.REDACT])
+def test_every_single_cut_gives_the_same_answer(output: PiiMode) -> None:
+    said = "To <EMAIL_ADDRESS_2>, <IBAN_CODE_1> <<EMAIL_ADDRESS_2> and eve@example.org <EMAIL_A"
+    obligations = pii(PiiMode.REDACT, output, restores=True)
+    operation = Operation.CHAT_COMPLETIONS
+
+    async def streamed(*pieces: str) -> str:
+        body = body_of(operation, ASKED)
+        call = await asked(FakeScreener(), operation, body, obligations, OPENAI)
+        return text_of(
+            operation,
+            answer_in(operation, b"".join(await call.streamed(openai_events(*pieces)))),
+        )
+
+    async def every_cut() -> None:
+        expected = await streamed(said)
+        assert "To anna@example.org, DE89 3704 0044 0532 0130 00 <anna@example.org" in expected
+        assert ("eve@example.org" in expected) is (output is PiiMode.OFF)
+        for at in range(1, len(said)):
+            assert await streamed(said[:at], said[at:]) == expected
+        assert await streamed(*said) == expected
+
+    asyncio.run(every_cut())
 
 
 @settings(max_examples=60, deadline=None)

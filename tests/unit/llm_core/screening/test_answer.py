@@ -169,3 +169,18 @@ def test_a_mark_anywhere_in_an_answer_reaches_no_client(path: tuple[Any, ...]) -
     told = Screened().whole(*chunks_of(body))
     assert "marked" not in json.dumps(told)
     assert told["choices"][0]["message"]["tool_calls"][1]["custom"]["input"]
+
+
+def test_what_is_said_in_the_middle_of_a_call_splits_neither() -> None:
+    body = Screened().whole(
+        chunk(content=f"ask {MAIL[:7]}"),
+        chunk(
+            tool_calls=[{"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a":"'}}]
+        ),
+        chunk(content=f"{MAIL[7:]} now"),
+        chunk(tool_calls=[{"index": 0, "function": {"arguments": f'{MAIL}"}}'}}]),
+        chunk("tool_calls"),
+    )
+    message = body["choices"][0]["message"]
+    assert message["content"] == "ask <EMAIL_ADDRESS_1> now"
+    assert message["tool_calls"][0]["function"]["arguments"] == '{"a":"<EMAIL_ADDRESS_1>"}'

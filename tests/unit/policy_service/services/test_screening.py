@@ -310,6 +310,18 @@ async def test_what_cannot_be_read_is_refused(
     assert service.providers.sent == []
 
 
+async def test_where_only_answers_are_screened_an_image_may_be_asked_about_and_no_speech() -> None:
+    service = says("It is bob@example.org, not <EMAIL_ADDRESS_1>")
+    part = {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}
+    text = {"type": "text", "text": "Who is <EMAIL_ADDRESS_1>?"}
+    body = {"model": "mini", "messages": [{"role": "user", "content": [text, part]}]}
+    answer = await service.whole(json.dumps(body).encode(), pii(output=PiiMode.REDACT))
+    assert text_of(CHAT, answer) == "It is <EMAIL_ADDRESS_2>, not <EMAIL_ADDRESS_1>"
+    spoken = body_of(CHAT, "hello", modalities=["text", "audio"])
+    with pytest.raises(ContentBlocked):
+        await says("hi").whole(spoken, pii(output=PiiMode.REDACT))
+
+
 @pytest.mark.parametrize("tokens", [[1, 2, 3], [[1, 2], [3]], ["text", [4, 5]]])
 async def test_a_prompt_of_token_numbers_is_refused(tokens: list[Any]) -> None:
     service = says("hi")
