@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 from llm_core.answer_headers import limit_headers
 from llm_core.catalogue import Auth, Catalogue, Deployment
@@ -13,7 +12,6 @@ from llm_core.errors import (
     ContentLogUnavailable,
     GatewayError,
     MalformedRequest,
-    NotServed,
     RequestError,
     UnpricedModel,
     UnsupportedParameter,
@@ -53,6 +51,7 @@ from policy_service.services.content_log import ContentLog, require_log
 from policy_service.services.decision_recorder import DecisionRecorder, Heard
 from policy_service.services.degraded import degraded_header
 from policy_service.services.known_approvals import KnownApprovals
+from policy_service.services.own_answers import OwnAnswers
 from policy_service.services.refusals import (
     from_limits,
     from_reasons,
@@ -147,7 +146,8 @@ class Decider:
         try:
             _require_scope(request.caller, request.call.operation)
             if request.call.operation in OWN_OPERATIONS:
-                return await self._own_answer(decision_id, request, now, heard)
+                own = OwnAnswers(self.catalogue, self.policy, self.approvals, self.about, self.desk)
+                return await own.answer(decision_id, request, now, heard)
             return await with_room(
                 grants_of(self.approvals, request.caller, now),
                 partial(self._call, decision_id, request, now, heard),
@@ -290,51 +290,6 @@ class Decider:
             issued_at=reservation.decided_at,
         )
 
-    async def _own_answer(
-        self, decision_id: str, request: DecisionRequest, now: datetime, heard: Heard
-    ) -> Decision:
-        """Answer what no provider is asked: nothing is reserved, and nothing charged."""
-        revision, headers = "", {"x-gatehouse-decision-id": decision_id}
-        if request.call.operation is Operation.MODELS:
-            result = await self._models(request.caller, now, heard)
-            if not result.allow:
-                return refusal(decision_id, from_reasons(result.reasons), revision=result.revision)
-            revision, answer = result.revision, _model_list(result.models)
-        elif request.call.operation in (Operation.APPROVALS, Operation.APPROVALS_REQUEST):
-            if self.desk is None:
-                raise NotServed("Nobody takes requests for approval here.")
-            headers["cache-control"] = "no-store"
-            answer = await self.desk.answer(request)
-        elif self.about is None:
-            raise NotServed("Nobody is told about themselves here.")
-        else:
-            headers["cache-control"] = "no-store"
-            if request.call.operation is Operation.ME:
-                result = await self._models(request.caller, now, heard)
-                revision = result.revision
-                answer = await self.about.me(request.caller, result.models, now)
-            else:
-                answer = await self.about.usage(request.caller, now)
-        return Decision(
-            decision_id=decision_id,
-            policy_revision=revision,
-            transport=Transport.ANSWER,
-            headers=headers,
-            answer=answer,
-            issued_at=now,
-        )
-
-    async def _models(self, caller: Caller, now: datetime, heard: Heard) -> PolicyResult:
-        """What policy says to a caller who asks for the models, in the catalogue's order."""
-        aliases = [model.alias for model in self.catalogue.models]
-        at, grants = local(now, caller.time_zone), grants_of(self.approvals, caller, now)
-        document = build_input(
-            caller, Call(Operation.MODELS), [], [], at, models=aliases, approvals=grants
-        )
-        result = await heard.evaluate(self.policy, document)
-        usable = set(result.models)
-        return replace(result, models=tuple(alias for alias in aliases if alias in usable))
-
     async def _budgets(self, caller: Caller, now: datetime) -> tuple[LimitState, ...]:
         """Where those limits stand that policy looks at: all but what is over in a minute."""
         lasting = [limit for limit in caller.limits if limit.measure.period.is_from_ledger]
@@ -431,18 +386,3 @@ def _candidate(call: Call, deployment: Deployment, price: ModelPrice | None) -> 
         priced = (PricedDeployment(deployment, price),)
         worst = worst_case(call, priced, Obligations()).usd
     return Candidate(deployment=deployment, price=price, worst_usd=worst)
-
-
-def _model_list(aliases: Sequence[str]) -> dict[str, Any]:
-    """OpenAI's list of models.
-
-    Source:
-        https://platform.openai.com/docs/api-reference/models/list (checked 2026-11-20)
-    """
-    return {
-        "object": "list",
-        "data": [
-            {"id": alias, "object": "model", "created": 0, "owned_by": "gatehouse"}
-            for alias in aliases
-        ],
-    }

@@ -74,6 +74,7 @@ class Heard:
             self.result = await policy.evaluate(document)
         finally:
             self.taken_s = perf_counter() - started_s
+        self.engine = self.result.engine or self.engine
         return self.result
 
 

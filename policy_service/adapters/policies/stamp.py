@@ -8,8 +8,8 @@ from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
 
 STAMP_CHARS = 8
 """So many hex digits of the digest follow the manifest's revision."""
-_PLACES = (("data",), ("llm", "compliance"))
-"""Where the lists with their `revision` may lie; the first that is there counts."""
+_LISTS = "data"
+"""Where in the data the lists lie, `revision` among them."""
 
 
 def stamped(bundle: PolicyBundle) -> PolicyBundle:
@@ -42,29 +42,12 @@ def unstamped(data: Mapping[str, Any], revision: str) -> tuple[dict[str, Any], s
     return _with_revision(data, bare), bare, stamp
 
 
-def _place(data: Mapping[str, Any]) -> tuple[str, ...]:
-    for place in _PLACES:
-        node: Any = data
-        for name in place:
-            node = node.get(name) if isinstance(node, Mapping) else None
-        if isinstance(node, Mapping) and "revision" in node:
-            return place
-    raise BrokenBundle("the lists name no revision")
-
-
 def _lists(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    node: Any = data
-    for name in _place(data):
-        node = node[name]
-    found: Mapping[str, Any] = node
-    return found
+    lists = data.get(_LISTS)
+    if not isinstance(lists, Mapping) or "revision" not in lists:
+        raise BrokenBundle("the lists name no revision")
+    return lists
 
 
 def _with_revision(data: Mapping[str, Any], revision: str) -> dict[str, Any]:
-    made = dict(data)
-    node = made
-    for name in _place(data):
-        node[name] = dict(node[name])
-        node = node[name]
-    node["revision"] = revision
-    return made
+    return {**data, _LISTS: {**_lists(data), "revision": revision}}
