@@ -59,6 +59,7 @@ async def read(
             f"team:{row.team}",
             f"department:{row.department}",
             f"organisation:{row.organisation}",
+            *([] if row.user is None else [f"user:{row.user}"]),
         )
         require(actor, Permission.CONTENT_READ, nodes)
 

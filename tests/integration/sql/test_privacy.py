@@ -1,5 +1,6 @@
 """A person is taken out on both databases: nobody is named, and every sum stays."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -141,6 +142,30 @@ async def test_doing_it_again_finds_what_has_come_since(engine: AsyncEngine) -> 
     late = await erasures.erase("ada", DPO, WHY)
     assert late.found["usage"] == late.found["usage_hourly"] == 1
     assert late.pseudonym not in (None, first.pseudonym)
+
+
+async def test_a_service_that_goes_on_writing_loses_and_doubles_nothing(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(privacy, "_ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(privacy, "_GROUPS_AT_ONCE", 3)
+    await fill(engine)
+    ledger = SqlLedger(engine)
+
+    async def write(number: int) -> None:
+        at = AT + timedelta(minutes=7 * number)
+        late = usage_row(f"dec_{number:026d}", at=at, user="ada", usd=Decimal(1), total_ms=1.0)
+        new = usage_row(f"dec_new_{number}", at=at, user="bob" if number % 2 else "ada")
+        await ledger.record([late, new])
+
+    erasing = Erasures(SqlPersonalData(engine)).erase("ada", DPO, WHY)
+    await asyncio.gather(erasing, *(write(number) for number in range(5, 60, 10)))
+    await Erasures(SqlPersonalData(engine)).erase("ada", DPO, WHY)
+    kept = await stored_rollups(engine)
+    assert sum(row["requests"] for row in kept) == 66
+    await SqlUpkeep(engine).remake_rollups("2026-11")
+    assert await stored_rollups(engine) == kept
+    assert await named(engine, "'ada'") == {}
 
 
 async def test_a_figure_that_comes_late_does_not_bring_the_name_back(engine: AsyncEngine) -> None:

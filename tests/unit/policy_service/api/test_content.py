@@ -69,6 +69,8 @@ async def reads(api: Api) -> list[str]:
 
 
 async def test_an_auditor_reads_with_a_reason_which_is_written_down(api: Api) -> None:
+    auditor = person(Grant(Role.AUDITOR, "user:sam"))
+    assert (await as_(api, auditor, "/dec_2", reason=WHY)).status_code == 200
     auditor = person(Grant(Role.AUDITOR, "team:search"))
     before = await reads(api)
     answer = await as_(api, auditor, "/dec_0", reason=WHY)
@@ -126,7 +128,7 @@ async def test_an_admin_token_lists_and_reads_no_words(api: Api) -> None:
 
 async def test_an_auditor_of_another_part_reads_nothing_there(api: Api) -> None:
     before = await reads(api)
-    for node in ("team:ads", "department:sales", "organisation:other"):
+    for node in ("team:ads", "department:sales", "organisation:other", "user:kim"):
         answer = await as_(api, person(Grant(Role.AUDITOR, node)), "/dec_0", reason=WHY)
         assert answer.status_code == 403
     assert await reads(api) == before
