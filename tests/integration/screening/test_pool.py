@@ -26,7 +26,7 @@ CONTENT: dict[str, Any] = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pool() -> AsyncIterator[ScreeningPool]:
     """One for all: to start a process takes seconds. Asked in turn, one of its two is used."""
-    made = ScreeningPool(CONTENT, workers=2, timeout_s=3.0)
+    made = ScreeningPool(CONTENT, workers=2, timeout_s=8.0)
     yield made
     await made.close()
 
