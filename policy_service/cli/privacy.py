@@ -37,13 +37,15 @@ def erase(
     """
     with needs("service"):
         from llm_core.errors import GatewayError
+        from policy_service.adapters.sql.audit_chain import SqlAuditChain
+        from policy_service.adapters.sql.callers import utc_now
         from policy_service.adapters.sql.privacy import SqlPersonalData
         from policy_service.services.erasure import Erasures
 
     progress = Console(stderr=True)
 
     async def work(engine: "AsyncEngine") -> "Erasure":
-        erasures = Erasures(SqlPersonalData(engine))
+        erasures = Erasures(SqlPersonalData(engine), SqlAuditChain(engine, utc_now))
         if dry_run:
             return await erasures.preview(user)
         return await erasures.erase(

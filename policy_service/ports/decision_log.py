@@ -17,8 +17,8 @@ class LoggedDecision:
         duration_ms: What the evaluation took.
         input_digest: Keyed digest of the whole input, hex.
         input: What was asked, redacted, as policy can be asked again; `None` once it is erased.
-        result: `{"allow", "permitted", "reasons", "obligations"}`; reasons as
-            `{"code", "rule", "deployment"}`.
+        result: What policy said, `{"allow", "permitted", "models", "reasons", "obligations"}` with
+            reasons as `{"code", "rule"}`; and in `outcome` what became of the call.
     """
 
     decision_id: str

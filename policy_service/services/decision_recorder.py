@@ -311,7 +311,7 @@ class DecisionRecorder:
                 "user": caller.user,
                 "application": caller.application,
                 "key_id": caller.key_id,
-                "approval": getattr(result, "approval", None),
+                "approval": result.approval if result else None,
                 "input_digest": digest,
                 "result_digest": self.digests.of(organisation, canonical(said)),
             },
@@ -348,14 +348,7 @@ def _said(result: PolicyResult | None) -> dict[str, Any]:
         "allow": result.allow,
         "permitted": list(result.permitted),
         "models": list(result.models),
-        "reasons": [
-            {
-                "code": reason.code,
-                "rule": reason.rule,
-                "deployment": getattr(reason, "deployment", None),
-            }
-            for reason in result.reasons
-        ],
+        "reasons": [{"code": reason.code, "rule": reason.rule} for reason in result.reasons],
         "obligations": msgspec.to_builtins(result.obligations),
     }
 

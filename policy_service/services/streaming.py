@@ -282,8 +282,9 @@ class Streaming:
 
 
 def _as_far_as_it_came(upstream: Upstream) -> dict[str, Any]:
-    """What was said in a stream that broke off."""
-    return {"incomplete": True, "texts": list(upstream.stream.texts())}
+    """What was said in a stream that broke off; where words are looked at, none may be left."""
+    texts = () if upstream.screened is not None else upstream.stream.texts()
+    return {"incomplete": True, "texts": list(texts)}
 
 
 async def opened(

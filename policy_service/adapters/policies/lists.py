@@ -2,16 +2,25 @@
 
 from llm_core.policy.networks import NamedNetworks
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
+from policy_service.adapters.policy_lists import faults_of
 from policy_service.adapters.screening.lists import read_lists
+from policy_service.adapters.yaml_file import field_of
 
 
 def require_readable(bundle: PolicyBundle) -> None:
-    """Refuse a bundle whose networks or content lists cannot be used.
+    """Refuse a bundle with a list that says something which it may not.
+
+    A folder's lists are held to the same when they are read, with file and line; this is for
+    bundles, and for what only the service reads.
 
     Raises:
         BrokenBundle: Which list, and why.
     """
     lists = bundle.data["data"]
+    for name, content in lists.items():
+        if faults := faults_of(name, content):
+            place, told = faults[0]
+            raise BrokenBundle(f"data/{name}.yaml: {field_of(place)}: {told}")
     try:
         NamedNetworks(lists.get("networks", {}))
     except (ValueError, TypeError, AttributeError) as fault:

@@ -147,9 +147,7 @@ async def test_what_policy_denies_is_noted_with_its_codes() -> None:
     one = await decided(service=Service(policy=FakePolicy(reasons=(reason,))), model="mini")
     assert one.decision is not None
     assert (one.decision.allow, one.decision.codes) == (False, ("model_not_allowed",))
-    assert one.decision.result["reasons"] == [
-        {"code": "model_not_allowed", "rule": "llm.models", "deployment": None}
-    ]
+    assert one.decision.result["reasons"] == [{"code": "model_not_allowed", "rule": "llm.models"}]
     assert (payload(one)["allow"], payload(one)["code"]) == (False, "policy_denied")
     assert one.decision.result["outcome"]["status"] == 403
 
