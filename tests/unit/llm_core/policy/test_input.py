@@ -169,10 +169,20 @@ def test_an_address_is_no_part_of_the_document() -> None:
 
 
 def test_grants_are_told_in_the_order_in_which_they_are_to_be_used() -> None:
-    grants = [
-        {"id": one, "model": "chat", "until_unix": 1, "amount_usd": None} for one in ("b", "a")
+    grants = [ApprovalGrant(one, "team:search", ("chat", "o1"), AT) for one in ("b", "a")]
+    told = build_input(CALLER, CHAT, [], [], AT, approvals=grants)["approvals"]
+    assert [(one["id"], one["model"]) for one in told] == [
+        ("b", "chat"),
+        ("b", "o1"),
+        ("a", "chat"),
+        ("a", "o1"),
     ]
-    assert build_input(CALLER, CHAT, [], [], AT, approvals=grants)["approvals"] == grants
+    assert told[0] == {
+        "id": "b",
+        "model": "chat",
+        "until_unix": int(AT.timestamp()),
+        "amount_usd": None,
+    }
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

@@ -12,7 +12,7 @@ EXPECTED = {
     Role.DEPT_MANAGER: OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
     Role.TEAM_OWNER: OWNS,
     Role.APPROVER: READS | {Permission.APPROVALS_DECIDE},
-    Role.AUDITOR: READS | {Permission.AUDIT_READ, Permission.CONTENT_READ},
+    Role.AUDITOR: READS | {Permission.AUDIT_READ, Permission.CONTENT_READ, Permission.POLICY_READ},
     Role.MEMBER: {Permission.USAGE_READ},
 }
 ACME = "organisation:acme"

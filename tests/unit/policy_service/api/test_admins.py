@@ -89,7 +89,7 @@ async def test_require_heeds_the_table(role: Role, permission: Permission) -> No
         "limits.raise keys.read keys.write",
         Role.TEAM_OWNER: "usage.read organisation.read limits.raise keys.read keys.write",
         Role.APPROVER: "usage.read organisation.read keys.read approvals.decide",
-        Role.AUDITOR: "usage.read organisation.read keys.read audit.read content.read",
+        Role.AUDITOR: "usage.read organisation.read keys.read audit.read content.read policy.read",
         Role.MEMBER: "usage.read",
     }.get(role, "").split()
     if permitted:
