@@ -1,15 +1,14 @@
-"""What went to which deployment, from the ledger and the decision log."""
+"""What went to which deployment, from the ledger."""
 
 from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from policy_service.adapters.sql.engine import reading_one_moment
-from policy_service.adapters.sql.tables import DecisionEntry, Usage
+from policy_service.adapters.sql.tables import Usage
 from policy_service.ports.compliance import UsedDeployment
 
 _HIT = "hit"
@@ -69,30 +68,9 @@ def _called(statement: Select[Any], since: datetime, until: datetime) -> Select[
 async def _labels(
     connection: AsyncConnection, since: datetime, until: datetime
 ) -> defaultdict[str, set[str]]:
-    """Labels by deployment: the ledger's own column where it has one, else from the decisions."""
-    own = Usage.__table__.c.get("data_labels")
-    if own is not None:
-        statement = _called(select(Usage.deployment_id, own).distinct(), since, until)
-        read = _listed
-    else:
-        said = DecisionEntry.input[("call", "data_labels")].as_string()
-        joined = select(Usage.deployment_id, said).join(
-            DecisionEntry, DecisionEntry.decision_id == Usage.decision_id
-        )
-        statement = _called(joined.distinct(), since, until)
-        read = _decoded
+    """Labels by deployment."""
+    statement = _called(select(Usage.deployment_id, Usage.data_labels).distinct(), since, until)
     labels: defaultdict[str, set[str]] = defaultdict(set)
     for deployment_id, text in (await connection.execute(statement)).all():
-        labels[deployment_id] |= read(text)
+        labels[deployment_id].update(label for label in text.split(",") if label)
     return labels
-
-
-def _listed(text: str | None) -> set[str]:
-    return {label for label in (text or "").split(",") if label}
-
-
-def _decoded(text: str | None) -> set[str]:
-    try:
-        return set(msgspec.json.decode(text or "[]", type=list[str]))
-    except msgspec.MsgspecError:
-        return set()

@@ -28,6 +28,7 @@ from policy_service.adapters.sql.schema import upgrade
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.policies import PolicyRefused
 from policy_service.services.changes import Changes
+from policy_service.wiring.background import in_background
 from tests.fixtures.policies import (
     BARRED,
     RULES,
@@ -89,8 +90,7 @@ async def live(engine: AsyncEngine, folder: Path, keys: TrustedKeys) -> AsyncIte
         stack.push_async_callback(policy.close)
         await policy.start()
         for work in (changes.run(), policy.run(changes)):
-            task = asyncio.create_task(work)
-            stack.callback(task.cancel)
+            await in_background(stack, work)
         await asyncio.sleep(0)
         yield policy
 
