@@ -69,7 +69,8 @@ async def _labels(
     connection: AsyncConnection, since: datetime, until: datetime
 ) -> defaultdict[str, set[str]]:
     """Labels by deployment."""
-    statement = _called(select(Usage.deployment_id, Usage.data_labels).distinct(), since, until)
+    columns: tuple[Any, ...] = (Usage.deployment_id, Usage.data_labels)
+    statement = _called(select(*columns).distinct(), since, until)
     labels: defaultdict[str, set[str]] = defaultdict(set)
     for deployment_id, text in (await connection.execute(statement)).all():
         labels[deployment_id].update(label for label in text.split(",") if label)
