@@ -59,6 +59,8 @@ def find_policy(named: str | None, database_url: str) -> "PolicyBundle":
             return read_policy(place)
         except (OSError, ValueError) as fault:
             raise fail(str(fault)) from fault
+    if place.name != named or place.suffix == ".gz":
+        raise fail(f"there is no file {place}")
 
     async def work(engine: "AsyncEngine") -> "PolicyBundle":
         store = SqlPolicies(engine)
