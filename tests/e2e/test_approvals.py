@@ -181,8 +181,11 @@ def test_from_the_denial_to_the_revocation(gateway: Gateway) -> None:
     denied(gateway, "kim")
     denied(gateway, "other")
 
+    with pytest.raises(openai.PermissionDeniedError) as too_small:
+        ask(gateway, max_tokens=4000)  # alone more than the amount
+    assert too_small.value.body["reasons"][0]["code"] == "approval_too_small"
     with pytest.raises(openai.RateLimitError) as used_up:
-        ask(gateway, max_tokens=4000)
+        ask(gateway, max_tokens=655)  # less than the amount, and more than is left of it
     assert used_up.value.code == "insufficient_quota"
     assert request["id"] in str(used_up.value)
     assert "gatehouse approvals request" in str(used_up.value)

@@ -36,7 +36,7 @@ deny contains reasons.against_deployment(
 
 # METADATA
 # title: Approval too small
-# description: The call can cost more at this deployment than is left of the approval's amount.
+# description: The call alone can cost more at this deployment than the approval's whole amount.
 # scope: rule
 # custom:
 #   code: approval_too_small
@@ -45,7 +45,7 @@ deny contains reasons.against_deployment(
 	candidate.id,
 	"approval_too_small",
 	"llm.approvals",
-	"What is left of your approval does not cover this call.",
+	"This call can cost more than your approval covers.",
 	"Lower max_tokens, or ask for an approval with a larger amount.",
 ) if {
 	not _nothing_needs_one

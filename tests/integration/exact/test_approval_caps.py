@@ -112,8 +112,9 @@ async def known_everywhere(services: ServiceGroup, name: str) -> float:
                 told = await client.post(
                     f"{url}/v1/decisions", json={"caller": caller, "call": free}
                 )
-                # Far too large: refused for its money as soon as the approval is known.
-                if told.json()["denial"]["status"] == 429:
+                # Far too large: more than the amount covers, as soon as the approval is known.
+                reasons = told.json()["denial"]["body"]["error"].get("reasons", ())
+                if [one["code"] for one in reasons] == ["approval_too_small"]:
                     break
                 assert time.monotonic() < began_s + GIVE_UP_S
                 await asyncio.sleep(0.01)
