@@ -29,13 +29,15 @@ class LiveScreener:
         Raises:
             PolicyUnavailable: Which policy is live is not known.
         """
-        return await self._following().find(texts, kinds)
+        return await self.pool.find(texts, kinds)
 
     async def guard(self, profile: str, words: Sequence[Word]) -> Guarded:
         """What a profile says; see `Screener.guard`, and `find`."""
-        return await self._following().guard(profile, words)
+        return await self.pool.guard(profile, words)
 
-    def _following(self) -> ScreeningPool:
+    @property
+    def pool(self) -> ScreeningPool:
+        """The processes, which go by the lists in force from here on."""
         bundle = self._live()
         if bundle is not self._read_from:
             self._pool.use(bundle.data["data"].get("content", {}))
