@@ -135,6 +135,8 @@ def test_a_report_that_comes_twice_counts_once(gateway: Gateway) -> None:
 @pytest.mark.e2e
 def test_a_stalled_policy_service_charges_nobody_for_what_it_refused(gateway: Gateway) -> None:
     """It decides and reserves when it wakes up, long after the callers were told no."""
+    # The caller is known, so that it is the decision that waits and not who calls.
+    gateway.row(ask(gateway).headers["x-gatehouse-decision-id"])
     before = {row["decision_id"] for row in gateway.rows()}
     gateway.forget_calls()
     with gateway.frozen("policy"):
