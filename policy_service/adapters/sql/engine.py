@@ -4,11 +4,14 @@ PostgreSQL is for production. SQLite is for a laptop and a single machine: one w
 which `BEGIN IMMEDIATE` makes explicit so that two processes queue instead of failing half-way.
 """
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import aiosqlite
 import asyncpg  # type: ignore[import-untyped] # ships no types
 from sqlalchemy import Connection, Table, event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,6 +27,7 @@ _POOL_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 5.0
 STATEMENT_TIMEOUT_S = 30.0
 _SQLITE_BUSY_MS = 10_000
+_SQLITE_RETRY_S = 0.02
 _WRITES = "gatehouse_writes"
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error)
 
@@ -154,12 +158,29 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:  # noqa: ANN401 - a 
     # The driver would begin transactions by itself, too late and never immediate.
     connection.isolation_level = None
     cursor = connection.cursor()
-    # Before WAL: switching to it needs the file alone, and another process may be at it as well.
     cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MS}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    connection.run_async(_switch_to_wal)
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+async def _switch_to_wal(connection: aiosqlite.Connection) -> None:
+    """Switch a new file to WAL, while other processes may be at the same.
+
+    Two that read the old journal and both want the file alone would wait for each other for ever,
+    so SQLite tells one of them at once that it is locked, whatever `busy_timeout` says
+    (https://www.sqlite.org/c3ref/busy_handler.html, checked 2026-11-29).
+    """
+    give_up_s = time.monotonic() + _SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_s:
+                raise
+        await asyncio.sleep(_SQLITE_RETRY_S)
 
 
 def _begin_sqlite(connection: Connection) -> None:
