@@ -11,6 +11,8 @@ RUNTIME := --extra kong --extra service --extra dashboard --extra build
 # pip takes `name[extra]` for not pinned, once there is a newer one, when the lock says `name` only.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-strip-extras --upgrade pyproject.toml
+# Tests that start nothing share the processors; each process of them takes 0.7 GB.
+AT_ONCE := -n auto --maxprocesses 4
 # Programs that `go install` leaves behind are found wherever Go puts them.
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
@@ -55,7 +57,7 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, Rego, fast tests
 	  opa test rego --coverage --threshold 100 >/dev/null && echo "Rego: format, types, tests and coverage are good"; \
 	elif [ "$(GATEHOUSE_REQUIRE_SERVICES)" = 1 ]; then echo "opa is missing: run 'make services'" >&2; exit 1; \
 	else echo "SKIPPED: the Rego checks need opa; 'make services' installs it"; fi
-	$(BIN)/python -m pytest -q tests/unit tests/golden tests/property tests/contract
+	$(BIN)/python -m pytest -q $(AT_ONCE) --dist worksteal tests/unit tests/golden tests/property tests/contract
 
 format: $(VENV)/.dev ## Put code and policy into their standard form
 	$(BIN)/ruff format .

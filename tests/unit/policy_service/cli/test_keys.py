@@ -72,7 +72,11 @@ def test_a_keys_life_from_issue_to_its_end(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("said", "word"),
-    [(new_key(), "unknown"), ("gk-typo", "mistyped"), ("sk-other", "unknown")],
+    [
+        pytest.param(new_key(), "unknown", id="never issued"),
+        ("gk-typo", "mistyped"),
+        ("sk-other", "unknown"),
+    ],
 )
 def test_check_tells_a_typo_from_an_unknown_key_and_prints_neither(
     url: str, said: str, word: str
