@@ -137,7 +137,21 @@ class TestSignatures:
             "first",
             None,
         ],
-        ids=str,
+        ids=[
+            "for encryption",
+            "for signing",
+            "operations are no list",
+            "private",
+            "symmetric",
+            "for HMAC",
+            "algorithm is no text",
+            "modulus is no number",
+            "modulus is no text",
+            "no exponent",
+            "short",
+            "text",
+            "nothing",
+        ],
     )
     async def test_a_key_that_is_not_for_this_is_not_used(
         self, issuer: IssuerServer, tokens: OidcTokens, jwk: Any

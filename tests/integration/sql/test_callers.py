@@ -84,7 +84,7 @@ async def test_a_key_leads_to_its_caller(
     [
         ("", Unknown.UNKNOWN),
         ("gk-" + "0" * 43, Unknown.UNKNOWN),
-        (new_key(), Unknown.UNKNOWN),
+        pytest.param(new_key(), Unknown.UNKNOWN, id="never issued"),
         ("x" * 100_000, Unknown.UNKNOWN),
         ("\x00", Unknown.UNKNOWN),
         ("\udc00", Unknown.UNKNOWN),

@@ -184,7 +184,7 @@ async def filled(engine: AsyncEngine) -> SqlAlerts:
         ({"nothing:here", "team"}, set(EVERY)),
         (set(), set(EVERY)),
     ],
-    ids=str,
+    ids=["all", "organisation", "department", "team", "user", "two", "unknown", "none"],
 )
 async def test_alerts_of_a_node_and_what_is_below_it(
     filled: SqlAlerts, nodes: set[str] | None, hidden: set[str]
