@@ -13,6 +13,7 @@ from policy_service.cli import (
     compliance,
     content,
     demo,
+    doctor,
     keys,
     kong,
     ledger,
@@ -48,6 +49,7 @@ app.command("logout")(login.logout)
 app.command("whoami")(login.whoami)
 app.command("migrate")(serve.migrate)
 app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
 app.command("providers")(providers.providers)
 
 
