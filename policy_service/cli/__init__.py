@@ -13,6 +13,7 @@ from policy_service.cli import (
     compliance,
     content,
     demo,
+    doctor,
     keys,
     kong,
     ledger,
@@ -22,6 +23,7 @@ from policy_service.cli import (
     privacy,
     providers,
     serve,
+    usage,
 )
 
 app = typer.Typer(
@@ -48,6 +50,10 @@ app.command("logout")(login.logout)
 app.command("whoami")(login.whoami)
 app.command("migrate")(serve.migrate)
 app.command("serve")(serve.serve)
+app.command("usage")(usage.usage)
+app.command("budgets")(usage.budgets)
+app.command("teams")(usage.teams)
+app.command("doctor")(doctor.doctor)
 app.command("providers")(providers.providers)
 
 

@@ -70,7 +70,7 @@ class AdminApi:
         path: str,
         *,
         body: object = None,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str | list[str]] | None = None,
         timeout_s: float = _TIMEOUT_S,
     ) -> Any:  # noqa: ANN401 - JSON
         """Send a request.

@@ -1,0 +1,231 @@
+"""Looks at Kong's side: kong.conf, kong.yaml, the plugin servers, and the service they ask."""
+
+import os
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from policy_service.cli.doctor.findings import Finding, broken, good, unseen, warning
+from policy_service.cli.kong import PLUGINS
+from policy_service.settings import Settings
+
+_TIMEOUT_S = 3.0
+_VAULT = re.compile(r"\{vault://env/([a-z0-9-]+)\}")
+_HOW_CONF = "`gatehouse kong config` prints the lines that kong.conf needs."
+_LEAST_BODY_BYTES = 16 * 1024 * 1024
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def conf_findings(path: Path) -> Iterator[Finding]:
+    """Whether kong.conf starts the three plugin servers and lets long prompts through."""
+    try:
+        conf = _read_conf(path)
+    except (OSError, UnicodeDecodeError) as fault:
+        yield broken("kong.conf", f"{path} cannot be read: {fault}.", "Name it with --kong-conf.")
+        return
+    faults = list(_conf_faults(conf))
+    yield from faults
+    if not faults:
+        yield good("kong.conf", "It starts the three plugin servers.")
+
+
+def _conf_faults(conf: Mapping[str, str]) -> Iterator[Finding]:
+    for name in ("plugins", "pluginserver_names"):
+        listed = {one.strip() for one in conf.get(name, "").split(",")}
+        missing = [plugin for plugin in PLUGINS if plugin not in listed]
+        if missing:
+            yield broken("kong.conf", f"`{name}` does not name {', '.join(missing)}.", _HOW_CONF)
+    for plugin in PLUGINS:
+        key = f"pluginserver_{plugin.replace('-', '_')}"
+        if f"{key}_socket" not in conf or f"{key}_query_cmd" not in conf:
+            yield broken("kong.conf", f"{plugin} has no socket or no query_cmd.", _HOW_CONF)
+            continue
+        program = Path(conf[f"{key}_query_cmd"].split()[0])
+        if program.is_absolute() and not os.access(program, os.X_OK):
+            yield broken(
+                "kong.conf", f"{program} ({key}_query_cmd) is not there to be run.", _HOW_CONF
+            )
+    longest = _bytes(conf.get("nginx_http_client_max_body_size", "0"))
+    if 0 < longest < _LEAST_BODY_BYTES:
+        yield warning(
+            "kong.conf",
+            "`nginx_http_client_max_body_size` is less than the plugins take (16 MiB).",
+            "Set it to 32m, so that the plugins refuse what is too long, in OpenAI's shape.",
+        )
+
+
+def socket_findings(path: Path) -> Iterator[Finding]:
+    """Whether each plugin server that kong.conf names takes connections."""
+    try:
+        conf = _read_conf(path)
+    except (OSError, UnicodeDecodeError):
+        return  # told by `conf_findings`
+    for plugin in PLUGINS:
+        place = conf.get(f"pluginserver_{plugin.replace('-', '_')}_socket")
+        if place is None:
+            continue
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(_TIMEOUT_S)
+                probe.connect(place)
+        except OSError as fault:
+            yield broken(
+                f"plugin server {plugin}",
+                f"{place} takes no connection ({type(fault).__name__}); Kong answers every call "
+                "through it with an error.",
+                "Kong starts it: look into Kong's error log for its last words, and run the "
+                "start_cmd of kong.conf by hand.",
+            )
+        else:
+            yield good(f"plugin server {plugin}", "It takes connections.")
+
+
+def yaml_findings(path: Path, settings: Settings | None) -> Iterator[Finding]:
+    """Whether kong.yaml has the plugins, on one service, asking this policy service."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
+        yield broken("kong.yaml", f"{path} cannot be read: {fault}.", "Name it with --kong-yaml.")
+        return
+    plugins = list(_plugins(document))
+    faults = list(_yaml_faults(plugins))
+    yield from faults
+    if not faults:
+        yield good("kong.yaml", "It has the three plugins, and they ask one policy service.")
+    if settings is not None:
+        yield from _secret_faults(plugins, settings)
+
+
+def service_findings(url: str, secret: str | None) -> Iterator[Finding]:
+    """Whether the policy service is ready, and takes the plugins' secret."""
+    with httpx.Client(base_url=url, timeout=_TIMEOUT_S) as client:
+        try:
+            ready = client.get("/readyz")
+            known = secret and client.post(
+                "/v1/callers/identify",
+                headers={"authorization": f"Bearer {secret}"},
+                json={"api_key": "gk-doctor"},
+            )
+        except (httpx.HTTPError, httpx.InvalidURL) as fault:
+            yield broken(
+                "policy service",
+                f"{url} cannot be reached ({type(fault).__name__}).",
+                "Start it with `gatehouse serve`, or name where it is with --policy-url.",
+            )
+            return
+    checks = _checks(ready)
+    if checks is None:
+        yield broken(
+            "policy service",
+            f"What answers at {url} is no policy service.",
+            "Name where it is with --policy-url.",
+        )
+        return
+    down = [name for name, state in checks.items() if state != "ok"]
+    if down:
+        yield broken(
+            "policy service",
+            f"It runs and is not ready: {', '.join(down)}.",
+            "See what this report says of them.",
+        )
+    else:
+        yield good("policy service", "It is ready.")
+    if isinstance(known, httpx.Response) and known.status_code == HTTPStatus.UNAUTHORIZED:
+        yield broken(
+            "policy service",
+            "It does not take POLICY_INTERNAL_SECRET: it was started with another.",
+            "Start it, and the plugins' `policy_secret`, with the same.",
+        )
+
+
+def _checks(answer: httpx.Response) -> Mapping[str, str] | None:
+    try:
+        checks = answer.json()["checks"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return checks if isinstance(checks, dict) else None
+
+
+def _read_conf(path: Path) -> dict[str, str]:
+    conf = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        name, is_set, value = line.partition("=")
+        if is_set and not line.lstrip().startswith("#"):
+            conf[name.strip()] = value.strip()
+    return conf
+
+
+def _bytes(size: str) -> int:
+    found = re.fullmatch(r"(\d+)([kmg]?)", size.strip().lower())
+    return int(found[1]) * _UNITS[found[2]] if found else 0
+
+
+def _plugins(document: object) -> Iterator[Mapping[str, Any]]:
+    """Every plugin of a declarative configuration, wherever it hangs."""
+    if isinstance(document, dict):
+        for plugin in document.get("plugins") or ():
+            if isinstance(plugin, dict):
+                yield plugin
+        for value in document.values():
+            yield from _plugins(value)
+    elif isinstance(document, list):
+        for value in document:
+            if isinstance(value, dict):
+                yield from _plugins(value)
+
+
+def _yaml_faults(plugins: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    how = "Compare with the kong.yaml that ships (docs/kong.md)."
+    named = {plugin.get("name") for plugin in plugins}
+    for plugin in PLUGINS:
+        if plugin not in named:
+            yield broken("kong.yaml", f"{plugin} is enabled nowhere, so nobody is served.", how)
+    off = [p["name"] for p in plugins if p.get("name") in PLUGINS and p.get("enabled") is False]
+    if off:
+        yield broken("kong.yaml", f"{', '.join(sorted(set(off)))} is switched off.", how)
+    asked = {
+        plugin["config"]["policy_url"]
+        for plugin in plugins
+        if plugin.get("name") in PLUGINS and (plugin.get("config") or {}).get("policy_url")
+    }
+    if len(asked) > 1:
+        yield warning(
+            "kong.yaml",
+            f"The plugins ask different policy services: {', '.join(sorted(asked))}.",
+            "One and the same `policy_url` is meant.",
+        )
+
+
+def _secret_faults(plugins: list[Mapping[str, Any]], settings: Settings) -> Iterator[Finding]:
+    """Secrets that stand in the file itself, and ones that Kong's environment must have."""
+    wanted = set()
+    for plugin in plugins:
+        secret = (plugin.get("config") or {}).get("policy_secret")
+        if plugin.get("name") not in PLUGINS or not isinstance(secret, str):
+            continue
+        vault = _VAULT.fullmatch(secret)
+        if vault is not None:
+            wanted.add(vault[1].upper().replace("-", "_"))
+        elif not secret.startswith("{vault://"):
+            yield warning(
+                "kong.yaml",
+                f"`policy_secret` of {plugin['name']} stands in the file in clear.",
+                'Write "{vault://env/gatehouse-internal-secret}", and set the variable for Kong.',
+            )
+            if secret != settings.internal_secret.get_secret_value():
+                yield broken(
+                    "kong.yaml",
+                    f"`policy_secret` of {plugin['name']} is not POLICY_INTERNAL_SECRET.",
+                    "Give both the same value.",
+                )
+    if wanted:
+        names = ", ".join(sorted(wanted))
+        yield unseen(
+            "kong.yaml", f"Kong's own environment must have {names}, which is not seen from here."
+        )
