@@ -15,6 +15,7 @@ from llm_core.operation import Operation
 from llm_core.policy.limits import Measure, Priority
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.paging import AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.keys import IssuedKey, KeyRecord, Scopes
 from policy_service.ports.organisation import Holder, OrganisationError
@@ -22,6 +23,7 @@ from policy_service.resources import Resources
 
 router = APIRouter(prefix="/admin/v1/keys")
 _DAY_S = 86_400
+_PAGES = Pages("keys", tuple[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +82,16 @@ class Rotation:
 async def list_keys(
     opened: Opened,
     actor: CurrentActor,
+    page: AskedPage,
     team: str | None = None,
-    after: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[str | None, Query(deprecated=True, description="A page's last id.")] = None,
 ) -> Response:
-    """Keys that you may see, in the order of issue; `after` is a page's last id."""
+    """Keys that you may see, in the order of issue."""
     within = nodes_for(actor, Permission.KEYS_READ)
-    found = await opened.keys.list_keys(team=team, within=within, after=after, most=limit)
-    return json_answer({"rows": [_shown(key, opened) for key in found]})
+    place = _PAGES.after(page) or (after,)
+    found = await opened.keys.list_keys(team=team, within=within, after=place[0], most=page.wanted)
+    rows, following = _PAGES.cut(found, page, lambda key: (key.id,))
+    return json_answer({"rows": [_shown(key, opened) for key in rows], "next": following})
 
 
 @router.get("/{key_id}")

@@ -12,12 +12,15 @@ from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.roles import Actor, Permission, may
 from policy_service.api.admins import CurrentActor, nodes_for, require
 from policy_service.api.organisation import told_faults
+from policy_service.api.paging import AskedLongPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
 
 router = APIRouter(prefix="/admin/v1/limits")
 _WITHOUT_ROWS = ("user", "application")
+_LIMITS = Pages("limits", tuple[str, str, str])
+_RAISES = Pages("raises", tuple[datetime, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,17 @@ class NewRaise:
 
 
 @router.get("")
-async def limits(opened: Opened, actor: CurrentActor, node: str | None = None) -> Response:
+async def limits(
+    opened: Opened, actor: CurrentActor, page: AskedLongPage, node: str | None = None
+) -> Response:
     """The limits that you may see, by node, with their models and raises."""
     found = [one for one in await opened.administration.limits() if node in (None, one.node)]
     if nodes_for(actor, Permission.ORGANISATION_READ) is not None:
         nodes = {one.node for one in found}
         seen = {one for one in nodes if await _may_see(opened, actor, one)}
         found = [one for one in found if one.node in seen]
-    return json_answer({"rows": found})
+    rows, following = _LIMITS.page_of(found, page, lambda one: (one.node, one.scope, one.measure))
+    return json_answer({"rows": rows, "next": following})
 
 
 @router.put("")
@@ -92,13 +98,18 @@ async def lift(
 
 @router.get("/raises")
 async def raises(
-    opened: Opened, actor: CurrentActor, node: str | None = None, with_past: bool = False
+    opened: Opened,
+    actor: CurrentActor,
+    page: AskedLongPage,
+    node: str | None = None,
+    with_past: bool = False,
 ) -> Response:
     """Raises that hold or will, by their beginning; with the past ones too if asked for."""
     found = await opened.administration.raises(node, with_past=with_past)
     if nodes_for(actor, Permission.ORGANISATION_READ) is not None:
         found = tuple([one for one in found if await _may_see(opened, actor, one.node)])
-    return json_answer({"rows": found})
+    rows, following = _RAISES.page_of(found, page, lambda one: (one.starts_at, one.id))
+    return json_answer({"rows": rows, "next": following})
 
 
 @router.post("/raises")

@@ -18,6 +18,7 @@ from policy_service.api.admins import (
     require_grantable,
     require_other,
 )
+from policy_service.api.paging import MOST_SEQ, AskedLongPage, AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
@@ -31,6 +32,8 @@ _WHOLE_COMPANY = (
 )
 _ABOVE = ("project", "team", "department", "organisation")
 _TOP = "organisation"
+_PARTS = Pages("organisation", tuple[str])
+_ENTRIES = Pages("audit", tuple[int])
 _IDENTITY = {"email": None, "subject": None, "is_active": True}
 """By what somebody is known, and what it is when nobody says."""
 
@@ -138,12 +141,15 @@ def _roles_in(part: object, user: object = None) -> Iterator[tuple[Role, str]]:
 
 
 @router.get("/organisation")
-async def parts(opened: Opened, actor: CurrentActor, organisation: str | None = None) -> Response:
-    """Every part that you may see: units, people, groups, consumers and roles."""
+async def parts(
+    opened: Opened, actor: CurrentActor, page: AskedLongPage, organisation: str | None = None
+) -> Response:
+    """Every part that you may see: units, people, groups, consumers, roles; by subject."""
     within = nodes_for(actor, Permission.ORGANISATION_READ)
     found = await opened.administration.parts(organisation, within=within)
-    rows = [{"subject": subject, "record": record} for subject, record in found]
-    return json_answer({"rows": rows})
+    shown, following = _PARTS.page_of(found, page, lambda one: (one[0],))
+    rows = [{"subject": subject, "record": record} for subject, record in shown]
+    return json_answer({"rows": rows, "next": following})
 
 
 @router.get("/organisation/parts/{subject:path}")
@@ -263,10 +269,10 @@ async def audit(
     subject: str | None = None,
     by: Annotated[str | None, Query(description="The actor, such as `user:alice`.")] = None,
     since: datetime | None = None,
-    before_seq: Annotated[int | None, Query(ge=1)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before_seq: Annotated[int | None, Query(ge=1, le=MOST_SEQ, deprecated=True)] = None,
+    page: AskedPage,
 ) -> Response:
-    """Who changed what, the newest first; the `seq` of a page's last row gives the next page.
+    """Who changed what, the newest first.
 
     A `subject` with a colon at its end stands for every one that begins so: `key:`, `team:`.
     """
@@ -274,16 +280,18 @@ async def audit(
         raise MalformedRequest("Write `since` with its zone, for example `...Z`.", param="since")
     nodes = nodes_for(actor, Permission.AUDIT_READ)
     organisations = None if nodes is None else _organisations(nodes)
-    rows = await opened.audit.entries(
+    place = _ENTRIES.after(page) or (before_seq,)
+    found = await opened.audit.entries(
         action=action,
         subject=subject,
         actor=by,
         since=since,
-        before_seq=before_seq,
+        before_seq=place[0],
         organisations=organisations,
-        limit=limit,
+        limit=page.wanted,
     )
-    return json_answer({"rows": rows})
+    rows, following = _ENTRIES.cut(found, page, lambda one: (one.seq,))
+    return json_answer({"rows": rows, "next": following})
 
 
 def _organisations(nodes: frozenset[str]) -> frozenset[str]:

@@ -23,7 +23,8 @@ _LOG = Base.metadata.tables["audit_log"]
 _OUTBOX = Base.metadata.tables["audit_outbox"]
 _MAX_SUBJECT_CHARS = 400
 _MAX_NAME_CHARS = 200
-MOST = 1000
+MOST = 1001
+"""A page of 1,000, and one more that tells of a next page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class AuditLog:
             since: Only from then on, UTC-aware.
             before_seq: Only older ones: the `seq` of a page's last entry gives the next page.
             organisations: Only of these; `None` for all, and for what is no organisation's.
-            limit: How many at most, up to 1,000.
+            limit: How many at most, up to `MOST`.
         """
         statement = select(AuditEntry.__table__).order_by(AuditEntry.seq.desc())
         if action is not None:
