@@ -8,8 +8,9 @@ from policy_service.ports.alerts import Alerts
 from policy_service.ports.approvals import Approvals
 from policy_service.ports.callers import Callers
 from policy_service.ports.clock import Clock
+from policy_service.ports.idempotency import Idempotency
 from policy_service.ports.keys import Keys
-from policy_service.ports.ledger import Ledger
+from policy_service.ports.ledger import Ledger, Prices
 from policy_service.ports.limits import LimitsStore
 from policy_service.ports.organisation import Administration, Audit, Companies
 from policy_service.ports.policies import PolicyDesk
@@ -38,6 +39,7 @@ class Resources:
     settings: Settings
     clock: Clock
     catalogue: Catalogue
+    prices: Prices
     health: Health
     callers: Callers
     keys: Keys
@@ -61,6 +63,7 @@ class Resources:
     administration: Administration
     companies: Companies
     audit: Audit
+    idempotency: Idempotency
     auditing: Auditing
     content: ContentReader
     erasures: Erasures

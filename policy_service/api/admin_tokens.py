@@ -10,12 +10,13 @@ from fastapi import APIRouter, Request, Response
 from llm_core.errors import MalformedRequest, NotServed, PermissionDenied
 from llm_core.policy.roles import PLATFORM, Actor, Grant, Permission, Role, may
 from policy_service.api.admins import CurrentActor, nodes_for, require, require_grantable
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.paging import AskedLongPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.administrators import AdminTokenRecord
 from policy_service.resources import Resources
 
-router = APIRouter(prefix="/admin/v1/admin-tokens")
+router = APIRouter(prefix="/admin/v1/admin-tokens", route_class=AdminRoute)
 _PAGES = Pages("admin-tokens", tuple[str])
 
 
@@ -67,7 +68,8 @@ async def issue(request: Request, opened: Opened, actor: CurrentActor) -> Respon
         made = await opened.admin_tokens.issue(actor, asked.name, asked.grants, asked.expires_at)
     except ValueError as fault:
         raise MalformedRequest(f"No token was made: {fault}.") from fault
-    return json_answer(MadeAdminToken(made.text, made.record), HTTPStatus.CREATED)
+    headers = {"cache-control": "no-store"}
+    return json_answer(MadeAdminToken(made.text, made.record), HTTPStatus.CREATED, headers)
 
 
 @router.get("")

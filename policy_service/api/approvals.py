@@ -16,6 +16,7 @@ from llm_core.errors import MalformedRequest, NotServed
 from llm_core.policy.approvals import ApprovalState, Step
 from llm_core.policy.roles import PLATFORM, Actor, Permission, granted_on, may
 from policy_service.api.admins import CurrentActor, require
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.organisation import told_faults
 from policy_service.api.paging import AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
@@ -31,7 +32,7 @@ from policy_service.services.approvals import (
     told_refusals,
 )
 
-router = APIRouter(prefix="/admin/v1/approvals")
+router = APIRouter(prefix="/admin/v1/approvals", route_class=AdminRoute)
 _SEES = (Permission.ORGANISATION_READ, Permission.APPROVALS_DECIDE)
 _PAGES = Pages("approvals", tuple[str])
 _OWN_KINDS = ("user", "application")

@@ -11,12 +11,13 @@ from llm_core.audit.event import Checkpoint, chain_of
 from llm_core.errors import MalformedRequest, PermissionDenied
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.paging import MOST_SEQ, AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer
 from policy_service.ports.audit import AuditFilter
 from policy_service.services.audit_export import exported
 
-router = APIRouter(prefix="/admin/v1/audit")
+router = APIRouter(prefix="/admin/v1/audit", route_class=AdminRoute)
 _CHAIN = Query(description="`org:<organisation>` or `platform`; all that you may see by default.")
 _ORGANISATION = "organisation"
 _EVENTS = Pages("audit-chain", tuple[str, int])

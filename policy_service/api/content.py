@@ -9,11 +9,12 @@ from fastapi import APIRouter, Query, Response
 from llm_core.errors import MalformedRequest, PermissionDenied
 from llm_core.policy.roles import Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.paging import AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer
 from policy_service.ports.content import ContentRow
 
-router = APIRouter(prefix="/admin/v1/content")
+router = APIRouter(prefix="/admin/v1/content", route_class=AdminRoute)
 _PAGES = Pages("content", tuple[datetime, str])
 _UNCACHED = {"cache-control": "no-store"}
 

@@ -18,12 +18,14 @@ from policy_service.api.admins import (
     require_grantable,
     require_other,
 )
+from policy_service.api.etags import IfMatch, etag_of
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.paging import MOST_SEQ, AskedLongPage, AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
 
-router = APIRouter(prefix="/admin/v1")
+router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
 _WHOLE_COMPANY = (
     Permission.ORGANISATION_WRITE,
     Permission.LIMITS_WRITE,
@@ -161,29 +163,32 @@ async def part(subject: str, opened: Opened, actor: CurrentActor) -> Response:
         raise NotServed(f"There is no `{subject[:200]}`.")
     path = await opened.administration.path_of(subject)
     require(actor, Permission.ORGANISATION_READ, path)
-    return json_answer({"subject": subject, "record": record, "path": path})
+    headers = {"etag": etag_of(record)}
+    return json_answer({"subject": subject, "record": record, "path": path}, headers=headers)
 
 
 @router.put("/organisation/parts/{subject:path}")
-async def put(subject: str, request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def put(
+    subject: str, request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
+) -> Response:
     """Make one part, or change it to what the body says; fields left out have their defaults."""
     record = await read_json(request, dict[str, Any])
     with told_faults():
         await _require_write(opened, actor, subject, record)
-        change = await opened.administration.put(subject, record, actor)
+        change = await opened.administration.put(subject, record, actor, check=match.check(dict))
     if change is not None:
         await opened.changes.announce()
     return json_answer({"change": change})
 
 
 @router.delete("/organisation/parts/{subject:path}")
-async def remove(subject: str, opened: Opened, actor: CurrentActor) -> Response:
+async def remove(subject: str, opened: Opened, actor: CurrentActor, match: IfMatch) -> Response:
     """Take one part away with everything below it. Its keys are revoked, its usage stays."""
     with told_faults():
         path = await opened.administration.path_of(subject)
         require(actor, Permission.ORGANISATION_WRITE, path)
         await _require_their_roles(opened, actor, subject)
-        changes = await opened.administration.remove(subject, actor)
+        changes = await opened.administration.remove(subject, actor, check=match.check(dict))
     await opened.changes.announce()
     return json_answer({"changes": changes})
 

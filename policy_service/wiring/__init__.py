@@ -20,6 +20,7 @@ from policy_service.adapters.sql.callers import SqlCallers
 from policy_service.adapters.sql.company import CompanyStore
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.grants import SqlGrants
+from policy_service.adapters.sql.idempotency import SqlIdempotency
 from policy_service.adapters.sql.keys import ApiKeys
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.organisation import Organisation
@@ -174,6 +175,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             settings=settings,
             clock=clock,
             catalogue=catalogue,
+            prices=decider.prices,
             health=health,
             tokens=tokens,
             callers=SqlCallers(engine, clock),
@@ -196,6 +198,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             administration=Organisation(engine, clock),
             companies=CompanyStore(engine, clock),
             audit=AuditLog(engine),
+            idempotency=SqlIdempotency(engine),
             auditing=auditing,
             content=ContentReader(content.store, content.sealer, clock),
             erasures=Erasures(SqlPersonalData(engine), auditing.chain),
