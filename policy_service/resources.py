@@ -17,6 +17,7 @@ from policy_service.ports.policies import PolicyDesk
 from policy_service.ports.policy import LiveEngine
 from policy_service.ports.providers import Health
 from policy_service.ports.reports import Reports
+from policy_service.ports.team_usage import TeamUsage
 from policy_service.ports.tokens import Tokens
 from policy_service.services.administrators import Administrators
 from policy_service.services.approvals import ApprovalDesk
@@ -48,6 +49,7 @@ class Resources:
     tokens: Tokens | None
     ledger: Ledger
     reports: Reports
+    team_usage: TeamUsage
     limits: LimitsStore
     degradable: DegradableLimits | None
     alerts: Alerts

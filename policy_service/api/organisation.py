@@ -284,7 +284,7 @@ async def audit(
     if since is not None and since.tzinfo is None:
         raise MalformedRequest("Write `since` with its zone, for example `...Z`.", param="since")
     nodes = nodes_for(actor, Permission.AUDIT_READ)
-    organisations = None if nodes is None else _organisations(nodes)
+    organisations = None if nodes is None else audited_organisations(nodes)
     place = _ENTRIES.after(page) or (before_seq,)
     found = await opened.audit.entries(
         action=action,
@@ -299,8 +299,12 @@ async def audit(
     return json_answer({"rows": rows, "next": following})
 
 
-def _organisations(nodes: frozenset[str]) -> frozenset[str]:
-    """The audit log is read by organisation: what lies below is not told apart in it."""
+def audited_organisations(nodes: frozenset[str]) -> frozenset[str]:
+    """The audit log is read by organisation: what lies below is not told apart in it.
+
+    Raises:
+        PermissionDenied: No node is one.
+    """
     kinds = (node.partition(":") for node in nodes)
     found = frozenset(name for kind, _, name in kinds if kind == "organisation")
     if not found:

@@ -281,3 +281,9 @@ class Audit(Protocol):
     ) -> tuple[AuditRecord, ...]:
         """The newest entries first; see `adapters.sql.audit.AuditLog`."""
         ...
+
+    async def about_team(
+        self, team: str, *, before_seq: int | None = None, limit: int = 100
+    ) -> tuple[AuditRecord, ...]:
+        """The newest entries about a team, its projects, its keys, and the limits of all these."""
+        ...

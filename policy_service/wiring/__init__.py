@@ -28,6 +28,7 @@ from policy_service.adapters.sql.partitions import SqlUpkeep
 from policy_service.adapters.sql.privacy import SqlPersonalData
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.self_service import SqlOwnFigures
+from policy_service.adapters.sql.team_usage import SqlTeamUsage
 from policy_service.adapters.sql.thresholds import SqlAlerts
 from policy_service.bundled import bundled
 from policy_service.digests import Digests
@@ -184,6 +185,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             changes=changes,
             ledger=ledger,
             reports=UsageReports(engine),
+            team_usage=SqlTeamUsage(engine),
             limits=limits,
             degradable=degradable,
             alerts=alerts,
