@@ -7,6 +7,8 @@ GatewayError
 │   ├── ContentBlocked       400  carries the kinds of what was found
 │   ├── BodyTooLarge         413
 │   ├── Conflict             409  somebody else was faster
+│   ├── ChangedMeanwhile     412  `If-Match` names another state
+│   ├── IdempotencyKeyReused 422  one key, two requests
 │   ├── UnknownModel         404
 │   └── NotServed            404  no operation of ours has this method and path
 ├── AccessError              the caller may not
@@ -131,6 +133,20 @@ class Conflict(RequestError):
 
     status = 409
     code = "conflict"
+
+
+class ChangedMeanwhile(RequestError):
+    """`If-Match` names a state that what is to be changed is not in."""
+
+    status = 412
+    code = "precondition_failed"
+
+
+class IdempotencyKeyReused(RequestError):
+    """An `Idempotency-Key` came with another request than before."""
+
+    status = 422
+    code = "idempotency_key_reused"
 
 
 class UnknownModel(RequestError):

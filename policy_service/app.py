@@ -16,13 +16,16 @@ from policy_service.api import (
     health,
     internal,
     keys,
+    limit_states,
     limits,
+    models,
     organisation,
     policies,
     privacy,
     providers,
     relay,
     sign_in,
+    team,
 )
 from policy_service.api.description import DescribedService
 from policy_service.api.wire import answer_failures
@@ -71,10 +74,13 @@ def create_app(
         approvals,
         keys,
         limits,
+        limit_states,
+        models,
         organisation,
         policies,
         content,
         privacy,
+        team,
         providers,
     ):
         app.include_router(module.router)

@@ -8,14 +8,16 @@ from policy_service.ports.alerts import Alerts
 from policy_service.ports.approvals import Approvals
 from policy_service.ports.callers import Callers
 from policy_service.ports.clock import Clock
+from policy_service.ports.idempotency import Idempotency
 from policy_service.ports.keys import Keys
-from policy_service.ports.ledger import Ledger
+from policy_service.ports.ledger import Ledger, Prices
 from policy_service.ports.limits import LimitsStore
 from policy_service.ports.organisation import Administration, Audit, Companies
 from policy_service.ports.policies import PolicyDesk
 from policy_service.ports.policy import LiveEngine
 from policy_service.ports.providers import Health
 from policy_service.ports.reports import Reports
+from policy_service.ports.team_usage import TeamUsage
 from policy_service.ports.tokens import Tokens
 from policy_service.services.administrators import Administrators
 from policy_service.services.approvals import ApprovalDesk
@@ -38,6 +40,7 @@ class Resources:
     settings: Settings
     clock: Clock
     catalogue: Catalogue
+    prices: Prices
     health: Health
     callers: Callers
     keys: Keys
@@ -46,6 +49,7 @@ class Resources:
     tokens: Tokens | None
     ledger: Ledger
     reports: Reports
+    team_usage: TeamUsage
     limits: LimitsStore
     degradable: DegradableLimits | None
     alerts: Alerts
@@ -61,6 +65,7 @@ class Resources:
     administration: Administration
     companies: Companies
     audit: Audit
+    idempotency: Idempotency
     auditing: Auditing
     content: ContentReader
     erasures: Erasures

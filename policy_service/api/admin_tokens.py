@@ -1,5 +1,6 @@
 """Admin tokens for automation: made, listed and revoked by those who may."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -9,11 +10,14 @@ from fastapi import APIRouter, Request, Response
 from llm_core.errors import MalformedRequest, NotServed, PermissionDenied
 from llm_core.policy.roles import PLATFORM, Actor, Grant, Permission, Role, may
 from policy_service.api.admins import CurrentActor, nodes_for, require, require_grantable
+from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedLongPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.administrators import AdminTokenRecord
 from policy_service.resources import Resources
 
-router = APIRouter(prefix="/admin/v1/admin-tokens")
+router = APIRouter(prefix="/admin/v1/admin-tokens", route_class=AdminRoute)
+_PAGES = Pages("admin-tokens", tuple[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,8 @@ class MadeAdminToken:
 class ListedAdminTokens:
     """The answer to a `GET`, the newest first."""
 
-    rows: tuple[AdminTokenRecord, ...]
+    rows: Sequence[AdminTokenRecord]
+    next: str | None
 
 
 @router.post("")
@@ -63,16 +68,18 @@ async def issue(request: Request, opened: Opened, actor: CurrentActor) -> Respon
         made = await opened.admin_tokens.issue(actor, asked.name, asked.grants, asked.expires_at)
     except ValueError as fault:
         raise MalformedRequest(f"No token was made: {fault}.") from fault
-    return json_answer(MadeAdminToken(made.text, made.record), HTTPStatus.CREATED)
+    headers = {"cache-control": "no-store"}
+    return json_answer(MadeAdminToken(made.text, made.record), HTTPStatus.CREATED, headers)
 
 
 @router.get("")
-async def list_tokens(opened: Opened, actor: CurrentActor) -> Response:
+async def list_tokens(opened: Opened, actor: CurrentActor, page: AskedLongPage) -> Response:
     """Every token whose roles all lie where you may make tokens, the newest first."""
     nodes_for(actor, Permission.ADMIN_TOKENS_WRITE)
     found = await opened.admin_tokens.list_tokens()
-    rows = tuple([one for one in found if await _is_theirs(opened, actor, one)])
-    return json_answer(ListedAdminTokens(rows))
+    theirs = [one for one in found if await _is_theirs(opened, actor, one)]
+    rows, following = _PAGES.page_of(theirs, page, lambda one: (one.id,), newest_first=True)
+    return json_answer(ListedAdminTokens(rows, following))
 
 
 @router.delete("/{token_id}")

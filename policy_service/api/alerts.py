@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Response
 
 from llm_core.policy.roles import Permission
 from policy_service.api.admins import CurrentActor, nodes_for
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.wire import Opened, json_answer
 
-router = APIRouter(prefix="/admin/v1")
+router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
 
 
 @router.get("/alerts")

@@ -16,7 +16,9 @@ from llm_core.errors import MalformedRequest, NotServed
 from llm_core.policy.approvals import ApprovalState, Step
 from llm_core.policy.roles import PLATFORM, Actor, Permission, granted_on, may
 from policy_service.api.admins import CurrentActor, require
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.organisation import told_faults
+from policy_service.api.paging import AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.approvals import ApprovalRecord
 from policy_service.ports.organisation import OrganisationError
@@ -30,8 +32,9 @@ from policy_service.services.approvals import (
     told_refusals,
 )
 
-router = APIRouter(prefix="/admin/v1/approvals")
+router = APIRouter(prefix="/admin/v1/approvals", route_class=AdminRoute)
 _SEES = (Permission.ORGANISATION_READ, Permission.APPROVALS_DECIDE)
+_PAGES = Pages("approvals", tuple[str])
 _OWN_KINDS = ("user", "application")
 
 
@@ -60,31 +63,34 @@ class ListedApprovals:
     """Some requests."""
 
     rows: list[ShownApproval]
+    next: str | None
 
 
 @router.get("")
 async def listed(
     opened: Opened,
     actor: CurrentActor,
+    page: AskedPage,
     *,
     state: ApprovalState | None = None,
     model: str | None = None,
     team: str | None = None,
-    before: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[str | None, Query(deprecated=True, description="A page's last id.")] = None,
 ) -> Response:
-    """Requests that you may see, the newest first; `before` is a page's last id."""
+    """Requests that you may see, the newest first."""
     nodes = {node for one in _SEES for node in granted_on(actor.grants, one)}
+    place = _PAGES.after(page) or (before,)
     found = await opened.approvals.listed(
         nodes=None if PLATFORM in nodes else nodes,
         own=actor,
         state=state,
         model=model,
         team=team,
-        before=before,
-        most=limit,
+        before=place[0],
+        most=page.wanted,
     )
-    return json_answer({"rows": [shown(one) for one in found]})
+    rows, following = _PAGES.cut(found, page, lambda one: (one.id,))
+    return json_answer({"rows": [shown(one) for one in rows], "next": following})
 
 
 @router.get("/{approval_id}")

@@ -7,17 +7,21 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 
-from llm_core.audit.event import chain_of
+from llm_core.audit.event import Checkpoint, chain_of
 from llm_core.errors import MalformedRequest, PermissionDenied
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for
+from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import MOST_SEQ, AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer
 from policy_service.ports.audit import AuditFilter
 from policy_service.services.audit_export import exported
 
-router = APIRouter(prefix="/admin/v1/audit")
+router = APIRouter(prefix="/admin/v1/audit", route_class=AdminRoute)
 _CHAIN = Query(description="`org:<organisation>` or `platform`; all that you may see by default.")
 _ORGANISATION = "organisation"
+_EVENTS = Pages("audit-chain", tuple[str, int])
+_SEALS = Pages("checkpoints", tuple[datetime, int, str])
 
 
 @router.get("/chain")
@@ -32,13 +36,16 @@ async def chain(
     by: Annotated[str | None, Query(description="The actor, such as `user:alice`.")] = None,
     subject: str | None = None,
     since: datetime | None = None,
-    before_seq: Annotated[int | None, Query(ge=1)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before_seq: Annotated[int | None, Query(ge=1, le=MOST_SEQ, deprecated=True)] = None,
+    page: AskedPage,
 ) -> Response:
-    """Events, the newest of each chain first; `chain` and `before_seq` give the next page."""
+    """Events, chain by chain, the newest of each first."""
     wanted = AuditFilter(_chains(actor, chain), kind, by, subject, _zoned(since))
-    rows = await opened.auditing.chain.rows(wanted, before_seq=before_seq, limit=limit)
-    return json_answer({"rows": rows})
+    found = await opened.auditing.chain.rows(
+        wanted, before_seq=before_seq, after=_EVENTS.after(page), limit=page.wanted
+    )
+    rows, following = _EVENTS.cut(found, page, lambda one: (one.chain, one.seq))
+    return json_answer({"rows": rows, "next": following})
 
 
 @router.get("/checkpoints")
@@ -47,11 +54,14 @@ async def checkpoints(
     opened: Opened,
     actor: CurrentActor,
     chain: Annotated[str | None, _CHAIN] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    page: AskedPage,
 ) -> Response:
     """Signed checkpoints, the newest first. Keep some elsewhere: they show a chain cut short."""
-    rows = await opened.auditing.chain.checkpoints(_chains(actor, chain), limit=limit)
-    return json_answer({"rows": rows})
+    found = await opened.auditing.chain.checkpoints(
+        _chains(actor, chain), before=_SEALS.after(page), limit=page.wanted
+    )
+    rows, following = _SEALS.cut(found, page, _sealed_at)
+    return json_answer({"rows": rows, "next": following})
 
 
 @router.get("/export")
@@ -77,6 +87,10 @@ async def export(
             yield piece
 
     return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+
+def _sealed_at(one: Checkpoint) -> tuple[datetime, int, str]:
+    return datetime.fromisoformat(one.at), one.seq, one.chain
 
 
 def _chains(actor: Actor, asked: str | None) -> frozenset[str] | None:

@@ -1,5 +1,6 @@
 """The content log in the admin API: which calls' words are kept, and the words, with a reason."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -8,10 +9,13 @@ from fastapi import APIRouter, Query, Response
 from llm_core.errors import MalformedRequest, PermissionDenied
 from llm_core.policy.roles import Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer
-from policy_service.ports.content import ContentFacts, ContentRow
+from policy_service.ports.content import ContentRow
 
-router = APIRouter(prefix="/admin/v1/content")
+router = APIRouter(prefix="/admin/v1/content", route_class=AdminRoute)
+_PAGES = Pages("content", tuple[datetime, str])
 _UNCACHED = {"cache-control": "no-store"}
 
 
@@ -24,24 +28,27 @@ async def lines(
     user: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    before: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    page: AskedPage,
+    before: Annotated[
+        str | None, Query(deprecated=True, description="The same as `cursor`.")
+    ] = None,
 ) -> Response:
-    """The newest lines, without words; `next` is the `before` of the page behind this one."""
+    """The newest lines, without words."""
+    page = replace(page, cursor=page.cursor or before)
     for name, moment in (("since", since), ("until", until)):
         if moment is not None and moment.tzinfo is None:
             raise MalformedRequest(f"Write `{name}` with its zone, for example `...Z`.", param=name)
-    rows = await opened.content.store.facts(
+    found = await opened.content.store.facts(
         opened.clock(),
         nodes=nodes_for(actor, Permission.CONTENT_READ),
         team=team,
         user=user,
         since=since,
         until=until,
-        before=None if before is None else _place(before),
-        limit=limit,
+        before=_PAGES.after(page),
+        limit=page.wanted,
     )
-    following = _cursor(rows[-1]) if len(rows) == limit else None
+    rows, following = _PAGES.cut(found, page, lambda one: (one.at, one.decision_id))
     return json_answer({"rows": rows, "next": following})
 
 
@@ -65,18 +72,3 @@ async def read(
 
     content = await opened.content.read(decision_id, actor, reason, allow)
     return json_answer(content, headers=_UNCACHED)
-
-
-def _cursor(last: ContentFacts) -> str:
-    return f"{last.at:%Y-%m-%dT%H:%M:%S.%fZ}/{last.decision_id}"
-
-
-def _place(cursor: str) -> tuple[datetime, str]:
-    moment, _, decision_id = cursor.partition("/")
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None or not decision_id:
-        raise MalformedRequest("`before` is the `next` of an earlier answer.", param="before")
-    return at, decision_id

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -15,13 +16,17 @@ from llm_core.operation import Operation
 from llm_core.policy.limits import Measure, Priority
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.etags import IfMatch, etag_of
+from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.keys import IssuedKey, KeyRecord, Scopes
 from policy_service.ports.organisation import Holder, OrganisationError
 from policy_service.resources import Resources
 
-router = APIRouter(prefix="/admin/v1/keys")
+router = APIRouter(prefix="/admin/v1/keys", route_class=AdminRoute)
 _DAY_S = 86_400
+_PAGES = Pages("keys", tuple[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +85,24 @@ class Rotation:
 async def list_keys(
     opened: Opened,
     actor: CurrentActor,
+    page: AskedPage,
     team: str | None = None,
-    after: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: Annotated[str | None, Query(deprecated=True, description="A page's last id.")] = None,
 ) -> Response:
-    """Keys that you may see, in the order of issue; `after` is a page's last id."""
+    """Keys that you may see, in the order of issue."""
     within = nodes_for(actor, Permission.KEYS_READ)
-    found = await opened.keys.list_keys(team=team, within=within, after=after, most=limit)
-    return json_answer({"rows": [_shown(key, opened) for key in found]})
+    place = _PAGES.after(page) or (after,)
+    found = await opened.keys.list_keys(team=team, within=within, after=place[0], most=page.wanted)
+    rows, following = _PAGES.cut(found, page, lambda key: (key.id,))
+    return json_answer({"rows": [_shown(key, opened) for key in rows], "next": following})
 
 
 @router.get("/{key_id}")
 async def show_key(key_id: str, opened: Opened, actor: CurrentActor) -> Response:
     """One key: everything but the key."""
-    return json_answer(_shown(await _known(opened, actor, key_id, Permission.KEYS_READ), opened))
+    known = await _known(opened, actor, key_id, Permission.KEYS_READ)
+    headers = {"etag": etag_of(_tagged(known, opened))}
+    return json_answer(_shown(known, opened), headers=headers)
 
 
 @router.post("")
@@ -118,7 +127,7 @@ async def issue_key(request: Request, opened: Opened, actor: CurrentActor) -> Re
 
 @router.post("/{key_id}/rotate")
 async def rotate_key(
-    key_id: str, request: Request, opened: Opened, actor: CurrentActor
+    key_id: str, request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
 ) -> Response:
     """Give a key a new text; the one that it had is good for a while yet.
 
@@ -134,6 +143,7 @@ async def rotate_key(
             overlap=timedelta(seconds=asked.overlap_s),
             expires_at=asked.expires_at,
             actor=actor,
+            check=match.check(partial(_tagged, opened=opened)),
         )
     except (OrganisationError, OverflowError) as fault:
         raise MalformedRequest(f"{fault}.") from fault
@@ -141,10 +151,11 @@ async def rotate_key(
 
 
 @router.delete("/{key_id}")
-async def revoke_key(key_id: str, opened: Opened, actor: CurrentActor) -> Response:
+async def revoke_key(key_id: str, opened: Opened, actor: CurrentActor, match: IfMatch) -> Response:
     """Revoke a key: within a second it is refused everywhere."""
     await _known(opened, actor, key_id, Permission.KEYS_WRITE)
-    if not await opened.keys.revoke_key(key_id, actor=actor):
+    check = match.check(partial(_tagged, opened=opened))
+    if not await opened.keys.revoke_key(key_id, actor=actor, check=check):
         raise NotServed(f"The key {key_id!r} is revoked already.")
     await opened.changes.announce()
     return json_answer(_shown(await _known(opened, actor, key_id, Permission.KEYS_READ), opened))
@@ -194,16 +205,22 @@ async def _answer_with(
     issued: IssuedKey, opened: Resources, more: Mapping[str, Any] = MappingProxyType({})
 ) -> Response:
     await opened.changes.announce()
+    headers = {
+        "cache-control": "no-store",
+        "etag": etag_of(_tagged(issued.record, opened)),
+        "location": f"{router.prefix}/{issued.record.id}",
+    }
     body = {**_shown(issued.record, opened), **more, "key": issued.text}
-    return json_answer(body, HTTPStatus.CREATED, {"cache-control": "no-store"})
+    return json_answer(body, HTTPStatus.CREATED, headers)
 
 
 def _shown(record: KeyRecord, opened: Resources) -> dict[str, Any]:
-    return {
-        **record.shown(),
-        "state": record.state(opened.clock()).value,
-        "last_used_at": record.last_used_at,
-    }
+    return {**_tagged(record, opened), "last_used_at": record.last_used_at}
+
+
+def _tagged(record: KeyRecord, opened: Resources) -> dict[str, Any]:
+    """What a key's ETag is of: that it was used is no change."""
+    return {**record.shown(), "state": record.state(opened.clock()).value}
 
 
 def _require_zone(moment: datetime | None) -> None:

@@ -1,23 +1,31 @@
 """Limits in the admin API, and what raises them for a while."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from llm_core.answer_headers import plain
 from llm_core.errors import MalformedRequest, NotServed, PermissionDenied
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.roles import Actor, Permission, may
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.etags import IfMatch, etag_of
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.organisation import told_faults
+from policy_service.api.paging import AskedLongPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
 
-router = APIRouter(prefix="/admin/v1/limits")
+router = APIRouter(prefix="/admin/v1/limits", route_class=AdminRoute)
 _WITHOUT_ROWS = ("user", "application")
+_LIMITS = Pages("limits", tuple[str, str, str])
+_RAISES = Pages("raises", tuple[datetime, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +57,22 @@ class NewRaise:
 
 
 @router.get("")
-async def limits(opened: Opened, actor: CurrentActor, node: str | None = None) -> Response:
+async def limits(
+    opened: Opened, actor: CurrentActor, page: AskedLongPage, node: str | None = None
+) -> Response:
     """The limits that you may see, by node, with their models and raises."""
     found = [one for one in await opened.administration.limits() if node in (None, one.node)]
     if nodes_for(actor, Permission.ORGANISATION_READ) is not None:
         nodes = {one.node for one in found}
         seen = {one for one in nodes if await _may_see(opened, actor, one)}
         found = [one for one in found if one.node in seen]
-    return json_answer({"rows": found})
+    rows, following = _LIMITS.page_of(found, page, lambda one: (one.node, one.scope, one.measure))
+    shown = [{**asdict(one), "etag": etag_of(_tagged(asdict(one)))} for one in rows]
+    return json_answer({"rows": shown, "next": following})
 
 
 @router.put("")
-async def put(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def put(request: Request, opened: Opened, actor: CurrentActor, match: IfMatch) -> Response:
     """Set a limit, or change it."""
     asked = await read_json(request, NewLimit)
     limit = Limit(
@@ -72,19 +84,26 @@ async def put(request: Request, opened: Opened, actor: CurrentActor) -> Response
     )
     with told_faults():
         _require_above(actor, Permission.LIMITS_WRITE, await _path(opened, asked.node))
-        await opened.administration.put_limit(limit, actor)
+        await opened.administration.put_limit(limit, actor, check=match.check(_tagged))
     await opened.changes.announce()
-    return json_answer(asked)
+    return json_answer(asked, headers={"etag": etag_of(_tagged(asdict(limit)))})
 
 
 @router.delete("")
 async def lift(
-    node: str, measure: Measure, opened: Opened, actor: CurrentActor, scope: str = ""
+    *,
+    node: str,
+    measure: Measure,
+    opened: Opened,
+    actor: CurrentActor,
+    match: IfMatch,
+    scope: str = "",
 ) -> Response:
     """Lift a limit, and what raises it."""
     with told_faults():
         _require_above(actor, Permission.LIMITS_WRITE, await _path(opened, node))
-        if not await opened.administration.remove_limit(node, measure, scope, actor):
+        check = match.check(_tagged)
+        if not await opened.administration.remove_limit(node, measure, scope, actor, check=check):
             raise NotServed("There is no such limit.")
     await opened.changes.announce()
     return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -92,13 +111,18 @@ async def lift(
 
 @router.get("/raises")
 async def raises(
-    opened: Opened, actor: CurrentActor, node: str | None = None, with_past: bool = False
+    opened: Opened,
+    actor: CurrentActor,
+    page: AskedLongPage,
+    node: str | None = None,
+    with_past: bool = False,
 ) -> Response:
     """Raises that hold or will, by their beginning; with the past ones too if asked for."""
     found = await opened.administration.raises(node, with_past=with_past)
     if nodes_for(actor, Permission.ORGANISATION_READ) is not None:
         found = tuple([one for one in found if await _may_see(opened, actor, one.node)])
-    return json_answer({"rows": found})
+    rows, following = _RAISES.page_of(found, page, lambda one: (one.starts_at, one.id))
+    return json_answer({"rows": rows, "next": following})
 
 
 @router.post("/raises")
@@ -135,6 +159,12 @@ async def withdraw(raise_id: str, opened: Opened, actor: CurrentActor) -> Respon
             raise NotServed("The raise is over already.")
     await opened.changes.announce()
     return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _tagged(record: Mapping[str, Any]) -> list[str]:
+    """What a limit's ETag is of: raises come and go beside it."""
+    amounts = (plain(Decimal(record[name])) for name in ("amount", "interactive_share"))
+    return [record["node"], record["scope"], str(record["measure"]), *amounts]
 
 
 def _require_above(actor: Actor, permission: Permission, path: tuple[str, ...]) -> None:

@@ -18,11 +18,14 @@ from policy_service.api.admins import (
     require_grantable,
     require_other,
 )
+from policy_service.api.etags import IfMatch, etag_of
+from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import MOST_SEQ, AskedLongPage, AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
 
-router = APIRouter(prefix="/admin/v1")
+router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
 _WHOLE_COMPANY = (
     Permission.ORGANISATION_WRITE,
     Permission.LIMITS_WRITE,
@@ -31,6 +34,8 @@ _WHOLE_COMPANY = (
 )
 _ABOVE = ("project", "team", "department", "organisation")
 _TOP = "organisation"
+_PARTS = Pages("organisation", tuple[str])
+_ENTRIES = Pages("audit", tuple[int])
 _IDENTITY = {"email": None, "subject": None, "is_active": True}
 """By what somebody is known, and what it is when nobody says."""
 
@@ -138,12 +143,15 @@ def _roles_in(part: object, user: object = None) -> Iterator[tuple[Role, str]]:
 
 
 @router.get("/organisation")
-async def parts(opened: Opened, actor: CurrentActor, organisation: str | None = None) -> Response:
-    """Every part that you may see: units, people, groups, consumers and roles."""
+async def parts(
+    opened: Opened, actor: CurrentActor, page: AskedLongPage, organisation: str | None = None
+) -> Response:
+    """Every part that you may see: units, people, groups, consumers, roles; by subject."""
     within = nodes_for(actor, Permission.ORGANISATION_READ)
     found = await opened.administration.parts(organisation, within=within)
-    rows = [{"subject": subject, "record": record} for subject, record in found]
-    return json_answer({"rows": rows})
+    shown, following = _PARTS.page_of(found, page, lambda one: (one[0],))
+    rows = [{"subject": subject, "record": record} for subject, record in shown]
+    return json_answer({"rows": rows, "next": following})
 
 
 @router.get("/organisation/parts/{subject:path}")
@@ -155,29 +163,32 @@ async def part(subject: str, opened: Opened, actor: CurrentActor) -> Response:
         raise NotServed(f"There is no `{subject[:200]}`.")
     path = await opened.administration.path_of(subject)
     require(actor, Permission.ORGANISATION_READ, path)
-    return json_answer({"subject": subject, "record": record, "path": path})
+    headers = {"etag": etag_of(record)}
+    return json_answer({"subject": subject, "record": record, "path": path}, headers=headers)
 
 
 @router.put("/organisation/parts/{subject:path}")
-async def put(subject: str, request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def put(
+    subject: str, request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
+) -> Response:
     """Make one part, or change it to what the body says; fields left out have their defaults."""
     record = await read_json(request, dict[str, Any])
     with told_faults():
         await _require_write(opened, actor, subject, record)
-        change = await opened.administration.put(subject, record, actor)
+        change = await opened.administration.put(subject, record, actor, check=match.check(dict))
     if change is not None:
         await opened.changes.announce()
     return json_answer({"change": change})
 
 
 @router.delete("/organisation/parts/{subject:path}")
-async def remove(subject: str, opened: Opened, actor: CurrentActor) -> Response:
+async def remove(subject: str, opened: Opened, actor: CurrentActor, match: IfMatch) -> Response:
     """Take one part away with everything below it. Its keys are revoked, its usage stays."""
     with told_faults():
         path = await opened.administration.path_of(subject)
         require(actor, Permission.ORGANISATION_WRITE, path)
         await _require_their_roles(opened, actor, subject)
-        changes = await opened.administration.remove(subject, actor)
+        changes = await opened.administration.remove(subject, actor, check=match.check(dict))
     await opened.changes.announce()
     return json_answer({"changes": changes})
 
@@ -263,31 +274,37 @@ async def audit(
     subject: str | None = None,
     by: Annotated[str | None, Query(description="The actor, such as `user:alice`.")] = None,
     since: datetime | None = None,
-    before_seq: Annotated[int | None, Query(ge=1)] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before_seq: Annotated[int | None, Query(ge=1, le=MOST_SEQ, deprecated=True)] = None,
+    page: AskedPage,
 ) -> Response:
-    """Who changed what, the newest first; the `seq` of a page's last row gives the next page.
+    """Who changed what, the newest first.
 
     A `subject` with a colon at its end stands for every one that begins so: `key:`, `team:`.
     """
     if since is not None and since.tzinfo is None:
         raise MalformedRequest("Write `since` with its zone, for example `...Z`.", param="since")
     nodes = nodes_for(actor, Permission.AUDIT_READ)
-    organisations = None if nodes is None else _organisations(nodes)
-    rows = await opened.audit.entries(
+    organisations = None if nodes is None else audited_organisations(nodes)
+    place = _ENTRIES.after(page) or (before_seq,)
+    found = await opened.audit.entries(
         action=action,
         subject=subject,
         actor=by,
         since=since,
-        before_seq=before_seq,
+        before_seq=place[0],
         organisations=organisations,
-        limit=limit,
+        limit=page.wanted,
     )
-    return json_answer({"rows": rows})
+    rows, following = _ENTRIES.cut(found, page, lambda one: (one.seq,))
+    return json_answer({"rows": rows, "next": following})
 
 
-def _organisations(nodes: frozenset[str]) -> frozenset[str]:
-    """The audit log is read by organisation: what lies below is not told apart in it."""
+def audited_organisations(nodes: frozenset[str]) -> frozenset[str]:
+    """The audit log is read by organisation: what lies below is not told apart in it.
+
+    Raises:
+        PermissionDenied: No node is one.
+    """
     kinds = (node.partition(":") for node in nodes)
     found = frozenset(name for kind, _, name in kinds if kind == "organisation")
     if not found:

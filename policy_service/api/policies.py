@@ -12,6 +12,7 @@ from fastapi.security import HTTPBearer
 from llm_core.errors import InvalidKey, MalformedRequest, NotServed
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.wire import Opened, bearer, json_answer, read_body, read_json
 from policy_service.ports.policies import (
     MOST_TARBALL_BYTES,
@@ -23,7 +24,7 @@ from policy_service.ports.policies import (
 from policy_service.resources import Resources
 
 T = TypeVar("T")
-router = APIRouter()
+router = APIRouter(route_class=AdminRoute)
 _PLACE = "/admin/v1/policies"
 _GZIP = "application/gzip"
 _described = HTTPBearer(

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Request, Response
 
 from llm_core.policy.roles import Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
 
-router = APIRouter(prefix="/admin/v1/privacy")
+router = APIRouter(prefix="/admin/v1/privacy", route_class=AdminRoute)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reading and writing JSON with msgspec, and the one place where failures become answers."""
 
 import hmac
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, TypeVar, cast
 
 import msgspec
 from fastapi import Depends, FastAPI, Request, Response
@@ -16,6 +16,7 @@ from llm_core.errors import (
     error_body,
     error_headers,
 )
+from policy_service.api.problems import PROBLEM_JSON, is_admin_path, problem_of
 from policy_service.resources import Resources
 
 T = TypeVar("T")
@@ -92,23 +93,26 @@ Opened = Annotated[Resources, Depends(_opened)]
 
 
 def answer_failures(app: FastAPI) -> None:
-    """Give every `GatewayError` its status, headers and OpenAI-shaped body."""
+    """Give every `GatewayError` its status, headers and body."""
 
     @app.exception_handler(GatewayError)
-    async def _known(_request: Request, error: GatewayError) -> Response:
-        return failure_answer(error)
+    async def _known(request: Request, error: GatewayError) -> Response:
+        return failure_answer(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def _malformed(_request: Request, error: RequestValidationError) -> Response:
+    async def _malformed(request: Request, error: RequestValidationError) -> Response:
         faults = [f"`{'.'.join(map(str, one['loc'][1:]))}`: {one['msg']}" for one in error.errors()]
-        return failure_answer(MalformedRequest(f"{'; '.join(faults)}."))
+        return failure_answer(request, MalformedRequest(f"{'; '.join(faults)}."))
 
     @app.exception_handler(Exception)
-    async def _unknown(_request: Request, _fault: Exception) -> Response:
-        return failure_answer(GatewayFault("The gateway failed."))
+    async def _unknown(request: Request, _fault: Exception) -> Response:
+        return failure_answer(request, GatewayFault("The gateway failed."))
 
 
-def failure_answer(error: GatewayError) -> Response:
-    """One failure as an answer."""
-    body: dict[str, Any] = error_body(error)
-    return json_answer(body, error.http_status, error_headers(error))
+def failure_answer(request: Request, error: GatewayError) -> Response:
+    """One failure as an answer: problem details in the admin API, OpenAI's shape elsewhere."""
+    headers = error_headers(error)
+    if not is_admin_path(request.url.path):
+        return json_answer(error_body(error), error.http_status, headers)
+    body = msgspec.json.encode(problem_of(error))
+    return Response(body, error.http_status, headers, media_type=PROBLEM_JSON)

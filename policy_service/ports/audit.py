@@ -160,15 +160,37 @@ class AuditChain(Protocol):
         ...
 
     async def rows(
-        self, wanted: AuditFilter, *, before_seq: int | None = None, limit: int = 100
+        self,
+        wanted: AuditFilter,
+        *,
+        before_seq: int | None = None,
+        after: tuple[str, int] | None = None,
+        limit: int = 100,
     ) -> Sequence[AuditRow]:
-        """Events, the newest of each chain first."""
+        """Events, chain by chain, the newest of each first.
+
+        Args:
+            wanted: Which.
+            before_seq: Only older ones, of every chain.
+            after: Only what comes behind the event of this chain and number.
+            limit: How many at most.
+        """
         ...
 
     async def checkpoints(
-        self, chains: Collection[str] | None, *, limit: int = 100
+        self,
+        chains: Collection[str] | None,
+        *,
+        before: tuple[datetime, int, str] | None = None,
+        limit: int = 100,
     ) -> Sequence[Checkpoint]:
-        """The newest checkpoints."""
+        """The newest checkpoints.
+
+        Args:
+            chains: Only of these; `None` for all.
+            before: Only what comes behind the one of this time, number and chain.
+            limit: How many at most.
+        """
         ...
 
     def export(

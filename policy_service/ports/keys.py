@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from llm_core.operation import Operation
 from llm_core.policy.limits import Measure, Priority
 from llm_core.policy.roles import Actor
-from policy_service.ports.organisation import Holder
+from policy_service.ports.organisation import Check, Holder
 
 LONGEST_OVERLAP = timedelta(days=90)
 """For how long a key may have two texts at most, after it was rotated."""
@@ -161,6 +161,7 @@ class Keys(Protocol):
         overlap: timedelta,
         expires_at: datetime | None = None,
         actor: Actor = ...,
+        check: Check[KeyRecord] | None = None,
     ) -> IssuedKey:
         """Give a key a new text; the one that it had is good for a while yet.
 
@@ -173,6 +174,7 @@ class Keys(Protocol):
             expires_at: When the key ends; by default the new text lives as long as the one before
                 was to.
             actor: Who does it.
+            check: Of the key as it is.
 
         Raises:
             OrganisationError: There is no such key, it is not live, or the overlap is negative or
@@ -180,7 +182,9 @@ class Keys(Protocol):
         """
         ...
 
-    async def revoke_key(self, key_id: str, *, actor: Actor = ...) -> bool:
+    async def revoke_key(
+        self, key_id: str, *, actor: Actor = ..., check: Check[KeyRecord] | None = None
+    ) -> bool:
         """Close a key for good; false when there is no such key, or it is closed already."""
         ...
 

@@ -1,14 +1,18 @@
 """The organisation as administrators see it: its parts, what changes, and who changed it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.roles import Actor, Grant, Role
+
+T = TypeVar("T")
+Check = Callable[[T | None], None]
+"""Looks at what is to be changed, in the transaction of the change; raises to leave it as it is."""
 
 
 class OrganisationError(ValueError):
@@ -150,17 +154,27 @@ class Administration(Protocol):
         """The roles that `user:<id>`, `application:<id>` or `group:<name>` was given."""
         ...
 
-    async def put(self, subject: str, record: Mapping[str, Any], actor: Actor) -> Change | None:
+    async def put(
+        self,
+        subject: str,
+        record: Mapping[str, Any],
+        actor: Actor,
+        *,
+        check: Check[Mapping[str, Any]] | None = None,
+    ) -> Change | None:
         """Make one part, or change it to this; `None` when it was so already.
 
         Args:
             subject: `organisation:acme`, `team:search`, `user:alice`, `application:ranker` ...
             record: Its fields; what is left out has its default.
             actor: Who does it.
+            check: Of its record.
         """
         ...
 
-    async def remove(self, subject: str, actor: Actor) -> tuple[Change, ...]:
+    async def remove(
+        self, subject: str, actor: Actor, *, check: Check[Mapping[str, Any]] | None = None
+    ) -> tuple[Change, ...]:
         """Take one part away with everything below it, if it is there; its keys are revoked."""
         ...
 
@@ -183,12 +197,23 @@ class Administration(Protocol):
         """Every limit, by node, scope and measure."""
         ...
 
-    async def put_limit(self, limit: Limit, actor: Actor) -> None:
-        """Set a limit, or change it; its raises, models and time zone are not looked at."""
+    async def put_limit(
+        self, limit: Limit, actor: Actor, *, check: Check[Mapping[str, Any]] | None = None
+    ) -> None:
+        """Set a limit, or change it; its raises, models and time zone are not looked at.
+
+        `check` is of its record: node, scope, measure, and as text amount and interactive_share.
+        """
         ...
 
     async def remove_limit(
-        self, node: str, measure: Measure, scope: str = "", actor: Actor = ...
+        self,
+        node: str,
+        measure: Measure,
+        scope: str = "",
+        actor: Actor = ...,
+        *,
+        check: Check[Mapping[str, Any]] | None = None,
     ) -> bool:
         """Lift a limit; false when there was none."""
         ...
@@ -255,4 +280,10 @@ class Audit(Protocol):
         limit: int = 100,
     ) -> tuple[AuditRecord, ...]:
         """The newest entries first; see `adapters.sql.audit.AuditLog`."""
+        ...
+
+    async def about_team(
+        self, team: str, *, before_seq: int | None = None, limit: int = 100
+    ) -> tuple[AuditRecord, ...]:
+        """The newest entries about a team, its projects, its keys, and the limits of all these."""
         ...

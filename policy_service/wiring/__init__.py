@@ -20,6 +20,7 @@ from policy_service.adapters.sql.callers import SqlCallers
 from policy_service.adapters.sql.company import CompanyStore
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.grants import SqlGrants
+from policy_service.adapters.sql.idempotency import SqlIdempotency
 from policy_service.adapters.sql.keys import ApiKeys
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.organisation import Organisation
@@ -27,6 +28,7 @@ from policy_service.adapters.sql.partitions import SqlUpkeep
 from policy_service.adapters.sql.privacy import SqlPersonalData
 from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.self_service import SqlOwnFigures
+from policy_service.adapters.sql.team_usage import SqlTeamUsage
 from policy_service.adapters.sql.thresholds import SqlAlerts
 from policy_service.bundled import bundled
 from policy_service.digests import Digests
@@ -174,6 +176,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             settings=settings,
             clock=clock,
             catalogue=catalogue,
+            prices=decider.prices,
             health=health,
             tokens=tokens,
             callers=SqlCallers(engine, clock),
@@ -182,6 +185,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             changes=changes,
             ledger=ledger,
             reports=UsageReports(engine),
+            team_usage=SqlTeamUsage(engine),
             limits=limits,
             degradable=degradable,
             alerts=alerts,
@@ -196,6 +200,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             administration=Organisation(engine, clock),
             companies=CompanyStore(engine, clock),
             audit=AuditLog(engine),
+            idempotency=SqlIdempotency(engine),
             auditing=auditing,
             content=ContentReader(content.store, content.sealer, clock),
             erasures=Erasures(SqlPersonalData(engine), auditing.chain),

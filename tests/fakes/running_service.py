@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import yaml
+from fastapi import FastAPI
 
 from policy_service.adapters.sql import schema
 from policy_service.adapters.sql.company import read_company, seed_company
@@ -64,6 +65,7 @@ class Api:
     opened: Resources
     clock: FakeClock
     key: str
+    app: FastAPI
 
     async def post(self, path: str, body: Any, headers: Any = INTERNAL) -> httpx.Response:
         """As a plugin; `bytes` go as they are."""
@@ -110,4 +112,4 @@ async def running_service(folder: Path, **others: Any) -> AsyncIterator[Api]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://service") as client,
     ):
-        yield Api(client, app.state.resources, clock, keys["team"])
+        yield Api(client, app.state.resources, clock, keys["team"], app)

@@ -8,22 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, and_, func, insert, literal, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.audit.event import chain_of
 from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.callers import utc_now
 from policy_service.adapters.sql.engine import reading
-from policy_service.adapters.sql.tables import AuditEntry, Base
+from policy_service.adapters.sql.tables import ApiKey, AuditEntry, Base, ProjectUnit
 from policy_service.ids import new_id
 from policy_service.ports.organisation import AuditRecord
 
 _LOG = Base.metadata.tables["audit_log"]
 _OUTBOX = Base.metadata.tables["audit_outbox"]
+_LIMIT = "limit:"
 _MAX_SUBJECT_CHARS = 400
 _MAX_NAME_CHARS = 200
-MOST = 1000
+MOST = 1001
+"""A page of 1,000, and one more that tells of a next page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class AuditLog:
             since: Only from then on, UTC-aware.
             before_seq: Only older ones: the `seq` of a page's last entry gives the next page.
             organisations: Only of these; `None` for all, and for what is no organisation's.
-            limit: How many at most, up to 1,000.
+            limit: How many at most, up to `MOST`.
         """
         statement = select(AuditEntry.__table__).order_by(AuditEntry.seq.desc())
         if action is not None:
@@ -141,6 +143,37 @@ class AuditLog:
         if organisations is not None:
             statement = statement.where(AuditEntry.organisation.in_(organisations))
         async with reading(self._engine) as connection:
+            found = await connection.execute(statement.limit(min(max(limit, 1), MOST)))
+            return tuple(_record(row) for row in found)
+
+    async def about_team(
+        self, team: str, *, before_seq: int | None = None, limit: int = 100
+    ) -> tuple[AuditRecord, ...]:
+        """The newest entries about a team, its projects, its keys, and the limits of all these."""
+        keys = select((literal("key:") + ApiKey.id).label("node")).where(ApiKey.team_id == team)
+        projects = select(literal("project:") + ProjectUnit.id).where(ProjectUnit.team_id == team)
+        node = union_all(keys, projects, select(literal(f"team:{team}"))).subquery().c.node
+        subject = AuditEntry.subject
+        async with reading(self._engine) as connection:
+            lengths = await connection.execute(select(func.length(node)).distinct())
+            # A limit's subject is `limit:`, its node, a colon and the rest: compared by length, for
+            # a pattern would take signs of an id for wildcards.
+            of_limits = [
+                and_(
+                    func.substr(subject, 1, len(_LIMIT)) == _LIMIT,
+                    func.substr(subject, len(_LIMIT) + 1, length + 1).in_(
+                        select(node + ":").where(func.length(node) == length)
+                    ),
+                )
+                for length in lengths.scalars()
+            ]
+            statement = (
+                select(AuditEntry.__table__)
+                .where(or_(subject.in_(select(node)), *of_limits))
+                .order_by(AuditEntry.seq.desc())
+            )
+            if before_seq is not None:
+                statement = statement.where(AuditEntry.seq < before_seq)
             found = await connection.execute(statement.limit(min(max(limit, 1), MOST)))
             return tuple(_record(row) for row in found)
 

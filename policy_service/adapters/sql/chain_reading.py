@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Table, func, select
+from sqlalchemy import Select, Table, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.audit.event import Checkpoint, Event, Head, Span
@@ -19,7 +19,8 @@ _HEADS: Table = _TABLES["audit_heads"]
 _CHECKPOINTS: Table = _TABLES["audit_checkpoints"]
 _CURSORS: Table = _TABLES["audit_cursors"]
 _BATCH = 1000
-_MOST = 1000
+_MOST = 1001
+"""A page of 1,000, and one more that tells of a next page."""
 
 
 class ChainReading:
@@ -36,10 +37,19 @@ class ChainReading:
             return [Head(row.chain, row.seq, row.hash) for row in found]
 
     async def rows(
-        self, wanted: AuditFilter, *, before_seq: int | None = None, limit: int = 100
+        self,
+        wanted: AuditFilter,
+        *,
+        before_seq: int | None = None,
+        after: tuple[str, int] | None = None,
+        limit: int = 100,
     ) -> Sequence[AuditRow]:
         """Events for people; see the port."""
         query = _filtered(wanted).order_by(_CHAIN.c.chain, _CHAIN.c.seq.desc())
+        if after is not None:
+            chain, seq = after
+            is_older = (_CHAIN.c.chain == chain) & (_CHAIN.c.seq < seq)
+            query = query.where((_CHAIN.c.chain > chain) | is_older)
         if before_seq is not None:
             query = query.where(_CHAIN.c.seq < before_seq)
         async with reading(self._engine) as connection:
@@ -48,10 +58,18 @@ class ChainReading:
             return [AuditRow(**{name: row[name] for name in names}) for row in found.mappings()]
 
     async def checkpoints(
-        self, chains: Collection[str] | None, *, limit: int = 100
+        self,
+        chains: Collection[str] | None,
+        *,
+        before: tuple[datetime, int, str] | None = None,
+        limit: int = 100,
     ) -> Sequence[Checkpoint]:
         """The newest checkpoints; see the port."""
-        query = select(_CHECKPOINTS).order_by(_CHECKPOINTS.c.at.desc(), _CHECKPOINTS.c.seq.desc())
+        order = (_CHECKPOINTS.c.at, _CHECKPOINTS.c.seq, _CHECKPOINTS.c.chain)
+        query = select(_CHECKPOINTS).order_by(*(column.desc() for column in order))
+        if before is not None:
+            place = (literal(one, column.type) for one, column in zip(before, order, strict=True))
+            query = query.where(tuple_(*order) < tuple_(*place))
         if chains is not None:
             query = query.where(_CHECKPOINTS.c.chain.in_(chains))
         async with reading(self._engine) as connection:

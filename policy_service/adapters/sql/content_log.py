@@ -19,7 +19,8 @@ _CONTENT = Base.metadata.tables["content_log"]
 _ROW = [_CONTENT.c[one.name].label(one.name) for one in fields(ContentRow)]
 _FACTS = [_CONTENT.c[one.name].label(one.name) for one in fields(ContentFacts)]
 _STANDS = {kind: _CONTENT.c[kind] for kind in ("organisation", "department", "team", "user")}
-_MOST = 1000
+_MOST = 1001
+"""A page of 1,000, and one more that tells of a next page."""
 _DROPPED_AT_ONCE = 1000
 
 

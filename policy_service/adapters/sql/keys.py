@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.policy.limits import Measure
@@ -29,7 +30,7 @@ from policy_service.adapters.sql.tables import (
 from policy_service.keys import digest_of, new_key, prefix_of
 from policy_service.ports.clock import Clock
 from policy_service.ports.keys import EVERYTHING, LONGEST_OVERLAP, IssuedKey, KeyRecord, Scopes
-from policy_service.ports.organisation import Holder, OrganisationError
+from policy_service.ports.organisation import Check, Holder, OrganisationError
 
 _KEYS = Base.metadata.tables["api_keys"]
 _AT_ONCE = 5000
@@ -73,6 +74,7 @@ class ApiKeys:
         overlap: timedelta,
         expires_at: datetime | None = None,
         actor: Actor = BY_US,
+        check: Check[KeyRecord] | None = None,
     ) -> IssuedKey:
         """Give a key a new text; the one that it had is good for a while yet."""
         if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
@@ -80,9 +82,9 @@ class ApiKeys:
         now = self._clock()
         async with writing(self._engine) as connection:
             # Two that rotate one key at once: the second sees what the first has done.
-            old = await one_key(
-                connection, select_keys().where(ApiKey.id == key_id).with_for_update(of=_KEYS)
-            )
+            old = await one_key(connection, _locked(key_id))
+            if check is not None:
+                check(old)
             if old is None or not old.is_live(now):
                 raise OrganisationError(f"there is no live key {key_id!r}")
             text = new_key()
@@ -104,9 +106,13 @@ class ApiKeys:
         is_older_good = old.former_until is not None and old.former_until > now
         return IssuedKey(text, new, old.former_prefix if is_older_good else None)
 
-    async def revoke_key(self, key_id: str, *, actor: Actor = BY_US) -> bool:
+    async def revoke_key(
+        self, key_id: str, *, actor: Actor = BY_US, check: Check[KeyRecord] | None = None
+    ) -> bool:
         """Close a key for good; false when there is no such key, or it is closed already."""
         async with writing(self._engine) as connection:
+            if check is not None:
+                check(await one_key(connection, _locked(key_id)))
             return await revoke_in(connection, actor, self._clock(), key_id)
 
     async def list_keys(
@@ -172,3 +178,8 @@ class ApiKeys:
                 await connection.execute(
                     update(_KEYS).where(_KEYS.c.id.in_(free)).values(last_used_at=at)
                 )
+
+
+def _locked(key_id: str) -> Select[Any]:
+    """One key, to be changed in the same transaction."""
+    return select_keys().where(ApiKey.id == key_id).with_for_update(of=_KEYS)

@@ -45,7 +45,8 @@ from policy_service.ports.organisation import OrganisationError
 
 CLOCK = Actor("gatehouse", "clock")
 _MAX_NAME_CHARS = 200
-_MOST_LISTED = 1000
+_MOST_LISTED = 1001
+"""A page of 1,000, and one more that tells of a next page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Limits, and what raises them for a while."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.roles import Actor
@@ -13,13 +15,19 @@ from policy_service.adapters.sql.organisation.changing import queue
 from policy_service.adapters.sql.organisation.checks import require_limit
 from policy_service.adapters.sql.organisation.every_limit import every_limit
 from policy_service.adapters.sql.organisation.parts import amount_text, limit_subject
-from policy_service.ports.organisation import RaiseRecord
+from policy_service.ports.organisation import Check, RaiseRecord
 
 
 class Limiting(Store):
     """Reads and changes limits."""
 
-    async def put_limit(self, limit: Limit, actor: Actor = BY_US) -> None:
+    async def put_limit(
+        self,
+        limit: Limit,
+        actor: Actor = BY_US,
+        *,
+        check: Check[Mapping[str, Any]] | None = None,
+    ) -> None:
         """Set a limit, or change it; its raises, models and time zone are not looked at.
 
         Raises:
@@ -39,12 +47,20 @@ class Limiting(Store):
             }
             subject = limit_subject(limit.node, limit.scope, limit.measure)
             before = await current(connection, subject, record)
+            if check is not None:
+                check(before)
             await self.change(
                 connection, organisation, subject, before=before, after=record, actor=actor
             )
 
     async def remove_limit(
-        self, node: str, measure: Measure, scope: str = "", actor: Actor = BY_US
+        self,
+        node: str,
+        measure: Measure,
+        scope: str = "",
+        actor: Actor = BY_US,
+        *,
+        check: Check[Mapping[str, Any]] | None = None,
     ) -> bool:
         """Lift a limit, and what raises it; false when there was none."""
         key = {"node": node, "scope": scope, "measure": measure.value}
@@ -52,6 +68,8 @@ class Limiting(Store):
         async with writing(self.engine) as connection:
             await queue(connection)
             before = await current(connection, subject, key)
+            if check is not None:
+                check(before)
             organisation = None if before is None else await owner_if_any(connection, node)
             return bool(
                 await self.change(

@@ -39,6 +39,7 @@ from policy_service.adapters.sql.organisation.removal import removal
 from policy_service.ports.organisation import (
     Change,
     ChangeKind,
+    Check,
     Holder,
     OrganisationError,
 )
@@ -106,7 +107,12 @@ class Organisation(Limiting):
     # --- units and people ------------------------------------------------------------------------
 
     async def put(
-        self, subject: str, record: Mapping[str, Any], actor: Actor = BY_US
+        self,
+        subject: str,
+        record: Mapping[str, Any],
+        actor: Actor = BY_US,
+        *,
+        check: Check[Mapping[str, Any]] | None = None,
     ) -> Change | None:
         """Make one part, or change it to this; `None` when it was so already."""
         if kind_of(subject) not in PUTTABLE:
@@ -116,6 +122,8 @@ class Organisation(Limiting):
             await queue(connection)
             organisation = await require_part(connection, subject, after)
             before = await current(connection, subject)
+            if check is not None:
+                check(before)
             if before is not None and kind_of(subject) not in ("organisation", "group"):
                 owner = await organisation_of(connection, subject)
                 if owner != organisation:
@@ -252,13 +260,21 @@ class Organisation(Limiting):
         }
         await self.put(f"group:{source} {name}", record, actor)
 
-    async def remove(self, subject: str, actor: Actor = BY_US) -> tuple[Change, ...]:
+    async def remove(
+        self,
+        subject: str,
+        actor: Actor = BY_US,
+        *,
+        check: Check[Mapping[str, Any]] | None = None,
+    ) -> tuple[Change, ...]:
         """Take one part away with everything below it; its keys are revoked."""
         if kind_of(subject) not in (*PUTTABLE, "consumer"):
             raise OrganisationError(f"{subject[:160]!r} names no kind of part")
         async with writing(self.engine) as connection:
             await queue(connection)
             organisation = await self._owner(connection, subject)
+            if check is not None:
+                check(await current(connection, subject) if organisation is not None else None)
             if organisation is None:
                 return ()
             found = await read_organisation(connection, organisation, self.clock())

@@ -26,6 +26,9 @@ from policy_service.adapters.sql.tables.content import (
 from policy_service.adapters.sql.tables.decisions import (
     DecisionEntry,
 )
+from policy_service.adapters.sql.tables.idempotency import (
+    IdempotencyRow,
+)
 from policy_service.adapters.sql.tables.ledger import (
     Usage,
     UsageHourly,
@@ -80,6 +83,7 @@ __all__ = [
     "DecisionEntry",
     "DepartmentUnit",
     "GroupBinding",
+    "IdempotencyRow",
     "KongConsumer",
     "LimitRaise",
     "LimitRow",

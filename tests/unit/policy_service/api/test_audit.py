@@ -90,7 +90,7 @@ async def test_a_time_without_a_zone_is_refused(api: Api) -> None:
 
 
 async def test_checkpoints_are_listed(api: Api) -> None:
-    assert (await ask(api, "GET", "/audit/checkpoints")).json() == {"rows": []}
+    assert (await ask(api, "GET", "/audit/checkpoints")).json() == {"rows": [], "next": None}
 
 
 async def test_readyz_says_whether_the_chain_is_sealed_and_what_waits(api: Api) -> None:

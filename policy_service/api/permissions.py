@@ -1,0 +1,117 @@
+"""What every operation of the admin API asks for: one line each.
+
+The documents, the OpenAPI description and the test of roles read this table. The handlers ask by
+themselves (`api.admins`); the test goes to each with every role and sees that they ask for this.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from llm_core.policy.roles import Permission
+
+
+class Where(StrEnum):
+    """On which node the permission has to be held."""
+
+    NOWHERE = "nowhere"
+    """Whoever is known may."""
+    ANYWHERE = "anywhere"
+    """On any node: what is told is the same for all."""
+    ROWS = "rows"
+    """On any node: only rows at or below such nodes are told."""
+    NODE = "node"
+    """On the node that is asked about, or above it."""
+    HIDDEN = "hidden"
+    """Likewise, and for everybody else it is not there: 404."""
+    ABOVE = "above"
+    """Above the node: who has a limit does not set it."""
+    ORGANISATION = "organisation"
+    """On the whole organisation that is asked about."""
+    ORGANISATIONS = "organisations"
+    """On any whole organisation: only rows of such are told."""
+    EVERY_ORGANISATION = "every organisation"
+    """On all of them, or on the platform."""
+    PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an operation asks for; `None` for nothing but a proof of who it is."""
+
+    permission: Permission | None
+    where: Where
+
+
+_P = Permission
+OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
+    {
+        ("GET", "/admin/audit-log"): Asked(_P.AUDIT_READ, Where.ORGANISATIONS),
+        ("GET", "/admin/usage"): Asked(_P.USAGE_READ, Where.ROWS),
+        ("GET", "/admin/v1/admin-tokens"): Asked(_P.ADMIN_TOKENS_WRITE, Where.ROWS),
+        ("POST", "/admin/v1/admin-tokens"): Asked(_P.ADMIN_TOKENS_WRITE, Where.NODE),
+        ("DELETE", "/admin/v1/admin-tokens/{token_id}"): Asked(_P.ADMIN_TOKENS_WRITE, Where.NODE),
+        ("GET", "/admin/v1/alerts"): Asked(_P.USAGE_READ, Where.ROWS),
+        ("GET", "/admin/v1/approvals"): Asked(None, Where.ROWS),
+        ("POST", "/admin/v1/approvals"): Asked(_P.ORGANISATION_READ, Where.NODE),
+        ("GET", "/admin/v1/approvals/{approval_id}"): Asked(_P.ORGANISATION_READ, Where.HIDDEN),
+        ("POST", "/admin/v1/approvals/{approval_id}/grant"): Asked(
+            _P.APPROVALS_DECIDE, Where.HIDDEN
+        ),
+        ("POST", "/admin/v1/approvals/{approval_id}/refuse"): Asked(
+            _P.APPROVALS_DECIDE, Where.HIDDEN
+        ),
+        ("POST", "/admin/v1/approvals/{approval_id}/revoke"): Asked(
+            _P.APPROVALS_DECIDE, Where.HIDDEN
+        ),
+        ("POST", "/admin/v1/approvals/{approval_id}/withdraw"): Asked(None, Where.HIDDEN),
+        ("GET", "/admin/v1/audit"): Asked(_P.AUDIT_READ, Where.ORGANISATIONS),
+        ("GET", "/admin/v1/audit/chain"): Asked(_P.AUDIT_READ, Where.ORGANISATIONS),
+        ("GET", "/admin/v1/audit/checkpoints"): Asked(_P.AUDIT_READ, Where.ORGANISATIONS),
+        ("GET", "/admin/v1/audit/export"): Asked(_P.AUDIT_READ, Where.ORGANISATIONS),
+        ("GET", "/admin/v1/budgets"): Asked(_P.USAGE_READ, Where.ROWS),
+        ("GET", "/admin/v1/content"): Asked(_P.CONTENT_READ, Where.ROWS),
+        ("GET", "/admin/v1/content/{decision_id}"): Asked(_P.CONTENT_READ, Where.NODE),
+        ("GET", "/admin/v1/keys"): Asked(_P.KEYS_READ, Where.ROWS),
+        ("POST", "/admin/v1/keys"): Asked(_P.KEYS_WRITE, Where.NODE),
+        ("GET", "/admin/v1/keys/{key_id}"): Asked(_P.KEYS_READ, Where.NODE),
+        ("DELETE", "/admin/v1/keys/{key_id}"): Asked(_P.KEYS_WRITE, Where.NODE),
+        ("POST", "/admin/v1/keys/{key_id}/rotate"): Asked(_P.KEYS_WRITE, Where.NODE),
+        ("GET", "/admin/v1/limits"): Asked(_P.ORGANISATION_READ, Where.ROWS),
+        ("PUT", "/admin/v1/limits"): Asked(_P.LIMITS_WRITE, Where.ABOVE),
+        ("DELETE", "/admin/v1/limits"): Asked(_P.LIMITS_WRITE, Where.ABOVE),
+        ("GET", "/admin/v1/limits/raises"): Asked(_P.ORGANISATION_READ, Where.ROWS),
+        ("POST", "/admin/v1/limits/raises"): Asked(_P.LIMITS_RAISE, Where.ABOVE),
+        ("DELETE", "/admin/v1/limits/raises/{raise_id}"): Asked(_P.LIMITS_RAISE, Where.NODE),
+        ("GET", "/admin/v1/limits/states"): Asked(_P.USAGE_READ, Where.ROWS),
+        ("GET", "/admin/v1/models"): Asked(_P.USAGE_READ, Where.ANYWHERE),
+        ("GET", "/admin/v1/organisation"): Asked(_P.ORGANISATION_READ, Where.ROWS),
+        ("GET", "/admin/v1/organisation/company"): Asked(_P.ORGANISATION_READ, Where.ORGANISATION),
+        ("PUT", "/admin/v1/organisation/company"): Asked(_P.ROLES_GRANT, Where.ORGANISATION),
+        ("GET", "/admin/v1/organisation/parts/{subject:path}"): Asked(
+            _P.ORGANISATION_READ, Where.NODE
+        ),
+        ("PUT", "/admin/v1/organisation/parts/{subject:path}"): Asked(
+            _P.ORGANISATION_WRITE, Where.NODE
+        ),
+        ("DELETE", "/admin/v1/organisation/parts/{subject:path}"): Asked(
+            _P.ORGANISATION_WRITE, Where.NODE
+        ),
+        ("GET", "/admin/v1/policies"): Asked(_P.POLICY_READ, Where.ANYWHERE),
+        ("POST", "/admin/v1/policies"): Asked(_P.POLICY_WRITE, Where.EVERY_ORGANISATION),
+        ("POST", "/admin/v1/policies/activate"): Asked(_P.POLICY_WRITE, Where.EVERY_ORGANISATION),
+        ("POST", "/admin/v1/policies/rollback"): Asked(_P.POLICY_WRITE, Where.EVERY_ORGANISATION),
+        ("GET", "/admin/v1/policies/shadow"): Asked(_P.POLICY_READ, Where.ROWS),
+        ("PUT", "/admin/v1/policies/shadow"): Asked(_P.POLICY_WRITE, Where.EVERY_ORGANISATION),
+        ("GET", "/admin/v1/policies/{bundle}"): Asked(_P.POLICY_READ, Where.ANYWHERE),
+        ("GET", "/admin/v1/prices"): Asked(_P.USAGE_READ, Where.ANYWHERE),
+        ("POST", "/admin/v1/privacy/erasures"): Asked(_P.PRIVACY_ERASE, Where.NODE),
+        ("PUT", "/admin/v1/roles"): Asked(_P.ROLES_GRANT, Where.NODE),
+        ("DELETE", "/admin/v1/roles"): Asked(_P.ROLES_GRANT, Where.NODE),
+        ("GET", "/admin/v1/usage/recent"): Asked(_P.USAGE_READ, Where.ROWS),
+        ("GET", "/admin/v1/usage/spend"): Asked(_P.USAGE_READ, Where.ROWS),
+        ("GET", "/admin/v1/whoami"): Asked(None, Where.NOWHERE),
+    }
+)
+"""By method and path, the path as the application has it."""
