@@ -29,6 +29,7 @@ from policy_service.adapters.sql.tables.decisions import (
 from policy_service.adapters.sql.tables.ledger import (
     Usage,
     UsageHourly,
+    UsageLatency,
 )
 from policy_service.adapters.sql.tables.policies import (
     PolicyActivation,
@@ -96,5 +97,6 @@ __all__ = [
     "ThresholdEvent",
     "Usage",
     "UsageHourly",
+    "UsageLatency",
     "User",
 ]
