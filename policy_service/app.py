@@ -13,6 +13,7 @@ from policy_service.api import (
     approvals,
     audit,
     content,
+    costs,
     health,
     internal,
     keys,
@@ -22,6 +23,7 @@ from policy_service.api import (
     privacy,
     providers,
     relay,
+    reliability,
     sign_in,
 )
 from policy_service.api.description import DescribedService
@@ -69,6 +71,8 @@ def create_app(
         alerts,
         audit,
         approvals,
+        costs,
+        reliability,
         keys,
         limits,
         organisation,

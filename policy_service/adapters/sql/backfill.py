@@ -80,7 +80,7 @@ async def _make_latencies(connection: AsyncConnection, day: datetime) -> None:
 def _grouped() -> Select[Any]:
     """The rows' sums by group: what `rollups.hourly_changes` does, by the database."""
     group = {name: group_column(name).label(name) for name in GROUP}
-    sums = {name: func.sum(_amount(name)).label(name) for name in SUMS}
+    sums = {name: func.sum(amount(name)).label(name) for name in SUMS}
     return select(*group.values(), *sums.values()).group_by(*group.values())
 
 
@@ -101,7 +101,8 @@ def group_column(name: str) -> ColumnElement[Any]:
             return _USAGE.c[name]
 
 
-def _amount(name: str) -> ColumnElement[Any]:
+def amount(name: str) -> ColumnElement[Any]:
+    """What a row of the ledger adds to one of `SUMS`."""
     if name == "requests":
         return literal(1)
     if name == "cache_hits":

@@ -12,7 +12,7 @@ from policy_service.adapters.sql.slots import place
 from policy_service.adapters.sql.tables import Base
 
 _USAGE = Base.metadata.tables["usage"]
-_BOUNDS = tuple(literal_column(str(bound)) for bound in BOUNDS_US)
+_BOUNDS: tuple[ColumnElement[int], ...] = tuple(literal_column(str(bound)) for bound in BOUNDS_US)
 
 
 def counted(

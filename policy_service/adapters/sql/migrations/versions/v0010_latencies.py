@@ -1,4 +1,4 @@
-"""Latencies by day and slot, from the rows that are in the ledger."""
+"""Latencies by day and slot, from the rows that are in the ledger; why calls were refused."""
 
 import hashlib
 from bisect import bisect_right
@@ -34,6 +34,7 @@ def upgrade() -> None:
     )
     for columns in (["day"], ["department", "day"], ["team", "day"]):
         op.create_index(op.f(f"ix_usage_latency_{'_'.join(columns)}"), "usage_latency", columns)
+    _add_refusals()
     usage = _usage()
     ends = sa.select(sa.func.min(usage.c.at), sa.func.max(usage.c.at))
     oldest, newest = op.get_bind().execute(ends).one()
@@ -47,7 +48,32 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take it away."""
+    op.drop_index(op.f("ix_decisions_refused_for_at"), table_name="decisions")
+    op.drop_column("decisions", "refused_for")
     op.drop_table("usage_latency")
+
+
+def _add_refusals() -> None:
+    """The first reason that the caller was told; what was logged before says it in `outcome`."""
+    op.add_column("decisions", sa.Column("refused_for", sa.Text()))
+    if op.get_bind().dialect.name == "postgresql":
+        code = "coalesce(result #>> '{outcome,codes,0}', result #>> '{outcome,code}')"
+        is_refused = "result #>> '{outcome,allow}' = 'false'"
+    else:
+        code = (
+            "coalesce(json_extract(result, '$.outcome.codes[0]'), "
+            "json_extract(result, '$.outcome.code'))"
+        )
+        is_refused = "json_extract(result, '$.outcome.allow') = 0"
+    op.execute(f"UPDATE decisions SET refused_for = {code} WHERE {is_refused}")  # noqa: S608 - fixed
+    refused = sa.text("refused_for IS NOT NULL")
+    op.create_index(
+        op.f("ix_decisions_refused_for_at"),
+        "decisions",
+        ["refused_for", "at"],
+        postgresql_where=refused,
+        sqlite_where=refused,
+    )
 
 
 def _columns() -> list[sa.Column[Any]]:
