@@ -1,4 +1,4 @@
-"""Random calls around the days on which clocks change and months end, put into the ledger at once."""
+"""Random calls around the days on which clocks change and months end, for the ledger."""
 
 import random
 from collections.abc import Sequence
