@@ -17,10 +17,10 @@ AT_ONCE := -n auto --maxprocesses 4
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check format services keycloak bench bench-relay lock golden clean
+.PHONY: help demo demo-stop test check format services keycloak bench bench-relay bench-dashboard lock golden clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Gatehouse needs Python 3.11 or newer; set PYTHON=...")'
@@ -104,6 +104,9 @@ bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engine
 
 bench-relay: $(VENV)/.dev ## Measure: lateness and memory of 100 relayed streams
 	$(BIN)/python benchmarks/relay_streams.py
+
+bench-dashboard: $(VENV)/.dev ## Measure: the dashboard's questions over 10 million requests
+	$(BIN)/python -m benchmarks.dashboard_queries
 
 golden: $(VENV)/.dev ## Rewrite the golden files; review the diff
 	$(BIN)/python -m tests.golden.rewrite

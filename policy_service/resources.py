@@ -8,6 +8,7 @@ from policy_service.ports.alerts import Alerts
 from policy_service.ports.approvals import Approvals
 from policy_service.ports.callers import Callers
 from policy_service.ports.clock import Clock
+from policy_service.ports.costs import Costs, Refusals, Reliable
 from policy_service.ports.idempotency import Idempotency
 from policy_service.ports.keys import Keys
 from policy_service.ports.ledger import Ledger, Prices
@@ -50,6 +51,9 @@ class Resources:
     ledger: Ledger
     reports: Reports
     team_usage: TeamUsage
+    costs: Costs
+    reliable: Reliable
+    refusals: Refusals
     limits: LimitsStore
     degradable: DegradableLimits | None
     alerts: Alerts

@@ -19,6 +19,8 @@ class LoggedDecision:
         input: What was asked, redacted, as policy can be asked again; `None` once it is erased.
         result: What policy said, `{"allow", "permitted", "models", "reasons", "obligations"}` with
             reasons as `{"code", "rule"}`; and in `outcome` what became of the call.
+        refused_for: The code of the first reason that the caller was told; `None` where the call
+            was let through.
     """
 
     decision_id: str
@@ -37,6 +39,7 @@ class LoggedDecision:
     input_digest: str
     input: dict[str, Any] | None
     result: dict[str, Any]
+    refused_for: str | None = None
 
 
 class DecisionLog(Protocol):

@@ -289,6 +289,7 @@ class DecisionRecorder:
             input_digest=digest,
             input=document,
             result=said,
+            refused_for=None if outcome["allow"] else (*outcome["codes"], outcome["code"])[0],
         )
         event = NewEvent(
             id=self.make_id("evt"),

@@ -18,6 +18,7 @@ from policy_service.adapters.sql.approvals import SqlApprovals
 from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.callers import SqlCallers
 from policy_service.adapters.sql.company import CompanyStore
+from policy_service.adapters.sql.costs import SqlCosts, SqlReliability
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.grants import SqlGrants
 from policy_service.adapters.sql.idempotency import SqlIdempotency
@@ -55,6 +56,7 @@ from policy_service.wiring.audit import open_audit
 from policy_service.wiring.background import in_background
 from policy_service.wiring.books import keep_books
 from policy_service.wiring.caches import open_cache, open_semantic_cache
+from policy_service.wiring.costs import open_refusals
 from policy_service.wiring.neighbours import (
     degradable_limits,
     open_changes,
@@ -186,6 +188,9 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             ledger=ledger,
             reports=UsageReports(engine),
             team_usage=SqlTeamUsage(engine),
+            costs=SqlCosts(engine),
+            reliable=SqlReliability(engine),
+            refusals=open_refusals(engine, lambda: policy.bundle),
             limits=limits,
             degradable=degradable,
             alerts=alerts,

@@ -1,6 +1,6 @@
 """Roll-ups made anew from the rows of the ledger."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -19,19 +19,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from llm_core.policy.decision import CacheUse
 from llm_core.tokens.usage import UsageSource
 from policy_service.adapters.sql.dialects import FullHour, Microseconds
-from policy_service.adapters.sql.rollups import GROUP, SUMS, bucket_of
+from policy_service.adapters.sql.latencies import counted
+from policy_service.adapters.sql.months import day_of
+from policy_service.adapters.sql.rollups import GROUP, LATENCY_GROUP, SUMS, bucket_of
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.upkeep import Remade
 
 _USAGE = Base.metadata.tables["usage"]
 _HOURLY = Base.metadata.tables["usage_hourly"]
+_LATENCY = Base.metadata.tables["usage_latency"]
+_DAY = timedelta(days=1)
 _GROUPS_A_STATEMENT = 1000
 
 
 async def remake(
     connection: AsyncConnection, first: datetime, end: datetime, *, may_shrink: bool
 ) -> Remade:
-    """Make the roll-ups of some full hours anew, within the connection's transaction.
+    """Make the roll-ups of some full days anew, within the connection's transaction.
 
     Whoever writes the ledger waits at the roll-ups until it ends. What they have written of rows by
     then is not seen here, and they add it afterwards.
@@ -40,8 +44,8 @@ async def remake(
         await connection.execute(text("LOCK TABLE usage_hourly IN SHARE ROW EXCLUSIVE MODE"))
     in_hours = (_HOURLY.c.hour >= first, _HOURLY.c.hour < end)
     in_rows = (_USAGE.c.at >= first, _USAGE.c.at < end)
-    counted = select(func.coalesce(func.sum(_HOURLY.c.requests), 0)).where(*in_hours)
-    before = int((await connection.execute(counted)).scalar_one())
+    told = select(func.coalesce(func.sum(_HOURLY.c.requests), 0)).where(*in_hours)
+    before = int((await connection.execute(told)).scalar_one())
     kept = select(func.count()).select_from(_USAGE).where(*in_rows)
     rows = int((await connection.execute(kept)).scalar_one())
     if rows < before and not may_shrink:
@@ -53,18 +57,38 @@ async def remake(
         for group in groups:
             group["bucket"] = bucket_of({name: group[name] for name in GROUP})
         await connection.execute(_HOURLY.insert(), groups)
+    gone = (_LATENCY.c.day >= first, _LATENCY.c.day < end)
+    await connection.execute(delete(_LATENCY).where(*gone))
+    hours = await connection.execute(select(FullHour(_USAGE.c.at)).where(*in_rows).distinct())
+    for day in sorted({day_of(hour) for hour in hours.scalars()}):
+        await _make_latencies(connection, day)
     return Remade(rows, before, is_changed=True)
+
+
+async def _make_latencies(connection: AsyncConnection, day: datetime) -> None:
+    """Day by day, because a month has many slots."""
+    columns = {name: group_column(name) for name in LATENCY_GROUP if name not in ("day", "slot")}
+    in_day = (_USAGE.c.at >= day, _USAGE.c.at < day + _DAY)
+    found = (await connection.execute(counted(columns, *in_day))).mappings().all()
+    for start in range(0, len(found), _GROUPS_A_STATEMENT):
+        slots = [{"day": day, **one} for one in found[start : start + _GROUPS_A_STATEMENT]]
+        for slot in slots:
+            slot["bucket"] = bucket_of({name: slot[name] for name in LATENCY_GROUP})
+        await connection.execute(_LATENCY.insert(), slots)
 
 
 def _grouped() -> Select[Any]:
     """The rows' sums by group: what `rollups.hourly_changes` does, by the database."""
-    group = {name: _group_column(name).label(name) for name in GROUP}
-    sums = {name: func.sum(_amount(name)).label(name) for name in SUMS}
+    group = {name: group_column(name).label(name) for name in GROUP}
+    sums = {name: func.sum(amount(name)).label(name) for name in SUMS}
     return select(*group.values(), *sums.values()).group_by(*group.values())
 
 
-def _group_column(name: str) -> ColumnElement[Any]:
-    """Without bound values: PostgreSQL would not see that it groups by what it selects."""
+def group_column(name: str) -> ColumnElement[Any]:
+    """The column of `GROUP` as the ledger's rows have it.
+
+    Without bound values: PostgreSQL would not see that it groups by what it selects.
+    """
     match name:
         case "hour":
             return FullHour(_USAGE.c.at)
@@ -77,7 +101,8 @@ def _group_column(name: str) -> ColumnElement[Any]:
             return _USAGE.c[name]
 
 
-def _amount(name: str) -> ColumnElement[Any]:
+def amount(name: str) -> ColumnElement[Any]:
+    """What a row of the ledger adds to one of `SUMS`."""
     if name == "requests":
         return literal(1)
     if name == "cache_hits":

@@ -1,4 +1,4 @@
-"""Calendar months and full hours, the periods that the ledger's tables are kept in."""
+"""Calendar months, full days and full hours, the periods that the ledger's tables are kept in."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from policy_service.periods import calendar_span
 
 _MONTH = re.compile(r"(?P<year>[0-9]{4})-(?P<month>0[1-9]|1[0-2])")
 _HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
 
 
 def month_of(moment: datetime) -> tuple[datetime, datetime]:
@@ -54,6 +55,19 @@ def months_before(moment: datetime, count: int) -> datetime:
 def hour_of(moment: datetime) -> datetime:
     """The full hour that `moment` lies in."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def day_of(moment: datetime) -> datetime:
+    """The first moment of the day in UTC that `moment` lies in."""
+    return hour_of(moment).replace(hour=0)
+
+
+def full_days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The part of a time that is full days of UTC; both ends are `start` when no day fits."""
+    first = day_of(start)
+    first = first if first == start else first + _DAY
+    last = day_of(end)
+    return (first, last) if first <= last else (start, start)
 
 
 def full_hours(start: datetime, end: datetime) -> tuple[datetime, datetime]:

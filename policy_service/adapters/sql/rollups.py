@@ -1,4 +1,4 @@
-"""What ledger rows add to the hourly sums; pure, so that a correction is the same sum taken out."""
+"""What ledger rows add to the roll-ups; pure, so that a correction is the same sum taken out."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from llm_core.costs.latency import slot_of
 from llm_core.policy.decision import CacheUse
 from llm_core.tokens.usage import UsageSource
-from policy_service.adapters.sql.months import hour_of
+from policy_service.adapters.sql.months import day_of, hour_of
 from policy_service.ports.ledger import UsageRow
 
 GROUP = (
@@ -50,6 +51,18 @@ SUMS = (
     "cache_hits",
     "saved_usd",
 )
+LATENCY_GROUP = (
+    "day",
+    "organisation",
+    "department",
+    "team",
+    "asked_model",
+    "model",
+    "provider",
+    "slot",
+)
+LATENCIES = ("total", "time_to_first_token", "overhead")
+"""What is measured: each is a column of counts, of a row's milliseconds in `<name>_ms`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,37 @@ def hourly_changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
     return [groups[bucket] for bucket in sorted(groups)]
 
 
+def latency_changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """The same for `usage_latency`: every slot once, with what is to be added to its counts."""
+    slots: dict[str, dict[str, Any]] = {}
+    for change in changes:
+        row = change.row
+        for name in LATENCIES:
+            milliseconds = getattr(row, f"{name}_ms")
+            if milliseconds is None:
+                continue
+            group = _latency_group_of(row, slot_of(_microseconds(milliseconds)))
+            bucket = bucket_of(group)
+            counts = slots.setdefault(
+                bucket, {"bucket": bucket, **group, **dict.fromkeys(LATENCIES, 0)}
+            )
+            counts[name] += change.sign
+    return [slots[bucket] for bucket in sorted(slots)]
+
+
+def _latency_group_of(row: UsageRow, slot: int) -> dict[str, Any]:
+    return {
+        "day": day_of(row.at),
+        "organisation": row.organisation,
+        "department": row.department,
+        "team": row.team,
+        "asked_model": row.asked_model,
+        "model": row.served_model or row.routed_model,
+        "provider": row.provider,
+        "slot": slot,
+    }
+
+
 def _group_of(row: UsageRow) -> dict[str, Any]:
     return {
         "hour": hour_of(row.at),
@@ -98,7 +142,7 @@ def _group_of(row: UsageRow) -> dict[str, Any]:
 
 
 def bucket_of(group: Mapping[str, Any]) -> str:
-    """The key of a group: a digest of its values, given in the order of `GROUP`."""
+    """The key of a group: a digest of its values, in the order of `GROUP` or `LATENCY_GROUP`."""
     canonical = msgspec.json.encode(list(group.values()))
     return hashlib.blake2b(canonical, digest_size=16).hexdigest()
 

@@ -32,6 +32,7 @@ from policy_service.adapters.sql.tables.idempotency import (
 from policy_service.adapters.sql.tables.ledger import (
     Usage,
     UsageHourly,
+    UsageLatency,
 )
 from policy_service.adapters.sql.tables.policies import (
     PolicyActivation,
@@ -100,5 +101,6 @@ __all__ = [
     "ThresholdEvent",
     "Usage",
     "UsageHourly",
+    "UsageLatency",
     "User",
 ]

@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, Text
+from sqlalchemy import JSON, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from policy_service.adapters.sql.tables.base import Base
+
+_REFUSED = text("refused_for IS NOT NULL")
 
 
 class DecisionEntry(Base):
@@ -20,6 +22,7 @@ class DecisionEntry(Base):
         Index(None, "at", "decision_id"),
         Index(None, "team", "at"),
         Index(None, "user", "at"),
+        Index(None, "refused_for", "at", postgresql_where=_REFUSED, sqlite_where=_REFUSED),
     )
 
     decision_id: Mapped[str] = mapped_column(Text, primary_key=True)
@@ -38,3 +41,4 @@ class DecisionEntry(Base):
     input_digest: Mapped[str] = mapped_column(Text)
     input: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     result: Mapped[dict[str, Any]] = mapped_column(JSON(none_as_null=True))
+    refused_for: Mapped[str | None] = mapped_column(Text)

@@ -133,3 +133,32 @@ class UsageHourly(Base):
     overhead_count: Mapped[int]
     cache_hits: Mapped[int] = mapped_column(server_default="0")
     saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
+
+
+class UsageLatency(Base):
+    """How many calls of a day (UTC) took how long, by slots of `llm_core.costs.latency`.
+
+    By day, because by hour the slots are nearly as many as the calls. `bucket` is a digest of the
+    columns down to `slot`.
+    """
+
+    __tablename__ = "usage_latency"
+    __table_args__ = (
+        Index(None, "day"),
+        Index(None, "department", "day"),
+        Index(None, "team", "day"),
+    )
+
+    bucket: Mapped[str] = mapped_column(String(32), primary_key=True)
+    day: Mapped[datetime]
+    organisation: Mapped[str] = mapped_column(Text)
+    department: Mapped[str] = mapped_column(Text)
+    team: Mapped[str] = mapped_column(Text)
+    asked_model: Mapped[str] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    provider: Mapped[str | None] = mapped_column(Text)
+    slot: Mapped[int]
+
+    total: Mapped[int]
+    time_to_first_token: Mapped[int]
+    overhead: Mapped[int]

@@ -1,0 +1,1 @@
+"""What spend tells: calendar spans, forecasts, movers, anomalies, and latency histograms."""
