@@ -21,6 +21,7 @@ from policy_service.services.administrators import Administrators
 from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.auditing import Auditing
 from policy_service.services.changes import Changes
+from policy_service.services.chargeback import ChargebackDesk
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
@@ -64,3 +65,4 @@ class Resources:
     auditing: Auditing
     content: ContentReader
     erasures: Erasures
+    chargebacks: ChargebackDesk

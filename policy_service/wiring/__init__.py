@@ -17,6 +17,7 @@ from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
 from policy_service.adapters.sql.approvals import SqlApprovals
 from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.callers import SqlCallers
+from policy_service.adapters.sql.chargeback import SqlChargebacks
 from policy_service.adapters.sql.company import CompanyStore
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.grants import SqlGrants
@@ -36,6 +37,7 @@ from policy_service.resources import Resources
 from policy_service.services.administrators import Administrators
 from policy_service.services.answer_cache import AnswerCache
 from policy_service.services.approvals import ApprovalDesk
+from policy_service.services.chargeback import ChargebackDesk
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.erasure import Erasures
@@ -198,6 +200,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             audit=AuditLog(engine),
             auditing=auditing,
             content=ContentReader(content.store, content.sealer, clock),
+            chargebacks=ChargebackDesk(SqlChargebacks(engine, clock), clock),
             erasures=Erasures(SqlPersonalData(engine), auditing.chain),
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),

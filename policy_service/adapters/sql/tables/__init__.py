@@ -20,6 +20,10 @@ from policy_service.adapters.sql.tables.audit_chain import (
     AuditOutbox,
 )
 from policy_service.adapters.sql.tables.base import AMOUNT, USD, Base
+from policy_service.adapters.sql.tables.chargeback import (
+    Chargeback,
+    ChargebackRules,
+)
 from policy_service.adapters.sql.tables.content import (
     ContentEntry,
 )
@@ -75,6 +79,8 @@ __all__ = [
     "AuditLink",
     "AuditOutbox",
     "Base",
+    "Chargeback",
+    "ChargebackRules",
     "ContentEntry",
     "CostCentre",
     "DecisionEntry",
