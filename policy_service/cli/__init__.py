@@ -9,6 +9,7 @@ from policy_service.cli import (
     admin_tokens,
     approvals,
     audit,
+    chargeback,
     company,
     compliance,
     content,
@@ -34,6 +35,7 @@ app.add_typer(kong.app, name="kong")
 app.add_typer(admin_tokens.app, name="admin-tokens")
 app.add_typer(audit.app, name="audit")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(chargeback.app, name="chargeback")
 app.add_typer(compliance.app, name="compliance")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
