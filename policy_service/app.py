@@ -23,6 +23,7 @@ from policy_service.api import (
     privacy,
     providers,
     relay,
+    reports,
     sign_in,
 )
 from policy_service.api.description import DescribedService
@@ -78,6 +79,7 @@ def create_app(
         content,
         privacy,
         providers,
+        reports,
     ):
         app.include_router(module.router)
     app.router.routes.append(relay.anywhere_else)

@@ -28,6 +28,7 @@ from policy_service.services.degraded import DegradableLimits
 from policy_service.services.erasure import Erasures
 from policy_service.services.last_used import LastUsed
 from policy_service.services.relay import Relay
+from policy_service.services.report_sender import ReportSender
 from policy_service.services.settle import Settler
 from policy_service.settings import Settings
 
@@ -66,3 +67,4 @@ class Resources:
     content: ContentReader
     erasures: Erasures
     chargebacks: ChargebackDesk
+    reporting: ReportSender

@@ -17,6 +17,7 @@ from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_tokens import ListedAdminTokens
 from policy_service.api.approvals import ListedApprovals
 from policy_service.api.chargeback import ListedChargebacks, ShownRules
+from policy_service.api.reports import ListedRuns, ListedSchedules
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
@@ -98,6 +99,8 @@ _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/chargebacks/rules": ShownRules,
     "/admin/v1/chargebacks/preview": Statement,
     "/admin/v1/chargebacks/{chargeback_id}": Statement,
+    "/admin/v1/reports/schedules": ListedSchedules,
+    "/admin/v1/reports/schedules/{schedule_id}/runs": ListedRuns,
 }
 _RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")
 _SCHEMES: _Object = {

@@ -22,6 +22,7 @@ from policy_service.cli import (
     policy,
     privacy,
     providers,
+    reports,
     serve,
 )
 
@@ -43,6 +44,7 @@ app.add_typer(limits.app, name="limits")
 app.add_typer(policy.app, name="policy")
 app.add_typer(content.app, name="content")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(reports.app, name="reports")
 app.command("apply")(company.apply)
 app.command("export")(company.export)
 app.command("login")(login.login)

@@ -63,6 +63,7 @@ from policy_service.wiring.neighbours import (
     open_webhook,
 )
 from policy_service.wiring.policy import open_policy
+from policy_service.wiring.reports import open_reports
 from policy_service.wiring.words import open_words, screening_of
 
 
@@ -171,6 +172,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(last_used.finish)
         await in_background(stack, last_used.run())
         admin_tokens = SqlAdminTokens(engine, clock)
+        chargebacks = SqlChargebacks(engine, clock)
         root = settings.admin_token
         yield Resources(
             settings=settings,
@@ -200,7 +202,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             audit=AuditLog(engine),
             auditing=auditing,
             content=ContentReader(content.store, content.sealer, clock),
-            chargebacks=ChargebackDesk(SqlChargebacks(engine, clock), clock),
+            chargebacks=ChargebackDesk(chargebacks, clock),
+            reporting=await open_reports(stack, settings, engine, chargebacks, clock),
             erasures=Erasures(SqlPersonalData(engine), auditing.chain),
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),

@@ -41,6 +41,10 @@ from policy_service.adapters.sql.tables.policies import (
     PolicyShadowCount,
     StoredPolicy,
 )
+from policy_service.adapters.sql.tables.reports import (
+    ReportRunRow,
+    ReportScheduleRow,
+)
 from policy_service.adapters.sql.tables.who import (
     AdminToken,
     ApiKey,
@@ -96,6 +100,8 @@ __all__ = [
     "PolicyShadow",
     "PolicyShadowCount",
     "ProjectUnit",
+    "ReportRunRow",
+    "ReportScheduleRow",
     "RoleGrant",
     "StoredPolicy",
     "TeamUnit",
