@@ -12,6 +12,7 @@ from policy_service.api import (
     alerts,
     approvals,
     audit,
+    chargeback,
     content,
     costs,
     health,
@@ -26,6 +27,7 @@ from policy_service.api import (
     providers,
     relay,
     reliability,
+    reports,
     sign_in,
     team,
 )
@@ -76,6 +78,7 @@ def create_app(
         approvals,
         costs,
         reliability,
+        chargeback,
         keys,
         limits,
         limit_states,
@@ -86,6 +89,7 @@ def create_app(
         privacy,
         team,
         providers,
+        reports,
     ):
         app.include_router(module.router)
     app.router.routes.append(relay.anywhere_else)

@@ -24,12 +24,14 @@ from policy_service.services.administrators import Administrators
 from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.auditing import Auditing
 from policy_service.services.changes import Changes
+from policy_service.services.chargeback import ChargebackDesk
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.erasure import Erasures
 from policy_service.services.last_used import LastUsed
 from policy_service.services.relay import Relay
+from policy_service.services.report_sender import ReportSender
 from policy_service.services.settle import Settler
 from policy_service.settings import Settings
 
@@ -73,3 +75,5 @@ class Resources:
     auditing: Auditing
     content: ContentReader
     erasures: Erasures
+    chargebacks: ChargebackDesk
+    reporting: ReportSender

@@ -222,6 +222,22 @@ class Settings(BaseSettings):
         description="Where alerts about budgets, and requests for approval, are posted as JSON; "
         "without it only the log tells.",
     )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="The mail server for scheduled reports: `smtp://user:password@host:587`, "
+        "`smtps://host`; a password is sent over TLS only, unless the address ends with "
+        "`?tls=none`. Without it no e-mail is sent.",
+    )
+    smtp_from: str | None = Field(
+        default=None,
+        description="Whom e-mail comes from, `Gatehouse <gatehouse@acme.example>`.",
+    )
+    report_webhooks: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Where scheduled reports may be posted, by name, "
+        "`POLICY_REPORT_WEBHOOKS__FINANCE=https://...`; a schedule names it "
+        "`webhook:finance`.",
+    )
     approval_ask_days: int = Field(
         default=14,
         ge=1,
@@ -354,6 +370,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 "POLICY_SIGN_IN_ISSUER and POLICY_SIGN_IN_CLIENT_ID go together: set both or none"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_mail_server(self) -> Self:
+        if (self.smtp_url is None) is not (self.smtp_from is None):
+            raise ValueError("POLICY_SMTP_URL and POLICY_SMTP_FROM go together: set both or none")
         return self
 
     @property

@@ -22,6 +22,7 @@ class Role(StrEnum):
     TEAM_OWNER = "team_owner"
     APPROVER = "approver"
     AUDITOR = "auditor"
+    FINANCE = "finance"
     MEMBER = "member"
 
 
@@ -50,6 +51,8 @@ class Permission(StrEnum):
     """What people and models said, word for word. Not an administrator's: see `SEPARATED`."""
     PRIVACY_ERASE = "privacy.erase"
     """Take a person's traces out of the logs, when they ask for it."""
+    CHARGEBACK_CLOSE = "chargeback.close"
+    """Say how shared costs are divided, and freeze a month's statement."""
 
 
 _READS = frozenset({Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ})
@@ -68,6 +71,9 @@ ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.APPROVER: _READS | {Permission.APPROVALS_DECIDE},
         Role.AUDITOR: _READS
         | {Permission.AUDIT_READ, Permission.POLICY_READ, Permission.CONTENT_READ},
+        Role.FINANCE: frozenset(
+            {Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.CHARGEBACK_CLOSE}
+        ),
         Role.MEMBER: frozenset({Permission.USAGE_READ}),
     }
 )

@@ -10,11 +10,14 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
+from llm_core.chargeback.statement import Statement
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_tokens import ListedAdminTokens
 from policy_service.api.approvals import ListedApprovals
+from policy_service.api.chargeback import ListedChargebacks, ShownRules
+from policy_service.api.reports import ListedRuns, ListedSchedules
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
@@ -92,6 +95,12 @@ _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/admin-tokens": ListedAdminTokens,
     "/admin/v1/approvals": ListedApprovals,
     "/admin/v1/approvals/{approval_id}": ShownApproval,
+    "/admin/v1/chargebacks": ListedChargebacks,
+    "/admin/v1/chargebacks/rules": ShownRules,
+    "/admin/v1/chargebacks/preview": Statement,
+    "/admin/v1/chargebacks/{chargeback_id}": Statement,
+    "/admin/v1/reports/schedules": ListedSchedules,
+    "/admin/v1/reports/schedules/{schedule_id}/runs": ListedRuns,
 }
 _RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")
 _SCHEMES: _Object = {

@@ -9,6 +9,7 @@ from policy_service.cli import (
     admin_tokens,
     approvals,
     audit,
+    chargeback,
     company,
     compliance,
     content,
@@ -22,6 +23,7 @@ from policy_service.cli import (
     policy,
     privacy,
     providers,
+    reports,
     serve,
     usage,
 )
@@ -36,6 +38,7 @@ app.add_typer(kong.app, name="kong")
 app.add_typer(admin_tokens.app, name="admin-tokens")
 app.add_typer(audit.app, name="audit")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(chargeback.app, name="chargeback")
 app.add_typer(compliance.app, name="compliance")
 app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
@@ -43,6 +46,7 @@ app.add_typer(limits.app, name="limits")
 app.add_typer(policy.app, name="policy")
 app.add_typer(content.app, name="content")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(reports.app, name="reports")
 app.command("apply")(company.apply)
 app.command("export")(company.export)
 app.command("login")(login.login)

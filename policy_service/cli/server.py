@@ -88,24 +88,23 @@ class AdminApi:
         Raises:
             ServerRefused: It answered with an error, with something else, or not at all.
         """
-        content = None if body is None else msgspec.json.encode(body)
-        headers = {} if body is None else {"content-type": "application/json"}
-        try:
-            answer = self._client.request(
-                method, path, params=query, headers=headers, content=content, timeout=timeout_s
-            )
-        except httpx.TimeoutException as fault:
-            raise ServerRefused(f"{self._url} did not answer in time") from fault
-        except httpx.HTTPError as fault:
-            raise ServerRefused(f"{self._url} cannot be reached") from fault
-        if not answer.is_success:
-            raise ServerRefused(self._told(answer), answer.status_code)
+        answer = self._answer(method, path, body=body, query=query, timeout_s=timeout_s)
         if not answer.content:
             return None
         try:
             return msgspec.json.decode(answer.content)
         except msgspec.DecodeError as fault:
             raise ServerRefused(f"{self._url} does not answer as a policy service does") from fault
+
+    def fetch(
+        self, path: str, *, query: Mapping[str, str] | None = None, timeout_s: float = _TIMEOUT_S
+    ) -> bytes:
+        """Get what is no JSON, such as a file.
+
+        Raises:
+            ServerRefused: It answered with an error, or not at all.
+        """
+        return self._answer("GET", path, query=query, timeout_s=timeout_s).content
 
     def whoami(self) -> dict[str, Any]:
         """`GET /admin/v1/whoami`."""
@@ -137,6 +136,29 @@ class AdminApi:
             return msgspec.convert(told, Applied)
         except msgspec.ValidationError as fault:
             raise ServerRefused(f"{self._url} does not answer as a policy service does") from fault
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, str] | None = None,
+        timeout_s: float,
+    ) -> httpx.Response:
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {} if body is None else {"content-type": "application/json"}
+        try:
+            answer = self._client.request(
+                method, path, params=query, headers=headers, content=content, timeout=timeout_s
+            )
+        except httpx.TimeoutException as fault:
+            raise ServerRefused(f"{self._url} did not answer in time") from fault
+        except httpx.HTTPError as fault:
+            raise ServerRefused(f"{self._url} cannot be reached") from fault
+        if not answer.is_success:
+            raise ServerRefused(self._told(answer), answer.status_code)
+        return answer
 
     def _told(self, answer: httpx.Response) -> str:
         try:

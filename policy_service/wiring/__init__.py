@@ -17,6 +17,7 @@ from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
 from policy_service.adapters.sql.approvals import SqlApprovals
 from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.callers import SqlCallers
+from policy_service.adapters.sql.chargeback import SqlChargebacks
 from policy_service.adapters.sql.company import CompanyStore
 from policy_service.adapters.sql.costs import SqlCosts, SqlReliability
 from policy_service.adapters.sql.engine import open_engine
@@ -39,6 +40,7 @@ from policy_service.resources import Resources
 from policy_service.services.administrators import Administrators
 from policy_service.services.answer_cache import AnswerCache
 from policy_service.services.approvals import ApprovalDesk
+from policy_service.services.chargeback import ChargebackDesk
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.erasure import Erasures
@@ -65,6 +67,7 @@ from policy_service.wiring.neighbours import (
     open_webhook,
 )
 from policy_service.wiring.policy import open_policy
+from policy_service.wiring.reports import open_reports
 from policy_service.wiring.words import open_words, screening_of
 
 
@@ -173,6 +176,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(last_used.finish)
         await in_background(stack, last_used.run())
         admin_tokens = SqlAdminTokens(engine, clock)
+        chargebacks = SqlChargebacks(engine, clock)
         root = settings.admin_token
         yield Resources(
             settings=settings,
@@ -208,6 +212,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             idempotency=SqlIdempotency(engine),
             auditing=auditing,
             content=ContentReader(content.store, content.sealer, clock),
+            chargebacks=ChargebackDesk(chargebacks, clock),
+            reporting=await open_reports(stack, settings, engine, chargebacks, clock),
             erasures=Erasures(SqlPersonalData(engine), auditing.chain),
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),

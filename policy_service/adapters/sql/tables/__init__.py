@@ -20,6 +20,10 @@ from policy_service.adapters.sql.tables.audit_chain import (
     AuditOutbox,
 )
 from policy_service.adapters.sql.tables.base import AMOUNT, USD, Base
+from policy_service.adapters.sql.tables.chargeback import (
+    Chargeback,
+    ChargebackRules,
+)
 from policy_service.adapters.sql.tables.content import (
     ContentEntry,
 )
@@ -40,6 +44,10 @@ from policy_service.adapters.sql.tables.policies import (
     PolicyShadow,
     PolicyShadowCount,
     StoredPolicy,
+)
+from policy_service.adapters.sql.tables.reports import (
+    ReportRunRow,
+    ReportScheduleRow,
 )
 from policy_service.adapters.sql.tables.who import (
     AdminToken,
@@ -79,6 +87,8 @@ __all__ = [
     "AuditLink",
     "AuditOutbox",
     "Base",
+    "Chargeback",
+    "ChargebackRules",
     "ContentEntry",
     "CostCentre",
     "DecisionEntry",
@@ -95,6 +105,8 @@ __all__ = [
     "PolicyShadow",
     "PolicyShadowCount",
     "ProjectUnit",
+    "ReportRunRow",
+    "ReportScheduleRow",
     "RoleGrant",
     "StoredPolicy",
     "TeamUnit",

@@ -13,6 +13,11 @@ EXPECTED = {
     Role.TEAM_OWNER: OWNS,
     Role.APPROVER: READS | {Permission.APPROVALS_DECIDE},
     Role.AUDITOR: READS | {Permission.AUDIT_READ, Permission.CONTENT_READ, Permission.POLICY_READ},
+    Role.FINANCE: {
+        Permission.USAGE_READ,
+        Permission.ORGANISATION_READ,
+        Permission.CHARGEBACK_CLOSE,
+    },
     Role.MEMBER: {Permission.USAGE_READ},
 }
 ACME = "organisation:acme"

@@ -90,6 +90,7 @@ async def test_require_heeds_the_table(role: Role, permission: Permission) -> No
         Role.TEAM_OWNER: "usage.read organisation.read limits.raise keys.read keys.write",
         Role.APPROVER: "usage.read organisation.read keys.read approvals.decide",
         Role.AUDITOR: "usage.read organisation.read keys.read audit.read content.read policy.read",
+        Role.FINANCE: "usage.read organisation.read chargeback.close",
         Role.MEMBER: "usage.read",
     }.get(role, "").split()
     if permitted:

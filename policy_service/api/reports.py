@@ -1,0 +1,179 @@
+"""Reports that are sent by themselves, in the admin API.
+
+Whoever may change a part of the organisation, and read its usage, says who gets its reports.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse
+
+from llm_core.errors import Conflict, MalformedRequest, NotServed
+from llm_core.policy.roles import Actor, Permission, may
+from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.chargeback import told_refusals
+from policy_service.api.organisation import told_faults
+from policy_service.api.wire import Opened, json_answer, read_json
+from policy_service.ports.organisation import OrganisationError
+from policy_service.ports.report_schedules import (
+    Cadence,
+    ReportKind,
+    ReportRun,
+    ReportSchedule,
+)
+from policy_service.resources import Resources
+from policy_service.services.report_sender import ScheduleRefused
+
+router = APIRouter(prefix="/admin/v1/reports")
+_NEEDED = (Permission.ORGANISATION_WRITE, Permission.USAGE_READ)
+_KINDS = ("organisation", "department", "team", "project")
+_HOUR = 7
+
+
+class WantedSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `PUT /admin/v1/reports/schedules/{id}`; see `ReportSchedule`."""
+
+    node: str
+    kind: ReportKind
+    cadence: Cadence
+    to: tuple[str, ...]
+    hour: int = _HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSchedules:
+    """Every schedule that you may change."""
+
+    rows: list[ReportSchedule]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRuns:
+    """Reports that were sent, or are to be, the newest first."""
+
+    rows: list[ReportRun]
+
+
+@router.get("/schedules")
+async def listed(opened: Opened, actor: CurrentActor) -> Response:
+    """Every schedule that you may change, by id."""
+    nodes_for(actor, Permission.ORGANISATION_WRITE)
+    found = await opened.reporting.store.all()
+    rows = [one for one in found if await _may_change(opened, actor, one)]
+    return json_answer(ListedSchedules(rows))
+
+
+@router.put("/schedules/{schedule_id}")
+async def put(schedule_id: str, request: Request, opened: Opened, actor: CurrentActor) -> Response:
+    """Send a report from now on, or send it otherwise."""
+    asked = await read_json(request, WantedSchedule)
+    wanted = await _wanted(opened, actor, asked, schedule_id)
+    known = await opened.reporting.store.find(schedule_id)
+    if known is not None and not await _may_change(opened, actor, known):
+        raise Conflict("There is a schedule of that id already; choose another.")
+    try:
+        opened.reporting.refuse_bad(wanted)
+    except ScheduleRefused as fault:
+        raise MalformedRequest(f"{str(fault)[:1].upper()}{str(fault)[1:]}.") from fault
+    made = await opened.reporting.store.put(actor, wanted)
+    return json_answer(made, HTTPStatus.OK if known else HTTPStatus.CREATED)
+
+
+@router.delete("/schedules/{schedule_id}")
+async def remove(schedule_id: str, opened: Opened, actor: CurrentActor) -> Response:
+    """Send it no more."""
+    found = await _found(opened, actor, schedule_id)
+    if not await opened.reporting.store.remove(actor, found):
+        raise _unknown()
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.post("/schedules/{schedule_id}/send")
+async def send(schedule_id: str, opened: Opened, actor: CurrentActor) -> Response:
+    """Send the report of the newest period that is over, now; the answer says how it went."""
+    found = await _found(opened, actor, schedule_id)
+    return json_answer(ListedRuns(list(await opened.reporting.send_now(found))))
+
+
+@router.get("/schedules/{schedule_id}/runs")
+async def runs(
+    schedule_id: str,
+    opened: Opened,
+    actor: CurrentActor,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """What was sent, the newest first."""
+    found = await _found(opened, actor, schedule_id)
+    return json_answer(ListedRuns(list(await opened.reporting.store.runs(found.id, most=limit))))
+
+
+@router.get("/preview", response_class=HTMLResponse)
+async def preview(
+    node: str,
+    opened: Opened,
+    actor: CurrentActor,
+    kind: ReportKind = ReportKind.SUMMARY,
+    cadence: Cadence = Cadence.WEEKLY,
+) -> Response:
+    """A report as it would be sent now, as a page of HTML."""
+    asked = WantedSchedule(node, kind, cadence, ())
+    wanted = await _wanted(opened, actor, asked, "preview")
+    if kind is ReportKind.CHARGEBACK and cadence is not Cadence.MONTHLY:
+        raise MalformedRequest("A chargeback report is `monthly`.", param="cadence")
+    with told_refusals():
+        page = await opened.reporting.page(wanted)
+    return HTMLResponse(page.html, headers={"content-security-policy": _POLICY})
+
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+async def _wanted(
+    opened: Resources, actor: Actor, asked: WantedSchedule, schedule_id: str
+) -> ReportSchedule:
+    """The schedule, for who may make it."""
+    if asked.node.partition(":")[0] not in _KINDS:
+        raise MalformedRequest(
+            "A report is about an organisation:, department:, team: or project: and its id.",
+            param="node",
+        )
+    with told_faults():
+        path = await opened.administration.path_of(asked.node)
+    for permission in _NEEDED:
+        require(actor, permission, path)
+    organisation = path[-1].partition(":")[2]
+    return ReportSchedule(
+        id=schedule_id,
+        organisation=organisation,
+        node=asked.node,
+        kind=asked.kind,
+        cadence=asked.cadence,
+        hour=asked.hour,
+        to=tuple(dict.fromkeys(asked.to)),
+        since=opened.clock(),
+        set_by=actor.name,
+        time_zone=await opened.reporting.store.zone(organisation),
+    )
+
+
+async def _found(opened: Resources, actor: Actor, schedule_id: str) -> ReportSchedule:
+    nodes_for(actor, Permission.ORGANISATION_WRITE)
+    found = await opened.reporting.store.find(schedule_id)
+    if found is None or not await _may_change(opened, actor, found):
+        raise _unknown()
+    return found
+
+
+async def _may_change(opened: Resources, actor: Actor, schedule: ReportSchedule) -> bool:
+    try:
+        path = await opened.administration.path_of(schedule.node)
+    except OrganisationError:  # the node is gone, and its report can still be stopped
+        path = (f"organisation:{schedule.organisation}",)
+    return all(may(actor.grants, permission, path) for permission in _NEEDED)
+
+
+def _unknown() -> NotServed:
+    return NotServed("There is no schedule of that id, or none that you may change.")

@@ -1,0 +1,132 @@
+"""`gatehouse reports`: who gets which report by itself, over the admin API."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policy_service.cli.chargeback import AsJson, admin_api, print_json
+from policy_service.cli.failures import fail
+from policy_service.cli.login import Server, Token
+from policy_service.cli.tables import show_table
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Weekly and monthly reports by e-mail or webhook: who gets which.",
+)
+_PATH = "/admin/v1/reports"
+_LONG_S = 300.0
+_Id = Annotated[str, typer.Argument(help="The schedule's id, such as research-weekly.")]
+_Kind = Annotated[str, typer.Option(help="summary or chargeback.")]
+_Cadence = Annotated[str, typer.Option(help="weekly or monthly.")]
+_NodeHelp = "What it is about: organisation:, department:, team: or project: and its id."
+
+
+@app.command("list")
+def list_schedules(*, server: Server, token: Token = "", as_json: AsJson = False) -> None:
+    """List the reports that you may change."""
+    with admin_api(server, token) as api:
+        found = api.ask("GET", f"{_PATH}/schedules")
+    if as_json:
+        print_json(found)
+        return
+    show_table(
+        ("id", "about", "report", "when", "to", "set by"),
+        ((one["id"], one["node"], *_shown(one), one["set_by"]) for one in found["rows"]),
+    )
+
+
+@app.command("set")
+def set_schedule(
+    *,
+    schedule_id: _Id,
+    node: Annotated[str, typer.Option(help=_NodeHelp)],
+    to: Annotated[list[str], typer.Option(help="An e-mail address, or webhook:<name>; repeat it.")],
+    kind: _Kind = "summary",
+    cadence: _Cadence = "weekly",
+    hour: Annotated[
+        int, typer.Option(min=0, max=23, help="When, by the organisation's clocks.")
+    ] = 7,
+    server: Server,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Send a report from now on: on Mondays, or on the first of a month."""
+    body = {"node": node, "kind": kind, "cadence": cadence, "to": to, "hour": hour}
+    with admin_api(server, token) as api:
+        made = api.ask("PUT", f"{_PATH}/schedules/{schedule_id}", body=body)
+    if as_json:
+        print_json(made)
+        return
+    typer.echo(f"{made['id']}: {', '.join(_shown(made))}.")
+
+
+@app.command("remove")
+def remove(*, schedule_id: _Id, server: Server, token: Token = "") -> None:
+    """Send a report no more."""
+    with admin_api(server, token) as api:
+        api.ask("DELETE", f"{_PATH}/schedules/{schedule_id}")
+    typer.echo(f"{schedule_id} is not sent any more.")
+
+
+@app.command("send")
+def send(*, schedule_id: _Id, server: Server, token: Token = "", as_json: AsJson = False) -> None:
+    """Send the report of the newest week or month that is over, now."""
+    with admin_api(server, token) as api:
+        found = api.ask("POST", f"{_PATH}/schedules/{schedule_id}/send", timeout_s=_LONG_S)
+    _show_runs(found, as_json=as_json)
+    failed = [one["destination"] for one in found["rows"] if one["state"] != "sent"]
+    if failed:
+        raise fail(f"it was not sent to {', '.join(failed)}")
+
+
+@app.command("history")
+def history(
+    *, schedule_id: _Id, server: Server, token: Token = "", as_json: AsJson = False
+) -> None:
+    """Show what was sent, and what was not, the newest first."""
+    with admin_api(server, token) as api:
+        found = api.ask("GET", f"{_PATH}/schedules/{schedule_id}/runs")
+    _show_runs(found, as_json=as_json)
+
+
+@app.command("preview")
+def preview(
+    *,
+    node: Annotated[str, typer.Option(help=_NodeHelp)],
+    kind: _Kind = "summary",
+    cadence: _Cadence = "weekly",
+    out: Annotated[Path, typer.Option(help="Where to.")] = Path("report.html"),
+    server: Server,
+    token: Token = "",
+) -> None:
+    """Write a report as it would be sent now to a file, for a browser."""
+    query = {"node": node, "kind": kind, "cadence": cadence}
+    with admin_api(server, token) as api:
+        out.write_bytes(api.fetch(f"{_PATH}/preview", query=query, timeout_s=_LONG_S))
+    typer.echo(f"{out}: open it in a browser.")
+
+
+def _show_runs(found: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    show_table(
+        ("period", "to", "state", "tries", "at", "why not"),
+        (
+            (
+                one["period"],
+                one["destination"],
+                one["state"],
+                str(one["attempts"]),
+                (one["sent_at"] or one["at"])[:16],
+                one["error"],
+            )
+            for one in found["rows"]
+        ),
+    )
+
+
+def _shown(one: dict[str, Any]) -> tuple[str, str, str]:
+    when = f"{one['cadence']} at {one['hour']}:00 {one['time_zone']}"
+    return one["kind"], when, ", ".join(one["to"])

@@ -1,0 +1,189 @@
+"""A report as HTML and as plain text. Everything that people named is escaped."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from html import escape
+
+from llm_core.chargeback.statement import Statement
+from llm_core.chargeback.table import UNTAGGED, columns_of, rows_of, totals_of
+from policy_service.ports.report_schedules import ReportFigures, UsedBy
+from policy_service.services.report_periods import ReportPeriod
+from policy_service.services.report_plots import days_plot, ranking_plot
+
+_MOST_ROWS = 25
+_MOST_LINES = 500
+_CELL = "padding:4px 10px;border-bottom:1px solid #ddd;text-align:{}"
+_BODY = "font-family:sans-serif;color:#1a1a1a;background:#fff;max-width:960px;margin:16px auto"
+_LEFT, _RIGHT = "left", "right"
+_LEFT_COLUMNS = frozenset({"period", "cost_centre", "department", "team", "project", "name"})
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """What is sent."""
+
+    subject: str
+    html: str
+    text: str
+    total_usd: Decimal
+
+
+def summary_page(node: str, period: ReportPeriod, zone: str, figures: ReportFigures) -> ReportPage:
+    """What a node used in a week or a month."""
+    subject = f"Gatehouse: {node} used {_usd(figures.usd)} USD in {period.name}"
+    facts = [
+        ("Spend", f"{_usd(figures.usd)} USD, {_change(figures.usd, figures.before_usd)}"),
+        ("Requests", f"{figures.requests:,}"),
+        ("Without a cost centre", f"{_usd(figures.untagged_usd)} USD"),
+        ("Time", f"{period.days[0][0]} to {period.days[-1][0]}, {zone}"),
+    ]
+    parts = [_facts_html(facts), f"<h2>By day</h2>{days_plot(figures.days)}"]
+    if figures.usd:
+        parts.append(f"<h2>By team</h2>{ranking_plot('Spend by team', figures.teams)}")
+    parts.append(_ranking_html("team", figures.teams))
+    if figures.usd:
+        parts.append(f"<h2>By model</h2>{ranking_plot('Spend by model', figures.models)}")
+    parts.append(_ranking_html("model", figures.models))
+    text = [*(f"{name}: {fact}" for name, fact in facts), ""]
+    for title, some in (("team", figures.teams), ("model", figures.models)):
+        text.append(f"By {title}:")
+        text += [f"  {one.name}: {_usd(one.usd)} USD" for one in some[:_MOST_ROWS]]
+    return _page(subject, f"{node}, {period.name}", parts, text, figures.usd)
+
+
+def chargeback_page(node: str, statement: Statement) -> ReportPage:
+    """A node's part of a month's statement."""
+    state = "closed" if statement.id else "preview, not closed yet"
+    total = _usd(statement.billed_usd)
+    subject = f"Gatehouse: {node} owes {total} USD for {statement.period} ({state})"
+    facts = [
+        ("Owed", f"{total} USD"),
+        ("Of it shared", f"{_usd(statement.shared_usd)} USD"),
+        ("Without a cost centre", f"{_usd(statement.untagged_usd)} USD"),
+        ("Month", f"{statement.period}, {statement.tz}"),
+        ("State", state),
+    ]
+    if statement.currency is not None:
+        there = statement.billed_usd * statement.currency.usd_rate
+        rate = f"{statement.currency.usd_rate:f} for a dollar"
+        facts.insert(1, (f"In {statement.currency.code}", f"{_usd(there)}, at {rate}"))
+    if statement.digest is not None:
+        facts.append(("Digest of the whole", statement.digest))
+    heads = columns_of(statement)[1:]
+    rows = [row[1:] for row in rows_of(statement)]
+    shown = [[_cell(cell) for cell in row] for row in rows[:_MOST_LINES]]
+    totals = [_cell(cell) for cell in totals_of(statement, rows_of(statement))[1:]]
+    totals[0] = "total"
+    used = [
+        UsedBy(f"{line.department} / {line.team}", line.requests, line.usd)
+        for line in sorted(statement.lines, key=lambda line: -line.usd)
+    ]
+    parts = [_facts_html(facts)]
+    if statement.total_usd:
+        parts.append(ranking_plot("Owed by line", _by_name(used)))
+    parts.append(_table_html(heads, [*shown, totals]))
+    if len(rows) > _MOST_LINES:
+        parts.append(f"<p>{len(rows) - _MOST_LINES} lines more are in the statement.</p>")
+    text = [f"{name}: {fact}" for name, fact in facts]
+    text += [
+        "",
+        *(
+            f"  {line.department} / {line.team} / {line.project or '-'} "
+            f"({line.cost_centre or UNTAGGED}): {_usd(line.billed_usd)} USD"
+            for line in statement.lines[:_MOST_LINES]
+        ),
+    ]
+    return _page(subject, f"{node}, {statement.period}", parts, text, statement.total_usd)
+
+
+def _by_name(used: Iterable[UsedBy]) -> list[UsedBy]:
+    summed: dict[str, UsedBy] = {}
+    for one in used:
+        old = summed.get(one.name, UsedBy(one.name, 0, Decimal(0)))
+        summed[one.name] = UsedBy(one.name, old.requests + one.requests, old.usd + one.usd)
+    return sorted(summed.values(), key=lambda one: -one.usd)
+
+
+def _page(
+    subject: str, head: str, parts: Sequence[str], text: Sequence[str], total_usd: Decimal
+) -> ReportPage:
+    html = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(subject)}'
+        f'</title></head><body style="{_BODY}"><h1>{escape(head)}</h1>{"".join(parts)}'
+        "</body></html>"
+    )
+    return ReportPage(subject, html, "\n".join([head, "", *text]) + "\n", total_usd)
+
+
+def _facts_html(facts: Sequence[tuple[str, str]]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row" style="{_CELL.format(_LEFT)}">{escape(name)}</th>'
+        f'<td style="{_CELL.format(_LEFT)}">{escape(fact)}</td></tr>'
+        for name, fact in facts
+    )
+    return f'<table style="border-collapse:collapse">{rows}</table>'
+
+
+def _ranking_html(kind: str, parts: Sequence[UsedBy]) -> str:
+    rows = [
+        [one.name, f"{one.requests:,}", _usd(one.usd), _usd(one.before_usd)]
+        for one in parts[:_MOST_ROWS]
+    ]
+    if len(parts) > _MOST_ROWS:
+        others = parts[_MOST_ROWS:]
+        rows.append(
+            [
+                f"{len(others)} others",
+                f"{sum(one.requests for one in others):,}",
+                _usd(sum((one.usd for one in others), Decimal(0))),
+                _usd(sum((one.before_usd for one in others), Decimal(0))),
+            ]
+        )
+    if not rows:
+        return "<p>Nothing was used.</p>"
+    return _table_html(("name", "requests", "USD", "USD before"), rows, first=kind)
+
+
+def _table_html(heads: Sequence[str], rows: Sequence[Sequence[str]], *, first: str = "") -> str:
+    sides = [_LEFT if head in _LEFT_COLUMNS else _RIGHT for head in heads]
+    named = [first or heads[0], *heads[1:]]
+    head = "".join(
+        f'<th scope="col" style="{_CELL.format(side)}">{escape(name)}</th>'
+        for name, side in zip(named, sides, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="{_CELL.format(side)}">{escape(cell)}</td>'
+            for cell, side in zip(row, sides, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        '<table style="border-collapse:collapse;font-size:14px">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _cell(cell: object) -> str:
+    match cell:
+        case None:
+            return ""
+        case Decimal():
+            return f"{cell:f}"
+        case int():
+            return f"{cell:,}"
+        case _:
+            return str(cell)
+
+
+def _usd(amount: Decimal) -> str:
+    return f"{amount:,.2f}"
+
+
+def _change(now: Decimal, before: Decimal) -> str:
+    if not before:
+        return "nothing before" if not now else "from nothing"
+    return f"{(now - before) / before * 100:+.0f} % from {_usd(before)}"

@@ -1,0 +1,57 @@
+"""Plots of a report as SVG. One colour that everybody can tell from its background; no network."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import vl_convert
+
+from policy_service.ports.report_schedules import UsedBy
+
+# The blue of Okabe and Ito's palette, https://jfly.uni-koeln.de/color/ (checked 2026-11-29).
+_COLOUR = "#0072B2"
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+_VERSION = "5.20"
+_WIDTH = 600
+_HEIGHT = 180
+_MOST_BARS = 10
+_CONFIG = {"font": "sans-serif", "background": "white", "axis": {"labelFontSize": 11}}
+
+
+def days_plot(days: Sequence[UsedBy]) -> str:
+    """Spend by day, as bars."""
+    marks = {
+        "x": {"field": "name", "type": "ordinal", "title": None, "axis": {"labelAngle": -60}},
+        "y": {"field": "usd", "type": "quantitative", "title": "USD"},
+    }
+    return _svg("Spend by day", days, marks, {"height": _HEIGHT})
+
+
+def ranking_plot(title: str, parts: Sequence[UsedBy]) -> str:
+    """The largest of them, as bars with their names at the left."""
+    marks = {
+        "y": {
+            "field": "name",
+            "type": "nominal",
+            "title": None,
+            "sort": None,
+            "axis": {"labelLimit": 220},
+        },
+        "x": {"field": "usd", "type": "quantitative", "title": "USD"},
+    }
+    return _svg(title, parts[:_MOST_BARS], marks, {"height": {"step": 22}})
+
+
+def _svg(title: str, parts: Sequence[UsedBy], marks: dict[str, Any], size: dict[str, Any]) -> str:
+    spec = {
+        "$schema": _SCHEMA,
+        "description": title,
+        # A plot shows heights; the exact figures are in the table beside it.
+        "data": {"values": [{"name": one.name, "usd": float(one.usd)} for one in parts]},
+        "mark": {"type": "bar", "color": _COLOUR},
+        "encoding": marks,
+        "width": _WIDTH,
+        "config": _CONFIG,
+        **size,
+    }
+    drawn = vl_convert.vegalite_to_svg(spec, vl_version=_VERSION, allowed_base_urls=[])
+    return drawn.replace("<svg ", '<svg role="img" style="max-width:100%;height:auto" ', 1)
