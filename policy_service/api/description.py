@@ -15,6 +15,7 @@ from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_tokens import ListedAdminTokens
 from policy_service.api.approvals import ListedApprovals
+from policy_service.api.incidents import ListedChannels, ListedIncidents
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
@@ -91,6 +92,8 @@ _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/whoami": WhoAmI,
     "/admin/v1/admin-tokens": ListedAdminTokens,
     "/admin/v1/approvals": ListedApprovals,
+    "/admin/v1/incidents": ListedIncidents,
+    "/admin/v1/alerts/channels": ListedChannels,
     "/admin/v1/approvals/{approval_id}": ShownApproval,
 }
 _RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")

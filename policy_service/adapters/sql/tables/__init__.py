@@ -26,6 +26,10 @@ from policy_service.adapters.sql.tables.content import (
 from policy_service.adapters.sql.tables.decisions import (
     DecisionEntry,
 )
+from policy_service.adapters.sql.tables.incidents import (
+    IncidentRow,
+    OutboxRow,
+)
 from policy_service.adapters.sql.tables.ledger import (
     Usage,
     UsageHourly,
@@ -80,11 +84,13 @@ __all__ = [
     "DecisionEntry",
     "DepartmentUnit",
     "GroupBinding",
+    "IncidentRow",
     "KongConsumer",
     "LimitRaise",
     "LimitRow",
     "ModelGroup",
     "OrganisationUnit",
+    "OutboxRow",
     "PolicyActivation",
     "PolicyDifference",
     "PolicyShadow",
