@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 
@@ -44,9 +43,6 @@ class NoticeEvent(StrEnum):
     TEST = "test"
 
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Something that is wrong just now; kind and subject name it.
@@ -65,7 +61,7 @@ class Trouble:
     title: str
     detail: str = ""
     node: str | None = None
-    facts: Mapping[str, Any] = _NOTHING
+    facts: Mapping[str, Any] = field(default_factory=dict)
     stage: int = 0
 
 
