@@ -7,13 +7,12 @@ of a whole organisation, or of the platform.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
 from llm_core.alerts.incident import Incident
-from llm_core.errors import PermissionDenied
+from llm_core.errors import NotDelivered, PermissionDenied
 from llm_core.policy.roles import PLATFORM, Actor, Permission, granted_on
 from policy_service.api.admins import CurrentActor, nodes_for, require
 from policy_service.api.wire import Opened, json_answer
@@ -41,10 +40,9 @@ class ListedChannels:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of a test; `why` when it was not delivered."""
+    """What became of a test."""
 
     delivered: bool
-    why: str = ""
 
 
 @router.get("/incidents")
@@ -92,7 +90,7 @@ async def test_channel(name: str, opened: Opened, actor: CurrentActor) -> Respon
     try:
         await opened.alerting.test(name)
     except ChannelFailed as fault:
-        return json_answer(Delivered(delivered=False, why=str(fault)), HTTPStatus.BAD_GATEWAY)
+        raise NotDelivered(f"The channel `{name}` failed: {fault}.") from fault
     return json_answer(Delivered(delivered=True))
 
 
