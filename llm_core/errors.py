@@ -25,6 +25,7 @@ GatewayError
     ├── UnpricedModel        503  a call we cannot price is refused, never booked as zero
     ├── ContentLogUnavailable 503 its words are to be kept, and cannot be kept safely
     ├── ScreeningUnavailable 503  what cannot be screened does not go on
+    ├── NotDelivered         502  a channel did not take a test message
     └── Undecided            503  a request reached the relay without a valid ticket
 """
 
@@ -379,6 +380,13 @@ class ScreeningUnavailable(GatewayFault):
     def headers(self) -> dict[str, str]:
         """A new process looks at words again within seconds."""
         return {"retry-after": "3"}
+
+
+class NotDelivered(GatewayFault):
+    """A channel for alerts did not take a test message; the message says why."""
+
+    status = 502
+    code = "not_delivered"
 
 
 class Undecided(GatewayFault):

@@ -21,6 +21,7 @@ from policy_service.ports.reports import Reports
 from policy_service.ports.team_usage import TeamUsage
 from policy_service.ports.tokens import Tokens
 from policy_service.services.administrators import Administrators
+from policy_service.services.alerting.desk import AlertDesk
 from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.auditing import Auditing
 from policy_service.services.changes import Changes
@@ -59,6 +60,7 @@ class Resources:
     limits: LimitsStore
     degradable: DegradableLimits | None
     alerts: Alerts
+    alerting: AlertDesk
     policy: LiveEngine
     policies: PolicyDesk
     approvals: Approvals

@@ -219,8 +219,16 @@ class Settings(BaseSettings):
     )
     alert_webhook_url: SecretStr | None = Field(
         default=None,
-        description="Where alerts about budgets, and requests for approval, are posted as JSON; "
-        "without it only the log tells.",
+        description="Where incidents, such as budgets that run out, and requests for approval are "
+        "posted as JSON; beside the channels of `POLICY_ALERTS_FILE`.",
+    )
+    alert_webhook_secret: SecretStr | None = Field(
+        default=None, description="Signs what is posted to `POLICY_ALERT_WEBHOOK_URL`."
+    )
+    alerts_file: Path | None = Field(
+        default=None,
+        description="Who is told of incidents, by which way and when, and when something is one: "
+        "YAML. Without it everything is looked for, with the default rules.",
     )
     smtp_url: SecretStr | None = Field(
         default=None,
@@ -347,6 +355,7 @@ class Settings(BaseSettings):
             "bundle_token",
             "digest_key",
             "audit_webhook_secret",
+            "alert_webhook_secret",
         ):
             secret: SecretStr | None = getattr(self, name)
             if secret is None:

@@ -49,6 +49,13 @@ class Ed25519Signer:
         self._key = key
         self.key_id = _id_of(key.public_key())
 
+    @property
+    def public_pem(self) -> bytes:
+        """The key that checks what this one signs."""
+        return self._key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
     def sign(self, message: bytes) -> str:
         """The signature, hex."""
         return self._key.sign(message).hex()

@@ -17,6 +17,7 @@ from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_tokens import ListedAdminTokens
 from policy_service.api.approvals import ListedApprovals
 from policy_service.api.chargeback import ListedChargebacks, ShownRules
+from policy_service.api.incidents import ListedChannels, ListedIncidents
 from policy_service.api.reports import ListedRuns, ListedSchedules
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
@@ -94,6 +95,8 @@ _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/whoami": WhoAmI,
     "/admin/v1/admin-tokens": ListedAdminTokens,
     "/admin/v1/approvals": ListedApprovals,
+    "/admin/v1/incidents": ListedIncidents,
+    "/admin/v1/alerts/channels": ListedChannels,
     "/admin/v1/approvals/{approval_id}": ShownApproval,
     "/admin/v1/chargebacks": ListedChargebacks,
     "/admin/v1/chargebacks/rules": ShownRules,

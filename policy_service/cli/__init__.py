@@ -7,6 +7,7 @@ import typer
 
 from policy_service.cli import (
     admin_tokens,
+    alerts,
     approvals,
     audit,
     chargeback,
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(demo.app, name="demo")
 app.add_typer(kong.app, name="kong")
 app.add_typer(admin_tokens.app, name="admin-tokens")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(audit.app, name="audit")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(chargeback.app, name="chargeback")

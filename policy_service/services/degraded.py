@@ -82,11 +82,27 @@ class DegradableLimits:
         self._back_at: datetime | None = None
         self.admitted = 0
         """How many calls this process has admitted alone since it started."""
+        self._touched: dict[str, Limit] = {}
 
     @property
     def is_away(self) -> bool:
         """Whether the shared store could not be asked when it last was."""
         return self._away.is_set()
+
+    @property
+    def touched(self) -> tuple[Limit, ...]:
+        """The limits from which calls were admitted alone in the last outage, or are now."""
+        return tuple(self._touched.values())
+
+    def was_back_for(self, span: timedelta) -> bool:
+        """Whether the last outage has been over for so long."""
+        if self.is_away:
+            return False
+        return self._back_at is not None and self._clock() >= self._back_at + span
+
+    def forget_touched(self) -> None:
+        """Nobody has to look at those limits any more."""
+        self._touched.clear()
 
     async def run(self) -> None:
         """Look whether the shared store is back, until cancelled."""
@@ -202,6 +218,10 @@ class DegradableLimits:
         """See `LimitsStore.acknowledge`."""
         return await self._shared.acknowledge(rows)
 
+    async def waiting_rows(self) -> int:
+        """See `LimitsStore.waiting_rows`."""
+        return await self._shared.waiting_rows()
+
     async def incarnation(self) -> str:
         """See `LimitsStore.incarnation`; that of the shared store."""
         return await self._shared.incarnation()
@@ -233,6 +253,9 @@ class DegradableLimits:
             return replace(outcome, is_degraded=True)
         self._held[reservation.decision_id] = _Held(held)
         self.admitted += 1
+        for limit in caller.limits:
+            if limit.measure.period.is_from_ledger:
+                self._touched[limit.key] = limit
         _log.warning(
             "%s was admitted without the shared limits, from %s of what is left",
             reservation.decision_id,

@@ -53,6 +53,7 @@ from policy_service.services.settle import Settler
 from policy_service.services.thresholds import Thresholds
 from policy_service.services.tickets import Tickets
 from policy_service.settings import Settings
+from policy_service.wiring.alerts import Looked, look_out, open_alerting
 from policy_service.wiring.approvals import open_approvals
 from policy_service.wiring.audit import open_audit
 from policy_service.wiring.background import in_background
@@ -106,7 +107,10 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         reserving = Reserving(limits, ledger)
         alerts = SqlAlerts(engine)
         webhook = open_webhook(stack, settings)
-        thresholds = Thresholds(limits, ledger, alerts, clock, settings.budget_thresholds, webhook)
+        alerting = await open_alerting(stack, settings, engine, clock)
+        thresholds = Thresholds(
+            limits, ledger, alerts, clock, settings.budget_thresholds, alerting.teller
+        )
         desk = ApprovalDesk(
             SqlApprovals(engine, clock),
             catalogue,
@@ -170,6 +174,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             stack, settings, settler, ledger, upkeep=SqlUpkeep(engine), content=content.store
         )
         await in_background(stack, thresholds.run())
+        looked = Looked(catalogue, health, limits, degradable, ledger, alerts)
+        await look_out(stack, settings, engine, alerting, looked)
         stack.push_async_callback(relay.drain)
         keys = ApiKeys(engine, clock)
         last_used = LastUsed(keys, clock)
@@ -198,6 +204,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             limits=limits,
             degradable=degradable,
             alerts=alerts,
+            alerting=alerting.desk,
             approvals=desk.store,
             approval_desk=desk,
             policy=policy,

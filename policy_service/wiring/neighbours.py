@@ -22,6 +22,7 @@ from policy_service.services.changes import Changes
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.health import HealthChecks, each_deployment
 from policy_service.settings import Settings
+from policy_service.wiring.alerts import webhook_secret
 from policy_service.wiring.background import in_background
 
 
@@ -47,10 +48,11 @@ def degradable_limits(
 
 
 def open_webhook(stack: AsyncExitStack, settings: Settings) -> Webhook | None:
-    """Where alerts go, if anywhere."""
+    """Where requests for approval go, if anywhere."""
     if settings.alert_webhook_url is None:
         return None
-    webhook = Webhook(settings.alert_webhook_url.get_secret_value())
+    url = settings.alert_webhook_url.get_secret_value()
+    webhook = Webhook(url, webhook_secret(settings))
     stack.push_async_callback(webhook.close)
     return webhook
 

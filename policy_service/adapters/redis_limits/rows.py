@@ -97,6 +97,11 @@ class RowsQueue:
                 )
         return unknown == 0
 
+    async def count(self) -> int:
+        """See `LimitsStore.waiting_rows`: what is acknowledged is taken out of the stream."""
+        with translated():
+            return int(await self._redis.xlen(self._key))
+
     async def _forgotten(self, most: int) -> tuple[QueuedRow, ...]:
         answer: Any = await self._redis.xautoclaim(
             self._key,

@@ -21,6 +21,7 @@ _CURSORS: Table = _TABLES["audit_cursors"]
 _BATCH = 1000
 _MOST = 1001
 """A page of 1,000, and one more that tells of a next page."""
+_FURTHEST_BACK = 200_000
 
 
 class ChainReading:
@@ -82,15 +83,21 @@ class ChainReading:
         """What an export holds; see the port."""
         async with reading_one_moment(self._engine) as connection:
             spans = await _spans(connection, chains, since)
-            yield spans
-            for chain, span in spans.items():
-                after = span.first - 1
-                while lines := await _lines(connection, chain, after, _BATCH):
-                    yield lines
-                    after = lines[-1].seq
-                # What seals events that are not there any more has to come out too.
-                if rest := await _seals(connection, chain, after):
-                    yield rest
+            async for part in _parts(connection, spans):
+                yield part
+
+    async def newest(
+        self, most: int, back_to: Mapping[str, int]
+    ) -> AsyncIterator[Mapping[str, Span] | Sequence[Event | Checkpoint]]:
+        """The end of every chain; see `NewestEvents`."""
+        async with reading_one_moment(self._engine) as connection:
+            spans = await _spans(connection, None, None)
+            cut = {
+                chain: Span(_first_of(span, most, back_to.get(chain)), span.last)
+                for chain, span in spans.items()
+            }
+            async for part in _parts(connection, cut):
+                yield part
 
     async def next(self, sink: str, most: int, *, after: str = "") -> Sequence[Event | Checkpoint]:
         """What a sink has not got yet; see the port."""
@@ -179,6 +186,27 @@ async def _spans(
         if first is not None:
             spans[chain] = Span(first, ends[chain])
     return spans
+
+
+async def _parts(
+    connection: AsyncConnection, spans: Mapping[str, Span]
+) -> AsyncIterator[Mapping[str, Span] | Sequence[Event | Checkpoint]]:
+    yield spans
+    for chain, span in spans.items():
+        after = span.first - 1
+        while lines := await _lines(connection, chain, after, _BATCH):
+            yield lines
+            after = lines[-1].seq
+        # What seals events that are not there any more has to come out too.
+        if rest := await _seals(connection, chain, after):
+            yield rest
+
+
+def _first_of(span: Span, most: int, back_to: int | None) -> int:
+    first = max(span.last - most + 1, span.first)
+    if back_to is not None and span.last - back_to < _FURTHEST_BACK:
+        return min(first, back_to)
+    return first
 
 
 async def _lines(

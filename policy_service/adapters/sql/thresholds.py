@@ -6,30 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, literal, or_, select, union_all, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import InstrumentedAttribute
 
 from llm_core.policy.limits import Limit
 from policy_service.adapters.sql.engine import insert_into, reading, writing
-from policy_service.adapters.sql.tables import (
-    ApiKey,
-    Application,
-    Base,
-    DepartmentUnit,
-    LimitRaise,
-    LimitRow,
-    OrganisationUnit,
-    ProjectUnit,
-    TeamUnit,
-    ThresholdEvent,
-    User,
-)
+from policy_service.adapters.sql.tables import Base, LimitRaise, LimitRow, ThresholdEvent
+from policy_service.adapters.sql.visible_nodes import at_or_below
 from policy_service.ports.alerts import Alert
 
 _EVENTS = Base.metadata.tables["threshold_events"]
 _FIELDS = tuple(field.name for field in fields(Alert))
-_Below = tuple[str, type[Base], dict[str, str]]
 
 
 class SqlAlerts:
@@ -99,7 +86,7 @@ class SqlAlerts:
         """See `Alerts.recent`; `nodes` stand for everything below them as well."""
         query = _alerts().order_by(ThresholdEvent.at.desc(), ThresholdEvent.percent.desc())
         if nodes is not None:
-            query = query.where(_at_or_below(nodes))
+            query = query.where(at_or_below(nodes, ThresholdEvent.node))
         return await self._found(query.limit(most))
 
     async def _found(self, query: Select[Any]) -> tuple[Alert, ...]:
@@ -110,40 +97,3 @@ class SqlAlerts:
 
 def _alerts() -> Select[Any]:
     return select(ThresholdEvent)
-
-
-_PARTS: tuple[_Below, ...] = (
-    ("organisation", OrganisationUnit, {}),
-    ("department", DepartmentUnit, {"organisation": "organisation_id"}),
-    ("team", TeamUnit, {"department": "department_id"}),
-    ("project", ProjectUnit, {"team": "team_id"}),
-    ("application", Application, {"team": "team_id", "project": "project_id"}),
-    (
-        "user",
-        User,
-        {"organisation": "organisation_id", "team": "team_id", "project": "project_id"},
-    ),
-    ("key", ApiKey, {"team": "team_id", "project": "project_id"}),
-)
-"""Kinds of nodes from the top down, and what each names the ones above it by."""
-
-
-def _at_or_below(nodes: Collection[str]) -> ColumnElement[bool]:
-    visible: dict[str, Select[Any]] = {}
-    for kind, table, above in _PARTS:
-        ids = [node.partition(":")[2] for node in sorted(nodes) if node.startswith(f"{kind}:")]
-        conditions = [_column(table, "id").in_(ids)]
-        conditions += [_column(table, name).in_(visible[one]) for one, name in above.items()]
-        visible[kind] = select(_column(table, "id")).where(or_(*conditions))
-    named = [
-        select((literal(f"{kind}:") + _column(table, "id")).label("node")).where(
-            _column(table, "id").in_(visible[kind])
-        )
-        for kind, table, _ in _PARTS
-    ]
-    return ThresholdEvent.node.in_(union_all(*named))
-
-
-def _column(table: type[Base], name: str) -> InstrumentedAttribute[str]:
-    column: InstrumentedAttribute[str] = getattr(table, name)
-    return column

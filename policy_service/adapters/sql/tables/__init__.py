@@ -33,6 +33,10 @@ from policy_service.adapters.sql.tables.decisions import (
 from policy_service.adapters.sql.tables.idempotency import (
     IdempotencyRow,
 )
+from policy_service.adapters.sql.tables.incidents import (
+    IncidentRow,
+    OutboxRow,
+)
 from policy_service.adapters.sql.tables.ledger import (
     Usage,
     UsageHourly,
@@ -95,11 +99,13 @@ __all__ = [
     "DepartmentUnit",
     "GroupBinding",
     "IdempotencyRow",
+    "IncidentRow",
     "KongConsumer",
     "LimitRaise",
     "LimitRow",
     "ModelGroup",
     "OrganisationUnit",
+    "OutboxRow",
     "PolicyActivation",
     "PolicyDifference",
     "PolicyShadow",

@@ -1,0 +1,1 @@
+"""What is worth telling people, whom, and when: pure rules, no clock and no channel."""

@@ -1,0 +1,82 @@
+"""`gatehouse alerts`: what is wrong, and who is told of it, at a policy service."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from policy_service.cli.login import Server, Token, access_token, told_failures
+from policy_service.cli.server import AdminApi
+from policy_service.cli.tables import show_table
+
+app = typer.Typer(no_args_is_help=True, help="Incidents, and the channels that tell of them.")
+
+
+@app.command("list")
+def list_incidents(
+    *,
+    past: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 100,
+    server: Server,
+    token: Token = "",
+) -> None:
+    """List incidents that you may see, the newest first."""
+    query = {"state": "all" if past else "open", "limit": str(limit)}
+    with _at(server, token) as api:
+        found = api.ask("GET", "/admin/v1/incidents", query=query)["rows"]
+    show_table(
+        ("id", "severity", "kind", "about", "since", "over since", "what"),
+        (
+            (
+                one["id"],
+                one["severity"],
+                one["kind"],
+                one["node"] or one["subject"],
+                _minute(one["opened_at"]),
+                _minute(one["recovered_at"]),
+                one["title"],
+            )
+            for one in found
+        ),
+    )
+
+
+@app.command("channels")
+def channels(server: Server, token: Token = "") -> None:
+    """List the channels, what each is told of, and how much waits for it."""
+    with _at(server, token) as api:
+        found = api.ask("GET", "/admin/v1/alerts/channels")["rows"]
+    show_table(
+        ("name", "kind", "told of", "from", "waiting"),
+        (
+            (one["name"], one["kind"], _kinds(one), one["least"], str(one["waiting"]))
+            for one in found
+        ),
+    )
+
+
+@app.command("test")
+def send_test(
+    name: Annotated[str, typer.Argument(help="From `gatehouse alerts channels`.")],
+    server: Server,
+    token: Token = "",
+) -> None:
+    """Send a test message to a channel, now, whatever the hour."""
+    with _at(server, token) as api:
+        api.ask("POST", f"/admin/v1/alerts/channels/{name}/test")
+    typer.echo(f"{name} has taken it.")
+
+
+@contextmanager
+def _at(server: str, token: str) -> Iterator[AdminApi]:
+    with told_failures(), AdminApi(server, token or access_token(server)) as api:
+        yield api
+
+
+def _kinds(channel: dict[str, Any]) -> str:
+    return "everything" if channel["kinds"] is None else ", ".join(channel["kinds"])
+
+
+def _minute(at: str | None) -> str:
+    return "" if at is None else at[:16].replace("T", " ")

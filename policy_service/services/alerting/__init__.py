@@ -1,0 +1,1 @@
+"""Incidents: who looks for them, and who tells of them."""
