@@ -17,6 +17,7 @@ from policy_service.api import (
     internal,
     keys,
     limits,
+    metrics,
     organisation,
     policies,
     privacy,
@@ -63,6 +64,7 @@ def create_app(
     )
     for module in (
         health,
+        metrics,
         sign_in,
         admin,
         admin_tokens,

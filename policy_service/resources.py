@@ -11,6 +11,7 @@ from policy_service.ports.clock import Clock
 from policy_service.ports.keys import Keys
 from policy_service.ports.ledger import Ledger
 from policy_service.ports.limits import LimitsStore
+from policy_service.ports.observing import Page
 from policy_service.ports.organisation import Administration, Audit, Companies
 from policy_service.ports.policies import PolicyDesk
 from policy_service.ports.policy import LiveEngine
@@ -64,3 +65,4 @@ class Resources:
     auditing: Auditing
     content: ContentReader
     erasures: Erasures
+    metrics: Page | None

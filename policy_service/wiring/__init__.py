@@ -39,6 +39,7 @@ from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.erasure import Erasures
+from policy_service.services.findings import RecordedFindings
 from policy_service.services.last_used import LastUsed
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay
@@ -61,6 +62,7 @@ from policy_service.wiring.neighbours import (
     open_webhook,
 )
 from policy_service.wiring.policy import open_policy
+from policy_service.wiring.watching import open_watching
 from policy_service.wiring.words import open_words, screening_of
 
 
@@ -78,6 +80,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
     """
     async with AsyncExitStack() as stack:
         catalogue = read_catalogue(settings.models_file)
+        watching = open_watching(stack, settings, catalogue)
         tokens = await open_tokens(stack, settings, clock)
         engine = open_engine(settings.database_url)
         stack.push_async_callback(engine.dispose)
@@ -108,7 +111,15 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             changes.announce,
         )
         digests = Digests.from_secret(settings.digest_secret)
-        settler = Settler(limits, reserving, clock, health, thresholds=thresholds, digests=digests)
+        settler = Settler(
+            limits,
+            reserving,
+            clock,
+            health,
+            thresholds=thresholds,
+            digests=digests,
+            watch=watching.watch,
+        )
         screener, content = await open_words(
             stack, settings, engine, digests, lambda: policy.bundle
         )
@@ -121,6 +132,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
                 clock,
                 settings.first_byte_timeout_s,
                 settings.total_timeout_s,
+                watching.watch.tracing,
             ),
             settler=settler,
             tickets=tickets,
@@ -132,7 +144,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         decider = Decider(
             catalogue=catalogue,
             prices=PriceList(price_files(settings.prices_dir or bundled("prices"))),
-            policy=policy,
+            policy=watching.engine(policy),
             limits=limits,
             reserving=reserving,
             tickets=tickets,
@@ -147,8 +159,10 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             approvals=await open_approvals(stack, settings, desk, changes, webhook),
             desk=desk,
             networks=PolicyNetworks(lambda: policy.bundle),
+            watch=watching.watch,
         )
-        screening = screening_of(stack, screener, auditing.recorder, decider, relay)
+        findings = watching.findings(RecordedFindings(auditing.recorder))
+        screening = screening_of(stack, watching.screener(screener), findings, decider, relay)
         relay = replace(relay, screening=screening)
         answers = AnswerCache(
             open_cache(stack, settings),
@@ -199,6 +213,17 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             auditing=auditing,
             content=ContentReader(content.store, content.sealer, clock),
             erasures=Erasures(SqlPersonalData(engine), auditing.chain),
+            metrics=await watching.page(
+                stack,
+                health=health,
+                ledger=ledger,
+                limits=limits,
+                policy=policy,
+                recorder=auditing.recorder,
+                chain=auditing.chain,
+                clock=clock,
+                is_degraded=lambda: degradable is not None and degradable.is_away,
+            ),
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),
                 admin_tokens,
