@@ -4,9 +4,9 @@ Kong's own names come first, so that boards which were made for its AI plugins s
 they count bookings, as the ledger does. What Kong has no name for begins with `gatehouse_`.
 
 Source:
-    https://developer.konghq.com/ai-gateway/monitor-ai-llm-metrics (checked 2026-11-29); Kong's
-    prometheus plugin puts `kong_` before each of its names
-    (https://github.com/Kong/kong/blob/3.9.1/kong/plugins/prometheus/exporter.lua)
+    https://developer.konghq.com/ai-gateway/monitor-ai-llm-metrics (checked 2026-11-29). Kong's
+    prometheus plugin puts `kong_` before each of its names:
+    https://developer.konghq.com/how-to/visualize-llm-metrics-with-grafana (checked 2026-11-29)
 """
 
 from typing import Final

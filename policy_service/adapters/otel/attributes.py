@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from opentelemetry.trace import Span, Status, StatusCode
+
 from llm_core.catalogue import Deployment
 from llm_core.operation import Operation
 from llm_core.tokens.usage import TokenUsage
@@ -33,6 +35,9 @@ _PROVIDERS: Final[Mapping[str, str]] = {
 }
 _NAME: Final = re.compile(r"[\w./:@+-]{1,200}")
 """What a model may be called; a provider that says something else may say anything."""
+
+_OTHER: Final = "_OTHER"
+"""The convention's word for a failure that nobody has named."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -64,6 +69,12 @@ def about_answer(usage: TokenUsage, served_model: str | None) -> Attributes:
     if served_model is not None and _NAME.fullmatch(served_model):
         told["gen_ai.response.model"] = served_model
     return told
+
+
+def failed(span: Span, kind: str) -> None:
+    """Mark a span; `kind` is a word, and no exception's text goes with it."""
+    span.set_attribute("error.type", kind or _OTHER)
+    span.set_status(Status(StatusCode.ERROR))
 
 
 def provider_name(ours: str) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from opentelemetry.trace import Tracer
 
+from policy_service.adapters.otel.attributes import failed
 from policy_service.ports.policy import PolicyEngine, PolicyResult
 
 
@@ -21,9 +22,13 @@ class TracedEngine:
     async def evaluate(self, document: dict[str, Any]) -> PolicyResult:
         """See the port; the span has no part of the document."""
         with self._tracer.start_as_current_span(
-            "policy", record_exception=False, set_status_on_exception=True
+            "policy", record_exception=False, set_status_on_exception=False
         ) as span:
-            result = await self._engine.evaluate(document)
+            try:
+                result = await self._engine.evaluate(document)
+            except BaseException as fault:
+                failed(span, type(fault).__name__)
+                raise
             span.set_attribute("gatehouse.policy.engine", result.engine or self._engine.name)
             span.set_attribute("gatehouse.policy.revision", result.revision)
             span.set_attribute("gatehouse.policy.allow", result.allow)

@@ -14,8 +14,6 @@ from opentelemetry.trace import (
     Span,
     SpanContext,
     SpanKind,
-    Status,
-    StatusCode,
     TraceFlags,
     Tracer,
     get_current_span,
@@ -27,13 +25,12 @@ from llm_core.errors import UnknownModel
 from llm_core.policy.decision import DecisionRequest, ErrorClass, PricedDeployment, Reservation
 from llm_core.tokens.usage import TokenUsage
 from policy_service import call_context
-from policy_service.adapters.otel.attributes import OPERATIONS, about_answer, about_call
+from policy_service.adapters.otel.attributes import OPERATIONS, about_answer, about_call, failed
 from policy_service.adapters.otel.ids import DecisionIds
 from policy_service.ports import tracing
 from policy_service.ports.ledger import UsageRow
 
 _NAME: Final = "gatehouse"
-_OTHER: Final = "_OTHER"
 _NS: Final = 1_000_000_000
 
 
@@ -71,7 +68,7 @@ class OtelTracing:
         try:
             yield _Span(span)
         except BaseException as fault:
-            _fail(span, type(fault).__name__)
+            failed(span, type(fault).__name__)
             raise
         finally:
             otel_context.detach(token)
@@ -117,7 +114,7 @@ class OtelTracing:
         )
         span.set_attributes(about_answer(usage, row.served_model))
         if row.error_class != ErrorClass.NONE.value:
-            _fail(span, row.error_class)
+            failed(span, row.error_class)
         span.end(ended_ns)
 
     def _start(self, facts: dict[str, str | int], started_ns: int | None = None) -> Span:
@@ -174,12 +171,12 @@ class _Call:
         """See the port."""
         self._span.set_attributes(about_answer(usage, served_model))
         if failure:
-            _fail(self._span, failure)
+            failed(self._span, failure)
         self._span.end()
 
     def failed(self, kind: str) -> None:
         """See the port."""
-        _fail(self._span, kind)
+        failed(self._span, kind)
         self._span.end()
 
 
@@ -195,11 +192,6 @@ def _remote(trace: str, span: str, *, is_sampled: bool) -> Context:
     flags = TraceFlags(TraceFlags.SAMPLED if is_sampled else TraceFlags.DEFAULT)
     known = SpanContext(int(trace, 16), int(span, 16), is_remote=True, trace_flags=flags)
     return set_span_in_context(NonRecordingSpan(known), Context())
-
-
-def _fail(span: Span, kind: str) -> None:
-    span.set_attribute("error.type", kind or _OTHER)
-    span.set_status(Status(StatusCode.ERROR))
 
 
 def _said(facts: Mapping[str, str | int]) -> dict[str, str | int]:
