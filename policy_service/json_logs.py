@@ -67,6 +67,7 @@ LOG_CONFIG: Final[dict[str, Any]] = {
         "uvicorn": {"level": "INFO"},
         "uvicorn.error": {"level": "INFO"},
         "httpx": {"level": "WARNING"},
+        "alembic": {"level": "WARNING"},
     },
 }
 """For uvicorn, in place of its own."""

@@ -67,7 +67,22 @@ def watched(
             serve_options=("--workers", "2"),
             plugin_flags=flags,
         ) as running:
+            _warm(running)
             yield running
+
+
+def _warm(gateway: Gateway) -> None:
+    """Both workers have decided before anything is counted: each compiles policy at its first."""
+    in_a_row = 0
+
+    def served() -> bool:
+        nonlocal in_a_row
+        is_good = gateway.post(b'{"model": "gpt-4o-mini", "messages": []}').status_code < 500
+        in_a_row = in_a_row + 1 if is_good else 0
+        return in_a_row == 8
+
+    eventually(served, timeout_s=60)
+    eventually(lambda: value(page(gateway), "gatehouse_reservations_open") == 0, timeout_s=60)
 
 
 def ask(gateway: Gateway, model: str, number: int | None = None, **more: Any) -> httpx.Response:
@@ -90,12 +105,12 @@ def page(gateway: Gateway) -> str:
 def test_two_workers_count_as_one(watched: Gateway) -> None:
     """Each scrape is a connection of its own, so that both workers come to answer."""
     before = page(watched)
-    calls = 24
+    calls = 16
 
     def call(number: int) -> None:
         ask(watched, "gpt-4o-mini", stream=number % 2 == 0)
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         list(pool.map(call, range(calls)))
         refused = list(pool.map(lambda _: watched.post(b'{"model": "no-such"}'), range(8)))
     assert {one.status_code for one in refused} <= {400, 404}
@@ -182,9 +197,8 @@ def test_a_call_is_one_trace_from_the_client_to_the_provider(
     assert told["server.address"] == HOST
     assert call.took_ns > 0
     [reached] = watched.calls()
-    seen = {name.lower(): of for name, of in reached["headers"].items()}["traceparent"]
     span = call.id if transport == "relay" else PARENT
-    assert seen == f"00-{TRACE.format(number)}-{span}-01"
+    assert reached["traceparent"] == f"00-{TRACE.format(number)}-{span}-01"
 
 
 def test_each_deployment_that_is_tried_has_its_span(watched: Gateway, receiver: Receiver) -> None:
@@ -210,7 +224,9 @@ def test_without_a_trace_of_the_client_s_the_decision_begins_one(
 def test_no_word_of_a_call_is_in_traces_or_logs(watched: Gateway, receiver: Receiver) -> None:
     answer = ask(watched, "gpt-4o-mini", 20, stream=True)
     said = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
-    words = "".join(one["choices"][0]["delta"].get("content") or "" for one in said if one["choices"])
+    words = "".join(
+        one["choices"][0]["delta"].get("content") or "" for one in said if one["choices"]
+    )
     trace(receiver, TRACE.format(20), 1)
     assert receiver.paths == {"/v1/traces"}
     sent = b"".join(receiver.bodies)

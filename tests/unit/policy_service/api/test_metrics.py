@@ -75,7 +75,9 @@ async def test_decisions_and_bookings_are_counted_as_they_happen(counted: Api) -
     assert more("gatehouse_decisions_total", code="model_not_found") == 1
     assert more("gatehouse_decision_duration_seconds_count") == 4
     assert more("gatehouse_reservations_open") == 3
-    report = UsageReport("openai-mini", Transport.DIRECT, 200, usage=TokenUsage(12, output_tokens=3), total_ms=50)
+    report = UsageReport(
+        "openai-mini", Transport.DIRECT, 200, usage=TokenUsage(12, output_tokens=3), total_ms=50
+    )
     for one in made:
         answer = await counted.post(
             f"/v1/decisions/{one.decision_id}/usage", msgspec.to_builtins(report)
