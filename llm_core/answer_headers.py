@@ -16,6 +16,9 @@ _OPENAI_NAMES = {
     Quantity.INPUT_TOKENS: "tokens",
     Quantity.OUTPUT_TOKENS: "tokens",
 }
+DEGRADED = "x-gatehouse-limits"
+"""Says `degraded` where one process decided about the limits alone."""
+
 _BUDGET = "budget"
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 _MOST_DROPPED = 20

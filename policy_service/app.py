@@ -21,6 +21,7 @@ from policy_service.api import (
     keys,
     limit_states,
     limits,
+    metrics,
     models,
     organisation,
     policies,
@@ -71,6 +72,7 @@ def create_app(
     )
     for module in (
         health,
+        metrics,
         sign_in,
         admin,
         admin_tokens,

@@ -13,6 +13,7 @@ from policy_service.ports.idempotency import Idempotency
 from policy_service.ports.keys import Keys
 from policy_service.ports.ledger import Ledger, Prices
 from policy_service.ports.limits import LimitsStore
+from policy_service.ports.observing import Page
 from policy_service.ports.organisation import Administration, Audit, Companies
 from policy_service.ports.policies import PolicyDesk
 from policy_service.ports.policy import LiveEngine
@@ -79,3 +80,4 @@ class Resources:
     erasures: Erasures
     chargebacks: ChargebackDesk
     reporting: ReportSender
+    metrics: Page | None

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from llm_core.routing.breaker import BreakerRules
@@ -21,6 +21,7 @@ class Settings(BaseSettings):
         env_file=None,
         extra="ignore",
         frozen=True,
+        populate_by_name=True,
         # A refused setting would else be quoted in the error, secrets and all.
         hide_input_in_errors=True,
     )
@@ -324,6 +325,33 @@ class Settings(BaseSettings):
         default="openid email profile", description="What `gatehouse login` asks the issuer for."
     )
 
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="The bearer token with which Prometheus scrapes `GET /metrics`; without it, "
+        "and without `POLICY_METRICS_OPEN`, nothing is counted.",
+    )
+    metrics_open: bool = Field(
+        default=False,
+        description="Let whoever reaches the port scrape `GET /metrics` without a token.",
+    )
+    metrics_teams: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="So many teams, the first that come, are told apart in metrics, by the label "
+        "`consumer`; all others are `other`. 0 tells none apart.",
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("POLICY_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Where traces go: a collector's base URL for OTLP over HTTP, such as "
+        "`http://127.0.0.1:4318`; `OTEL_EXPORTER_OTLP_ENDPOINT` says it too. Without it nothing "
+        "is traced.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How log lines are written: `json` is an object a line."
+    )
+
     @field_validator("budget_thresholds", mode="before")
     @classmethod
     def _split_by_commas(cls, value: object) -> object:
@@ -356,6 +384,7 @@ class Settings(BaseSettings):
             "digest_key",
             "audit_webhook_secret",
             "alert_webhook_secret",
+            "metrics_token",
         ):
             secret: SecretStr | None = getattr(self, name)
             if secret is None:
@@ -386,6 +415,11 @@ class Settings(BaseSettings):
         if (self.smtp_url is None) is not (self.smtp_from is None):
             raise ValueError("POLICY_SMTP_URL and POLICY_SMTP_FROM go together: set both or none")
         return self
+
+    @property
+    def has_metrics(self) -> bool:
+        """Whether anybody may scrape what is counted."""
+        return self.metrics_open or self.metrics_token is not None
 
     @property
     def breaker_rules(self) -> BreakerRules:

@@ -115,6 +115,7 @@ def _endpoint(
             path=request.url.path,
             query=request.query_params,
             header_names=request.headers.keys(),
+            traceparent=request.headers.get("traceparent"),
             body=body,
         )
         plan = plan_for(

@@ -36,6 +36,7 @@ class Call:
         parameters: The rest of the body.
         status: What was answered.
         sent_events: Parts of the answer handed to the network.
+        traceparent: The trace that the call is said to belong to.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Call:
     status: int | None = None
     sent_events: int = 0
     ended: Ended = Ended.OPEN
+    traceparent: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the control endpoint."""
@@ -83,6 +85,7 @@ class Calls:
         query: Mapping[str, str],
         header_names: Iterable[str],
         body: bytes,
+        traceparent: str | None = None,
     ) -> Call:
         """Remember a call; the rest is filled in as it becomes known."""
         self._received += 1
@@ -94,6 +97,7 @@ class Calls:
             header_names=sorted({name.lower() for name in header_names} - _CREDENTIALS),
             body_digest=hashlib.sha256(body).hexdigest(),
             body_bytes=len(body),
+            traceparent=traceparent,
         )
         self._calls.append(call)
         self._bytes += len(body)

@@ -11,6 +11,9 @@ DEFAULT_EVENT_DEADLINE_MS = 2500
 """Below the 3 s after which Kong, set up as we recommend, stops waiting and proxies the request."""
 
 
+_PORTS = 65536
+
+
 @dataclass(frozen=True, slots=True)
 class Flags:
     """What the command line says.
@@ -18,6 +21,7 @@ class Flags:
     Args:
         socket_path: Where to listen.
         is_standalone: Stay when the parent process ends.
+        metrics_at: Where Prometheus scrapes this process; `None` for nowhere.
     """
 
     dump: bool
@@ -26,6 +30,7 @@ class Flags:
     listen_queue_size: int
     event_deadline_s: float
     is_standalone: bool
+    metrics_at: tuple[str, int] | None
     ignored: tuple[str, ...]
 
 
@@ -52,6 +57,10 @@ def parse(name: str, arguments: Sequence[str]) -> Flags:
     parser.add_argument(
         "--standalone", action="store_true", help="stay when the process that started this one ends"
     )
+    parser.add_argument(
+        "--metrics", type=_address, metavar="HOST:PORT",
+        help="serve Prometheus's metrics of this process here (default: nowhere)",
+    )  # fmt: skip
     ignored = ("no_lua_style", "multiprocessing", "gevent")
     for flags in (("--no-lua-style",), ("-m", "--multiprocessing"), ("-g", "--gevent")):
         parser.add_argument(
@@ -67,8 +76,16 @@ def parse(name: str, arguments: Sequence[str]) -> Flags:
         listen_queue_size=read.listen_queue_size,
         event_deadline_s=read.event_deadline_ms / 1000,
         is_standalone=read.standalone,
+        metrics_at=read.metrics,
         ignored=tuple(flag for flag in ignored[1:] if getattr(read, flag)),
     )
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < _PORTS:
+        raise argparse.ArgumentTypeError("must be HOST:PORT, for example 127.0.0.1:9101")
+    return host.strip("[]"), int(port)
 
 
 def _positive(text: str) -> int:

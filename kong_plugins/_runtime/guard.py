@@ -10,6 +10,7 @@ import json
 import logging
 from typing import Any
 
+from kong_plugins._runtime import measures
 from kong_plugins._runtime.events import RETURN, Event, PhaseEnded
 from kong_plugins._runtime.faults import told_safely
 from kong_plugins._runtime.instances import Phase
@@ -29,6 +30,11 @@ _log = logging.getLogger(__name__)
 
 async def run_phase(event: Event, phase: Phase) -> None:
     """Run a phase; afterwards `event` has its final answer. Raises nothing."""
+    with measures.phase(event.phase):
+        await _run(event, phase)
+
+
+async def _run(event: Event, phase: Phase) -> None:
     try:
         await phase(PdkPath("kong", event.call))
     except PhaseEnded:
@@ -49,6 +55,7 @@ def refuse(event: Event, error: GatewayError) -> None:
     """Answer the event with `error`, unless it has its final answer already."""
     if event.has_final_answer:
         return
+    measures.refused(event.phase, error.code)
     told = f"{event.phase}: {error.code} ({error.http_status})"
     if isinstance(error, RequestError | AccessError):
         _log.debug("%s", told)

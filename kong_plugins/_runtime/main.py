@@ -16,8 +16,9 @@ from typing import Any, Final
 import uvloop
 from kong_pdk.module import Module
 
-from kong_plugins._runtime import flags, logs
+from kong_plugins._runtime import flags, logs, measures
 from kong_plugins._runtime.description import describe, plugin_info
+from kong_plugins._runtime.scraped import Scraped
 from kong_plugins._runtime.server import KongConnection, PluginServer
 from kong_plugins._runtime.watchdog import Watchdog, end_for_certain
 
@@ -70,6 +71,10 @@ async def _serve(module: Module, options: flags.Flags, handler: logs.PipeHandler
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
+    scraped = None
+    if options.metrics_at is not None:
+        scraped = Scraped(options.metrics_at, measures.begin(module.name))
+        scraped.start()
     server = PluginServer(module, event_deadline_s=options.event_deadline_s, loop=loop)
     watchdog = Watchdog(
         loop, server.events, handler, parent_pid=_parent_pid(options), on_orphaned=ending.set
@@ -91,6 +96,8 @@ async def _serve(module: Module, options: flags.Flags, handler: logs.PipeHandler
     listener.close()
     await server.drain(_DRAIN_S)
     watchdog.stop()
+    if scraped is not None:
+        await scraped.close()
 
 
 def _parent_pid(options: flags.Flags) -> int | None:

@@ -7,7 +7,7 @@ Every failure is `PolicyUnavailable`: no decision means no. Paths and bodies sta
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import msgspec
 
+from kong_plugins._runtime import measures
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.caller import Caller
 from llm_core.policy.credential import Credential
@@ -129,16 +130,27 @@ class PolicyClient:
             # A line that is too long, or of another form, is a `ValueError` each.
             raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
 
-    async def decide(self, request: DecisionRequest) -> Decision:
+    async def decide(self, request: DecisionRequest, *, traceparent: str | None = None) -> Decision:
         """Have a call decided and its worst case reserved; a refusal is a decision too.
+
+        Args:
+            request: What is to be decided.
+            traceparent: The trace that it belongs to.
 
         Raises:
             PolicyUnavailable: No answer can be had.
         """
-        return await self._post("/v1/decisions", request, _decode_decision)
+        return await self._post("/v1/decisions", request, _decode_decision, traceparent)
 
-    async def report(self, decision_id: str, report: UsageReport) -> str:
+    async def report(
+        self, decision_id: str, report: UsageReport, *, traceparent: str | None = None
+    ) -> str:
         """Say what became of an allowed call. Saying it twice does no harm.
+
+        Args:
+            decision_id: Which call.
+            report: What became of it.
+            traceparent: The trace that it belongs to.
 
         Returns:
             `settled`, `already_settled`, or `unknown` when the service has no such decision.
@@ -147,7 +159,7 @@ class PolicyClient:
             PolicyUnavailable: The report did not arrive, as far as we know.
         """
         path = f"/v1/decisions/{quote(decision_id, safe='')}/usage"
-        settled = await self._post(path, report, _decode_settled)
+        settled = await self._post(path, report, _decode_settled, traceparent)
         return settled.outcome
 
     async def close(self) -> None:
@@ -157,10 +169,23 @@ class PolicyClient:
         if session is not None:
             await session.close()
 
-    async def _post(self, path: str, body: object, decode: Callable[[bytes], T]) -> T:
+    async def _post(
+        self,
+        path: str,
+        body: object,
+        decode: Callable[[bytes], T],
+        traceparent: str | None = None,
+    ) -> T:
+        with measures.asking(path):
+            return await self._asked(path, body, decode, traceparent)
+
+    async def _asked(
+        self, path: str, body: object, decode: Callable[[bytes], T], traceparent: str | None
+    ) -> T:
+        headers = {"traceparent": traceparent} if traceparent else None
         try:
             async with asyncio.timeout(self._timeout_s):
-                status, content = await self._send(path, _encode(body))
+                status, content = await self._send(path, _encode(body), headers)
         except TimeoutError as error:
             _log.warning("%s: no answer within %.0f ms", path, self._timeout_s * 1000)
             raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
@@ -176,18 +201,22 @@ class PolicyClient:
             _log.error("%s: the answer has not the expected form", path)
             raise PolicyUnavailable(_PUBLIC_MESSAGE) from error
 
-    async def _send(self, path: str, content: bytes) -> tuple[int, bytes]:
+    async def _send(
+        self, path: str, content: bytes, headers: Mapping[str, str] | None
+    ) -> tuple[int, bytes]:
         try:
-            return await self._send_once(path, content)
+            return await self._send_once(path, content, headers)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
             # The service closed a connection that had been idle, before it read the question.
-            return await self._send_once(path, content)
+            return await self._send_once(path, content, headers)
 
-    async def _send_once(self, path: str, content: bytes) -> tuple[int, bytes]:
+    async def _send_once(
+        self, path: str, content: bytes, headers: Mapping[str, str] | None
+    ) -> tuple[int, bytes]:
         asking = self._open_session().post(
-            self._base_url + path, data=content, allow_redirects=False
+            self._base_url + path, data=content, headers=headers, allow_redirects=False
         )
         async with asking as response:
             return response.status, await response.read()

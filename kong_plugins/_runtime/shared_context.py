@@ -41,6 +41,7 @@ class RequestFacts:
         use_case: Likewise.
         data_labels: Likewise.
         source_ip: The client's address, as Kong tells it; `None` where the route does not send it.
+        traceparent: The trace that the request belongs to, as the client or Kong said.
     """
 
     reads_cache: bool = True
@@ -49,6 +50,7 @@ class RequestFacts:
     use_case: str | None = None
     data_labels: tuple[str, ...] = ()
     source_ip: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ DATA_LABELS = "x-gatehouse-data-labels"
 
 _USE_CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,63}")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _MOST_LABELS = 20
 
 _Headers = Mapping[str, list[str]]
@@ -45,6 +46,7 @@ def facts_in(headers: _Headers) -> RequestFacts:
         priority=_priority(headers),
         use_case=_use_case(headers),
         data_labels=_data_labels(headers),
+        traceparent=_traceparent(headers),
     )
 
 
@@ -78,6 +80,16 @@ def _data_labels(headers: _Headers) -> tuple[str, ...]:
             "letters, digits and `._-`."
         )
     return labels
+
+
+def _traceparent(headers: _Headers) -> str | None:
+    """The request's trace; one that is not well formed is none, and no reason to refuse.
+
+    Source:
+        https://www.w3.org/TR/trace-context/#traceparent-header (checked 2026-11-29)
+    """
+    values = headers.get("traceparent") or []
+    return values[0] if len(values) == 1 and _TRACEPARENT.fullmatch(values[0]) else None
 
 
 def _one(headers: _Headers, name: str) -> str | None:

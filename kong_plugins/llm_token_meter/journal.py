@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import msgspec
 
+from kong_plugins._runtime import measures
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import UsageReport
 
@@ -92,6 +93,7 @@ class Journal:
         if delivered:
             self.forget(delivered)
             _log.info("%d waiting usage reports were delivered", len(delivered))
+            measures.delivered(len(delivered))
         return len(delivered)
 
     async def keep_delivering(self, send: Send, every_s: float) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kong_plugins._runtime import shared_context
+from kong_plugins._runtime import measures, shared_context
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import PolicyClient
 from kong_plugins._runtime.shared_context import HandedDecision, RequestFacts
@@ -69,7 +69,8 @@ class Plugin:
         try:
             own = body if call.operation in OWN_BODIES else b""
             decision = await self._policy.decide(
-                DecisionRequest(caller, call, decision_id, self._config.route, own)
+                DecisionRequest(caller, call, decision_id, self._config.route, own),
+                traceparent=who.facts.traceparent,
             )
         except BaseException:
             # The service may have decided and reserved all the same: its answer came too late.
@@ -108,7 +109,7 @@ class Plugin:
         report = report_of(handed.decision, usage, record)
         if report is not None and who is not None:
             decided = reservation_of(handed.decision, handed.call, who.caller)
-            self._spawn(self._deliver(report, decided))
+            self._spawn(self._deliver(report, decided, who.facts.traceparent))
 
     async def close(self) -> None:
         """Stop the journal, let deliveries finish, let go of connections.
@@ -152,14 +153,20 @@ class Plugin:
             raise BodyTooLarge(f"The body is longer than {longest} bytes.")
         return body
 
-    async def _deliver(self, report: UsageReport, decided: Reservation) -> None:
+    async def _deliver(
+        self, report: UsageReport, decided: Reservation, traceparent: str | None = None
+    ) -> None:
         """Report; bring along what was decided when the service does not know it any more."""
         whole = replace(report, reservation=decided)
         try:
-            if await self._policy.report(decided.decision_id, report) == "unknown":
-                await self._policy.report(decided.decision_id, whole)
+            outcome = await self._policy.report(
+                decided.decision_id, report, traceparent=traceparent
+            )
+            if outcome == "unknown":
+                await self._policy.report(decided.decision_id, whole, traceparent=traceparent)
         except (PolicyUnavailable, asyncio.CancelledError):
             self._journal.append(Waiting(decided.decision_id, whole))
+            measures.journalled()
             _log.warning("the usage of %s waits in the journal", decided.decision_id)
 
     def _take_back_later(self, decision_id: str) -> None:

@@ -32,6 +32,7 @@ from policy_service.adapters.memory_reservations import Held, Reservations, Stag
 from policy_service.adapters.memory_rows import MemoryRows
 from policy_service.adapters.windows import MINUTE, epoch_ms
 from policy_service.ports.limits import (
+    Backlog,
     Comparison,
     QueuedRow,
     Refused,
@@ -219,6 +220,10 @@ class MemoryLimitsStore:
         held.figure = true_figure
         self._end(held, Stage.SETTLED, row, now_ms)
         return SettleOutcome.SETTLED
+
+    async def backlog(self) -> Backlog:
+        """See `LimitsStore.backlog`."""
+        return Backlog(len(self._reservations.open), len(self._rows), self._rows.oldest_at)
 
     async def overdue(self, now: datetime, most: int) -> tuple[Reservation, ...]:
         """See `LimitsStore.overdue`."""

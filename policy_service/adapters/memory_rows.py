@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from policy_service.ports.limits import QueuedRow
 
@@ -21,6 +22,8 @@ class MemoryRows:
         self._waiting: deque[QueuedRow] = deque()
         # Each row with the time it was last given out, the oldest first.
         self._taken: dict[str, tuple[float, QueuedRow]] = {}
+        # When each was queued, the oldest first.
+        self._since: dict[str, datetime] = {}
         self._last_token = 0
         self._arrived = asyncio.Event()
 
@@ -32,9 +35,9 @@ class MemoryRows:
     def put(self, decision_id: str, row: bytes) -> None:
         """Queue a row."""
         self._last_token += 1
-        self._waiting.append(
-            QueuedRow(token=str(self._last_token), decision_id=decision_id, row=row)
-        )
+        token = str(self._last_token)
+        self._since[token] = datetime.now(UTC)
+        self._waiting.append(QueuedRow(token=token, decision_id=decision_id, row=row))
         self._arrived.set()
 
     async def take(self, most: int, wait_s: float) -> tuple[QueuedRow, ...]:
@@ -53,7 +56,18 @@ class MemoryRows:
 
     def strike_off(self, rows: Sequence[QueuedRow]) -> list[QueuedRow]:
         """Forget rows that are in the ledger; those that were known are returned."""
+        for row in rows:
+            self._since.pop(row.token, None)
         return [row for row in rows if self._taken.pop(row.token, None)]
+
+    def __len__(self) -> int:
+        """How many are not acknowledged."""
+        return len(self._since)
+
+    @property
+    def oldest_at(self) -> datetime | None:
+        """When the oldest of these was queued."""
+        return next(iter(self._since.values()), None)
 
     def _forgotten(self, most: int) -> tuple[QueuedRow, ...]:
         given_before = time.monotonic() - self._redelivery_s

@@ -13,7 +13,9 @@ from starlette.routing import Route
 
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import DecisionRequest, UsageReport
+from policy_service import call_context
 from policy_service.api.wire import for_plugins, json_answer, read_json
+from policy_service.call_context import TRACEPARENT
 from policy_service.ports.changes import ChangeKind
 from policy_service.services.changes import Changes
 from policy_service.services.identify import identify
@@ -45,6 +47,7 @@ async def changes(request: Request) -> Response:
 async def decide(request: Request) -> Response:
     """Decide about a call, and reserve what it may use."""
     opened = for_plugins(request)
+    call_context.traceparent.set(request.headers.get(TRACEPARENT))
     asked = await read_json(request, DecisionRequest)
     return json_answer(await opened.decider.decide(asked))
 
@@ -52,6 +55,7 @@ async def decide(request: Request) -> Response:
 async def report_usage(request: Request) -> Response:
     """Take the report of what a call used; the same report twice counts once."""
     opened = for_plugins(request)
+    call_context.traceparent.set(request.headers.get(TRACEPARENT))
     report = await read_json(request, UsageReport)
     outcome = await opened.settler.settle(request.path_params["decision_id"], report)
     return json_answer({"outcome": outcome.value})

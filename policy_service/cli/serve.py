@@ -1,5 +1,6 @@
 """`gatehouse serve` and `gatehouse migrate`: the policy service and its database."""
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,12 +23,15 @@ def serve(
     """
     with needs("service"):
         import uvicorn
+        from uvicorn.config import LOGGING_CONFIG
 
         from policy_service.adapters.catalogue_file import read_catalogue
         from policy_service.adapters.policies.signing import read_trusted_keys
         from policy_service.adapters.policy_bundle import load_bundle
         from policy_service.adapters.price_list import PriceList, price_files
         from policy_service.bundled import bundled
+        from policy_service.cli.counting_together import counting_together
+        from policy_service.json_logs import LOG_CONFIG
 
     settings = _settings()
     if workers > 1 and not settings.redis_url:
@@ -43,18 +47,21 @@ def serve(
     except (OSError, ValueError) as fault:
         raise fail(str(fault)) from None
     with_database(settings.database_url, _nothing)
-    uvicorn.run(
-        "policy_service.app:from_environment",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_level="info",
-        timeout_graceful_shutdown=10,
-    )
+    is_counted_together = workers > 1 and settings.has_metrics
+    with counting_together() if is_counted_together else nullcontext():
+        uvicorn.run(
+            "policy_service.app:from_environment",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
+            log_config=LOG_CONFIG if settings.log_format == "json" else LOGGING_CONFIG,
+            log_level="info",
+            timeout_graceful_shutdown=10,
+        )
 
 
 def migrate(database_url: Database = DEFAULT_DATABASE) -> None:

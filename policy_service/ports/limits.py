@@ -126,6 +126,21 @@ class QueuedRow:
     row: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is under way.
+
+    Args:
+        open_reservations: Decided, and not settled or ended.
+        rows: Queued, and not acknowledged.
+        oldest_row_at: When the oldest of these was queued; `None` when there is none.
+    """
+
+    open_reservations: int
+    rows: int
+    oldest_row_at: datetime | None = None
+
+
 class LimitsStore(Protocol):
     """Counters, reservations and the queue of usage rows.
 
@@ -226,6 +241,10 @@ class LimitsStore(Protocol):
         self, decision_id: str, actual: Amounts, row: bytes, now: datetime
     ) -> SettleOutcome:
         """Move the reservation to the true figure and queue `row`, in one step, once."""
+        ...
+
+    async def backlog(self) -> Backlog:
+        """How much is under way, in all processes."""
         ...
 
     async def overdue(self, now: datetime, most: int) -> tuple[Reservation, ...]:

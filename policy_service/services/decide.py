@@ -70,6 +70,7 @@ from policy_service.services.relying import (
 from policy_service.services.reserving import Reserving
 from policy_service.services.self_service import SelfService
 from policy_service.services.tickets import Tickets
+from policy_service.services.watching import UNWATCHED, Watch
 
 
 def _no_networks() -> NamedNetworks:
@@ -97,6 +98,7 @@ class Decider:
         approvals: The grants that hold; without it none does.
         desk: Takes requests for approval; without it nobody can ask.
         networks: Those of the policy in force; without it no call lies in any.
+        watch: Counts and traces decisions.
     """
 
     catalogue: Catalogue
@@ -117,6 +119,7 @@ class Decider:
     approvals: KnownApprovals | None = None
     desk: ApprovalDesk | None = None
     networks: Callable[[], NamedNetworks] = _no_networks
+    watch: Watch = UNWATCHED
     make_id: Callable[[str], str] = new_id
 
     async def decide(self, request: DecisionRequest) -> Decision:
@@ -130,14 +133,16 @@ class Decider:
         if request.decision_id is not None and not is_id("dec", decision_id):
             raise MalformedRequest("A decision's id is `dec_` and 26 characters of base32.")
         now, heard = self.clock(), Heard()
-        try:
-            made = await self._decided(decision_id, request, now, heard)
-        except GatewayError as fault:
+        with self.watch.deciding(decision_id, request, heard) as outcome:
+            try:
+                made = await self._decided(decision_id, request, now, heard)
+            except GatewayError as fault:
+                if self.recorder is not None:
+                    self.recorder.note(decision_id, request, heard, now, fault=fault)
+                raise
             if self.recorder is not None:
-                self.recorder.note(decision_id, request, heard, now, fault=fault)
-            raise
-        if self.recorder is not None:
-            self.recorder.note(decision_id, request, heard, now, made=made)
+                self.recorder.note(decision_id, request, heard, now, made=made)
+            outcome.settle(made)
         return made
 
     async def _decided(
@@ -217,6 +222,7 @@ class Decider:
             reservation, amounts = answered_before(reservation, found.hit)
         reserved = await self.reserving.reserve(reservation, amounts, now)
         if isinstance(reserved, Refused):
+            heard.exceeded = reserved.exceeded.measure
             over = over_cap(
                 reserved,
                 grant,

@@ -28,6 +28,7 @@ from llm_core.digest import canonical
 from llm_core.errors import GatewayError, PolicyUnavailable
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, DecisionRequest
+from llm_core.policy.limits import Measure
 from policy_service.digests import Digests
 from policy_service.ids import new_id
 from policy_service.ports.audit import LocalSpool, Noted, Spool
@@ -58,13 +59,15 @@ _log = logging.getLogger(__name__)
 class Heard:
     """What policy was asked in the course of one decision, and what it said."""
 
-    __slots__ = ("document", "engine", "result", "taken_s")
+    __slots__ = ("document", "engine", "exceeded", "result", "taken_s")
 
     def __init__(self) -> None:
         self.document: dict[str, Any] | None = None
         self.result: PolicyResult | None = None
         self.engine = ""
         self.taken_s = 0.0
+        self.exceeded: Measure | None = None
+        """Of the limit that refused the call in the end."""
 
     async def evaluate(self, policy: PolicyEngine, document: dict[str, Any]) -> PolicyResult:
         """Ask policy, and keep what was said; see `PolicyEngine.evaluate`."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from llm_core.answer_headers import DEGRADED
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import Reservation
 from llm_core.policy.limits import Amounts, Limit, LimitState
@@ -21,6 +22,7 @@ from policy_service.periods import calendar_span
 from policy_service.ports.clock import Clock
 from policy_service.ports.ledger import Ledger
 from policy_service.ports.limits import (
+    Backlog,
     Comparison,
     LimitsStore,
     QueuedRow,
@@ -202,6 +204,10 @@ class DegradableLimits:
         """See `LimitsStore.rebuild`."""
         return await self._shared.rebuild()
 
+    async def backlog(self) -> Backlog:
+        """See `LimitsStore.backlog`; what only this process knows is not in it."""
+        return await self._shared.backlog()
+
     async def overdue(self, now: datetime, most: int) -> tuple[Reservation, ...]:
         """See `LimitsStore.overdue`: what is held here ends when the shared store has it."""
         return await self._shared.overdue(now, most)
@@ -320,4 +326,4 @@ class DegradableLimits:
 
 def degraded_header(*, is_degraded: bool) -> dict[str, str]:
     """Tells the client that the call was admitted, or refused, by one process alone."""
-    return {"x-gatehouse-limits": "degraded"} if is_degraded else {}
+    return {DEGRADED: "degraded"} if is_degraded else {}

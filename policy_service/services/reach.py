@@ -29,6 +29,7 @@ from llm_core.policy.decision import PricedDeployment, Reservation
 from llm_core.routing.facts import Observation
 from policy_service.ports.clock import Clock
 from policy_service.ports.providers import Credentials, Health, ProviderAnswer, Providers
+from policy_service.ports.tracing import UNTRACED, CallSpan, Tracing
 from policy_service.services.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Attempt:
         fallbacks: How many deployments failed before.
         sent_s: When it was asked, by `time.perf_counter`.
         head_s: When its head had come.
+        span: Of this try; whoever takes the answer ends it.
     """
 
     priced: PricedDeployment
@@ -63,6 +65,7 @@ class Attempt:
     fallbacks: int
     sent_s: float
     head_s: float
+    span: CallSpan = UNTRACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Reach:
         health: Knows which deployments to leave alone, and learns how each try went.
         first_byte_timeout_s: Longest wait for any deployment's head.
         total_timeout_s: Longest a call may take in all; a route may shorten it.
+        tracing: Follows each try.
     """
 
     providers: Providers
@@ -82,6 +86,7 @@ class Reach:
     clock: Clock
     first_byte_timeout_s: float
     total_timeout_s: float = 600.0
+    tracing: Tracing = UNTRACED
 
     def total_s(self, reservation: Reservation) -> float:
         """How long this call may take in all."""
@@ -133,7 +138,11 @@ class Reach:
         )
 
     async def attempt(
-        self, priced: PricedDeployment, exchange: Exchange, progress: Progress
+        self,
+        priced: PricedDeployment,
+        exchange: Exchange,
+        progress: Progress,
+        span: CallSpan = UNTRACED,
     ) -> Attempt:
         """Send, and wait for a good head.
 
@@ -148,7 +157,7 @@ class Reach:
         sent_s = time.perf_counter()
         try:
             answer = await progress.within_total(
-                self.providers.send(exchange.request, headers, timeout_s)
+                self.providers.send(exchange.request, {**headers, **span.headers()}, timeout_s)
             )
         except ProviderTimeout:
             raise  # it took the request, and may be working for it still
@@ -163,7 +172,7 @@ class Reach:
             raise exchange.failure(
                 answer.status, answer.headers, await read_whole(answer, progress)
             )
-        return Attempt(priced, exchange, answer, progress.fallbacks, sent_s, head_s)
+        return Attempt(priced, exchange, answer, progress.fallbacks, sent_s, head_s, span)
 
     def went_well(
         self, attempt: Attempt, first_token_s: float, tokens_per_s: float | None = None
@@ -244,11 +253,16 @@ class _Search(Generic[T]):
             return None
         self.progress.fallbacks, self.progress.deployment_id = self.tries, deployment_id
         self.tries += 1
+        span = self.reach.tracing.calling(self.reservation, priced)
         try:
-            return await self.take(await self.reach.attempt(priced, exchange, self.progress))
+            return await self.take(await self.reach.attempt(priced, exchange, self.progress, span))
         except ProviderError as error:
+            span.failed(error.code)
             self._failed(priced, error)
             return None
+        except BaseException as fault:
+            span.failed(type(fault).__name__)
+            raise
 
     def _failed(self, priced: PricedDeployment, error: ProviderError) -> None:
         deployment_id = priced.deployment.id

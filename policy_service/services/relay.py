@@ -28,11 +28,12 @@ from llm_core.errors import (
     Undecided,
     error_body,
 )
-from llm_core.policy.decision import Reservation
+from llm_core.policy.decision import ErrorClass, Reservation
 from llm_core.policy.limits import LimitState
 from llm_core.policy.route import OnClientGone
 from llm_core.sse import encode_event
 from llm_core.tokens.counted import filled_in
+from policy_service import call_context
 from policy_service.ports.clock import Clock
 from policy_service.ports.limits import LimitsStore
 from policy_service.services.answer_cache import AnswerCache, Hit, Kept
@@ -111,7 +112,9 @@ class Relay:
         progress = Progress()
         reservation = await self._redeemed(ticket, progress)
         route = reservation.route
-        serving = asyncio.ensure_future(self._served(reservation, body, progress))
+        call_context.decision_id.set(reservation.decision_id)
+        with self.reach.tracing.following(reservation.decision_id):
+            serving = asyncio.ensure_future(self._served(reservation, body, progress))
         try:
             if route.keep_alive_s is not None and reservation.call.is_streaming:
                 done, _ = await asyncio.wait({serving}, timeout=route.keep_alive_s)
@@ -258,6 +261,7 @@ class Relay:
         attempt, heard = await self.reach.first_that_answers(reservation, ask, progress, take)
         self.reach.went_well(attempt, attempt.head_s)
         usage, source = filled_in(heard.usage, reservation.prompt_tokens, heard.texts, self.count)
+        attempt.span.answered(usage, heard.served_model)
         progress.consumed = usage, source
         answered = await progress.within_total(told_whole(attempt.exchange, heard, screen))
         self.bookings.answered(reservation, answered.body)
@@ -306,6 +310,7 @@ class Relay:
         try:
             headers = _headers(reservation, upstream.attempt, await states)
         except BaseException:
+            upstream.attempt.span.failed(ErrorClass.CLIENT_GONE.value)
             await upstream.close()
             raise
         events = streaming.events()

@@ -24,6 +24,7 @@ from llm_core.policy.route import WhenLimitsDown
 from llm_core.pricing.charge import UnpriceableUsage, usd_for
 from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
+from policy_service import call_context
 from policy_service.digests import Digests
 from policy_service.ports.clock import Clock
 from policy_service.ports.ledger import UsageRow
@@ -33,6 +34,7 @@ from policy_service.services.reserving import Reserving
 from policy_service.services.thresholds import Thresholds
 from policy_service.services.traces import Traces, traces_of
 from policy_service.services.unconfirmed import Unconfirmed
+from policy_service.services.watching import UNWATCHED, Watch
 
 _log = logging.getLogger(__name__)
 _MOST_OVERDUE = 100
@@ -57,6 +59,7 @@ class Settler:
         unconfirmed: Remembers what was booked until the ledger has it, and what could not be.
         thresholds: Told which limits a settled call has moved. `None`: nobody is told.
         digests: Makes those that the ledger keeps; without it there are none in it.
+        watch: Counts what is booked, and traces what Kong called.
     """
 
     limits: LimitsStore
@@ -66,6 +69,7 @@ class Settler:
     unconfirmed: Unconfirmed = field(default_factory=Unconfirmed)
     thresholds: Thresholds | None = None
     digests: Digests | None = None
+    watch: Watch = UNWATCHED
 
     async def settle(self, decision_id: str, report: UsageReport) -> SettleOutcome:
         """Book what a plugin reports about a call.
@@ -79,6 +83,13 @@ class Settler:
         Raises:
             PolicyUnavailable: It is not booked; the same report may be given again.
         """
+        call_context.decision_id.set(decision_id)
+        with self.watch.tracing.following(decision_id):
+            outcome = await self._settled(decision_id, report)
+        self.watch.observer.reported(outcome.value, is_brought_along=report.reservation is not None)
+        return outcome
+
+    async def _settled(self, decision_id: str, report: UsageReport) -> SettleOutcome:
         now = self.clock()
         reservation = await self.limits.find(decision_id)
         is_taken_up = False
@@ -133,7 +144,8 @@ class Settler:
     ) -> SettleOutcome:
         now = self.clock()
         charged = _charge(reservation, report)
-        row = msgspec.json.encode(self._row(reservation, report, charged))
+        booked = self._row(reservation, report, charged)
+        row = msgspec.json.encode(booked)
         actual = Amounts(
             requests=1,
             input_tokens=charged.usage.input_tokens or 0,
@@ -147,6 +159,9 @@ class Settler:
             outcome = await self.limits.settle(reservation.decision_id, actual, row, now)
         if outcome is SettleOutcome.SETTLED:
             self.unconfirmed.booked(reservation, report, is_taken_up=is_taken_up)
+            self.watch.observer.booked(booked)
+            if report.transport is Transport.DIRECT:
+                self.watch.tracing.called(booked)
             if self.thresholds is not None:
                 self.thresholds.moved(reservation.caller.limits)
         return outcome
@@ -182,6 +197,7 @@ class Settler:
             if await self.limits.expire(reservation.decision_id, msgspec.json.encode(row), now):
                 ended += 1
                 self.unconfirmed.booked(reservation, report)
+                self.watch.observer.booked(row)
                 _log.warning(
                     "no usage was reported for %s within its lease: charged the estimate",
                     reservation.decision_id,

@@ -239,8 +239,11 @@ class Streaming:
         # To find the words can mean to parse the whole stream, which holds up every other one.
         texts = () if reported.is_reported else upstream.stream.texts()
         usage, source = filled_in(reported, self.reservation.prompt_tokens, texts, self.count)
-        keeps_words = self.reservation.obligations.keeps_words
         is_whole = self.outcome is ErrorClass.NONE
+        upstream.attempt.span.answered(
+            usage, upstream.stream.served_model, "" if is_whole else self.outcome.value
+        )
+        keeps_words = self.reservation.obligations.keeps_words
         is_wanted = keeps_words or self.reservation.cache_key is not None
         body = upstream.stream.folded() if is_whole and is_wanted else None
         if keeps_words:

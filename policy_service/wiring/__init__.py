@@ -44,6 +44,7 @@ from policy_service.services.chargeback import ChargebackDesk
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.erasure import Erasures
+from policy_service.services.findings import RecordedFindings
 from policy_service.services.last_used import LastUsed
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay
@@ -69,6 +70,7 @@ from policy_service.wiring.neighbours import (
 )
 from policy_service.wiring.policy import open_policy
 from policy_service.wiring.reports import open_reports
+from policy_service.wiring.watching import open_watching
 from policy_service.wiring.words import open_words, screening_of
 
 
@@ -86,6 +88,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
     """
     async with AsyncExitStack() as stack:
         catalogue = read_catalogue(settings.models_file)
+        watching = open_watching(stack, settings, catalogue)
         tokens = await open_tokens(stack, settings, clock)
         engine = open_engine(settings.database_url)
         stack.push_async_callback(engine.dispose)
@@ -119,7 +122,15 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             changes.announce,
         )
         digests = Digests.from_secret(settings.digest_secret)
-        settler = Settler(limits, reserving, clock, health, thresholds=thresholds, digests=digests)
+        settler = Settler(
+            limits,
+            reserving,
+            clock,
+            health,
+            thresholds=thresholds,
+            digests=digests,
+            watch=watching.watch,
+        )
         screener, content = await open_words(
             stack, settings, engine, digests, lambda: policy.bundle
         )
@@ -132,6 +143,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
                 clock,
                 settings.first_byte_timeout_s,
                 settings.total_timeout_s,
+                watching.watch.tracing,
             ),
             settler=settler,
             tickets=tickets,
@@ -143,7 +155,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         decider = Decider(
             catalogue=catalogue,
             prices=PriceList(price_files(settings.prices_dir or bundled("prices"))),
-            policy=policy,
+            policy=watching.engine(policy),
             limits=limits,
             reserving=reserving,
             tickets=tickets,
@@ -158,8 +170,10 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             approvals=await open_approvals(stack, settings, desk, changes, webhook),
             desk=desk,
             networks=PolicyNetworks(lambda: policy.bundle),
+            watch=watching.watch,
         )
-        screening = screening_of(stack, screener, auditing.recorder, decider, relay)
+        findings = watching.findings(RecordedFindings(auditing.recorder))
+        screening = screening_of(stack, watching.screener(screener), findings, decider, relay)
         relay = replace(relay, screening=screening)
         answers = AnswerCache(
             open_cache(stack, settings),
@@ -222,6 +236,17 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             chargebacks=ChargebackDesk(chargebacks, clock),
             reporting=await open_reports(stack, settings, engine, chargebacks, clock),
             erasures=Erasures(SqlPersonalData(engine), auditing.chain),
+            metrics=await watching.page(
+                stack,
+                health=health,
+                ledger=ledger,
+                limits=limits,
+                policy=policy,
+                recorder=auditing.recorder,
+                chain=auditing.chain,
+                clock=clock,
+                is_degraded=lambda: degradable is not None and degradable.is_away,
+            ),
             administrators=Administrators(
                 None if root is None else root.get_secret_value(),
                 admin_tokens,

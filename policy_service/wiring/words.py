@@ -13,11 +13,9 @@ from policy_service.adapters.screening import ScreeningPool
 from policy_service.adapters.screening.live import LiveScreener
 from policy_service.adapters.sql.content_log import SqlContentLog
 from policy_service.digests import Digests
-from policy_service.ports.screening import Screener
+from policy_service.ports.screening import FindingsLog, Screener
 from policy_service.services.content_log import ContentLog
 from policy_service.services.decide import Decider
-from policy_service.services.decision_recorder import DecisionRecorder
-from policy_service.services.findings import RecordedFindings
 from policy_service.services.moderation import Moderator
 from policy_service.services.redacting import ScreeningRedactor
 from policy_service.services.relay import Relay
@@ -56,12 +54,11 @@ async def open_words(
 def screening_of(
     stack: AsyncExitStack,
     screener: Screener,
-    recorder: DecisionRecorder,
+    log: FindingsLog,
     decider: Decider,
     relay: Relay,
 ) -> Screening:
     """Screening where policy obliges it; moderation models are asked past the guard."""
-    log = RecordedFindings(recorder)
     inner = replace(relay, screening=Screening(screener, is_moderating=True, log=log))
     stack.push_async_callback(inner.drain)
     return Screening(screener, Moderator(decider, inner, LazyCounter()), log=log)

@@ -6,6 +6,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from redis.asyncio import Redis
@@ -14,7 +15,7 @@ from redis.exceptions import ResponseError
 from policy_service.adapters.redis_limits.faults import translated
 from policy_service.adapters.redis_limits.keys import Keys
 from policy_service.adapters.redis_limits.scripts import Scripts
-from policy_service.ports.limits import QueuedRow
+from policy_service.ports.limits import Backlog, QueuedRow
 
 GROUP = "ledger"
 
@@ -101,6 +102,19 @@ class RowsQueue:
         """See `LimitsStore.waiting_rows`: what is acknowledged is taken out of the stream."""
         with translated():
             return int(await self._redis.xlen(self._key))
+
+    async def backlog(self) -> Backlog:
+        """See `LimitsStore.backlog`; a row's id begins with the time at which it was queued."""
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zcard(self._keys.leases)
+                pipe.xlen(self._key)
+                pipe.xrange(self._key, count=1)
+                leases, rows, first = await pipe.execute()
+        if not first:
+            return Backlog(leases, rows)
+        queued_ms = int(first[0][0].partition(b"-")[0])
+        return Backlog(leases, rows, datetime.fromtimestamp(queued_ms / 1000, UTC))
 
     async def _forgotten(self, most: int) -> tuple[QueuedRow, ...]:
         answer: Any = await self._redis.xautoclaim(

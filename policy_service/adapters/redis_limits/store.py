@@ -38,6 +38,7 @@ from policy_service.adapters.redis_limits.wire import (
 from policy_service.adapters.redis_pool import redis_client
 from policy_service.adapters.windows import epoch_ms
 from policy_service.ports.limits import (
+    Backlog,
     Comparison,
     QueuedRow,
     Refused,
@@ -343,6 +344,10 @@ class RedisLimitsStore:
             args=[decision_id, epoch_ms(now), row, self._estimate_remembered_ms],
         )
         return bool(answer)
+
+    async def backlog(self) -> Backlog:
+        """See `LimitsStore.backlog`."""
+        return await self._rows.backlog()
 
     async def take_rows(self, most: int, wait_s: float) -> tuple[QueuedRow, ...]:
         """See `LimitsStore.take_rows`."""

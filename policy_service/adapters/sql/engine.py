@@ -176,11 +176,12 @@ async def _switch_to_wal(connection: aiosqlite.Connection) -> None:
     while True:
         try:
             await connection.execute("PRAGMA journal_mode = WAL")
-            return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_s:
                 raise
-        await asyncio.sleep(_SQLITE_RETRY_S)
+            await asyncio.sleep(_SQLITE_RETRY_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,9 +1,10 @@
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from policy_service.adapters.redis_limits import RedisLimitsStore
-from policy_service.ports.limits import LimitsStore, QueuedRow
+from policy_service.ports.limits import Backlog, LimitsStore, QueuedRow
 from tests.fixtures.reservations import NOW, amounts, reservation
 
 # Longer than any redelivery in these tests; nothing waits this long unless it fails.
@@ -104,3 +105,20 @@ async def test_the_queue_stands_still_for_who_asked_in_vain_and_then_for_nobody(
     await redis_store.unwritten(is_urgent=True)
     await queue(redis_store, "b")
     assert texts(await redis_store.take_rows(10, 0)) == [b"b"]
+
+
+async def test_what_is_under_way_is_told(store: LimitsStore) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    assert await store.backlog() == Backlog(0, 0)
+    await store.reserve(reservation("open"), amounts(), NOW)
+    await queue(store, "a", "b")
+    full = await store.backlog()
+    assert (full.open_reservations, full.rows) == (1, 2)
+    assert full.oldest_row_at is not None
+    assert before < full.oldest_row_at < datetime.now(UTC) + timedelta(seconds=2)
+    rows = await store.take_rows(10, 0)
+    assert (await store.backlog()).rows == 2  # given out, and not in the ledger yet
+    await store.acknowledge(rows[:1])
+    assert (await store.backlog()).rows == 1
+    await store.acknowledge(rows[1:])
+    assert await store.backlog() == Backlog(1, 0)

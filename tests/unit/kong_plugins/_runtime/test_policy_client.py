@@ -138,6 +138,18 @@ def test_a_credential_is_not_shown():
     assert "gk-1" not in f"{Credential(api_key='gk-1')}"
 
 
+async def test_a_trace_goes_along_with_questions_that_have_one(
+    service: Service, client: PolicyClient
+):
+    service.answers = [answer(200, DECISION), answer(200, {"outcome": "settled"})]
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await client.decide(REQUEST, traceparent=trace)
+    await client.report("d-1", REPORT, traceparent=trace)
+    await client.report("d-1", REPORT)
+    assert [asked.headers.get("traceparent") for asked in service.asked] == [trace, trace, None]
+    assert all(asked.headers["authorization"] == f"Bearer {SECRET}" for asked in service.asked)
+
+
 async def test_changes_come_line_by_line_until_the_service_ends_the_stream(
     service: Service, client: PolicyClient
 ):

@@ -69,3 +69,23 @@ def test_without_them_a_call_is_interactive_and_for_nothing_in_particular() -> N
 def test_a_header_of_ours_that_makes_no_sense_is_refused(name: str, values: list[str]) -> None:
     with pytest.raises(MalformedRequest, match=name):
         facts_in({name: values})
+
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("lines", "read"),
+    [
+        ([TRACEPARENT], TRACEPARENT),
+        ([], None),
+        ([""], None),
+        (["words of a caller"], None),
+        ([TRACEPARENT + "\r\nx: y"], None),
+        ([TRACEPARENT, TRACEPARENT], None),
+    ],
+)
+def test_a_trace_that_is_well_formed_goes_along_and_any_other_is_none(
+    lines: list[str], read: str | None
+) -> None:
+    assert facts_in({"traceparent": lines}).traceparent == read

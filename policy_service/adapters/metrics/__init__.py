@@ -1,0 +1,18 @@
+"""Prometheus: what is counted, where things stand, and the page that is scraped."""
+
+from policy_service.adapters.metrics.counting import Counting
+from policy_service.adapters.metrics.labels import CatalogueNames
+from policy_service.adapters.metrics.page import MetricsPage, shared_folder
+from policy_service.adapters.metrics.screening import CountedFindings, TimedScreener
+from policy_service.adapters.metrics.standing import OwnGauges, Standing
+
+__all__ = [
+    "CatalogueNames",
+    "CountedFindings",
+    "Counting",
+    "MetricsPage",
+    "OwnGauges",
+    "Standing",
+    "TimedScreener",
+    "shared_folder",
+]

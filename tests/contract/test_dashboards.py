@@ -1,0 +1,129 @@
+"""The board and the alerts ask for nothing that is not told."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+from prometheus_client import generate_latest
+
+from kong_plugins._runtime.measures import _Measures
+from tests.fakes.running_service import running_service
+from tests.fixtures.scraping import names
+
+ROOT = Path(__file__).parents[2]
+BOARD = ROOT / "deploy" / "grafana" / "gatehouse.json"
+RULES = ROOT / "deploy" / "prometheus" / "gatehouse.rules.yml"
+CONFIG = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+GUIDE = ROOT / "docs" / "observability.md"
+_LABELS = re.compile(r"([a-z_]+)\s*(?:=~|!~|!=|=)\s*\"")
+_BY = re.compile(r"\bby \(([a-z_, ]+)\)")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
+    """Every name, and every label."""
+    plugin = generate_latest(_Measures("llm-auth").registry).decode()
+    async with running_service(tmp_path_factory.mktemp("service"), metrics_open=True) as running:
+        opened: Any = running.opened.metrics
+        service = (await opened.written()).decode()
+        metrics = list(opened._registry._names_to_collectors.values())
+    metrics += list(_Measures("llm-auth").registry._names_to_collectors.values())
+    labels = {label for one in metrics for label in one._labelnames}
+    labels |= set(re.findall(r"[{,]([a-z_]+)=\"", service)) | {"le", "job"}
+    return names(plugin) | names(service), labels
+
+
+def expressions(board: Any) -> list[str]:
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", ())]
+    return asked + [
+        variable["query"]["query"]
+        for variable in board["templating"]["list"]
+        if variable["type"] == "query"
+    ]
+
+
+def unknown(asked: list[str], known: tuple[set[str], set[str]]) -> set[str]:
+    said_names = {name for one in asked for name in re.findall(r"\b(?:gatehouse|kong)_\w+", one)}
+    said_labels = {label for one in asked for label in _LABELS.findall(one)}
+    said_labels |= {
+        label.strip() for one in asked for by in _BY.findall(one) for label in by.split(",")
+    }
+    assert said_names
+    return (said_names - known[0]) | (said_labels - known[1])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_board_asks_for_what_is_told(known: tuple[set[str], set[str]]) -> None:
+    assert not unknown(expressions(json.loads(BOARD.read_text("utf-8"))), known)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_alerts_ask_for_what_is_told(known: tuple[set[str], set[str]]) -> None:
+    assert not unknown([rule["expr"] for rule in rules()], known)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_guide_lists_every_name(known: tuple[set[str], set[str]]) -> None:
+    """A histogram is listed by its name alone."""
+    told = set(re.findall(r"`((?:gatehouse|kong)_\w+)`", GUIDE.read_text("utf-8")))
+    families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in known[0]}
+    assert families - told == set()
+    assert told - families == set()
+
+
+def rules() -> list[dict[str, Any]]:
+    document = yaml.safe_load(RULES.read_text("utf-8"))
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
+def test_every_alert_says_how_bad_it_is_what_it_means_and_stands_in_the_guide() -> None:
+    guide = GUIDE.read_text("utf-8")
+    found = rules()
+    assert len({rule["alert"] for rule in found}) == len(found)
+    for rule in found:
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert rule["annotations"]["summary"]
+        assert rule["annotations"]["description"]
+        assert f"`{rule['alert']}`" in guide
+
+
+def test_the_board_can_be_imported() -> None:
+    board = json.loads(BOARD.read_text("utf-8"))
+    assert board["uid"]
+    assert board["title"]
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(set(ids)) == len(ids)
+    variables = {variable["name"] for variable in board["templating"]["list"]}
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        assert panel["type"] == "row" or panel["targets"]
+    used = set(re.findall(r"\$\{?([a-z_]+)\}?", BOARD.read_text("utf-8")))
+    assert used - {"__all", "__rate_interval"} <= variables
+
+
+def test_parentheses_and_quotes_are_in_pairs() -> None:
+    board = json.loads(BOARD.read_text("utf-8"))
+    for asked in [*expressions(board), *(rule["expr"] for rule in rules())]:
+        for opening, closing in ("()", "{}", "[]"):
+            assert asked.count(opening) == asked.count(closing), asked
+        assert asked.count('"') % 2 == 0, asked
+
+
+def test_prometheus_itself_takes_the_files() -> None:
+    """Where promtool is there; the tests above hold the files' structure everywhere."""
+    promtool = shutil.which("promtool")
+    if promtool is not None:
+        subprocess.run([promtool, "check", "rules", str(RULES)], check=True, capture_output=True)
+    config = yaml.safe_load(CONFIG.read_text("utf-8"))
+    assert {one["job_name"] for one in config["scrape_configs"]} == {
+        "gatehouse",
+        "gatehouse-plugins",
+    }
+    assert config["rule_files"] == [RULES.name]
