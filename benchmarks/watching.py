@@ -23,13 +23,22 @@ from policy_service.adapters.metrics import CatalogueNames, Counting
 from policy_service.adapters.otel import OtelTracing, open_provider
 from policy_service.services.decision_recorder import Heard
 from policy_service.services.watching import UNWATCHED, Watch
-from tests.fakes.samples import CALLER, CATALOGUE, OPENAI, PRICE, chat_body, chat_call, decision
+from tests.fakes.samples import (
+    CALLER,
+    CATALOGUE,
+    OPENAI,
+    PRICE,
+    USAGE_ROW,
+    chat_body,
+    chat_call,
+    decision,
+)
 from tests.fixtures.otlp_receiver import start_receiver
-from tests.unit.policy_service.adapters.metrics.test_counting import ROW
-from tests.unit.policy_service.services.test_settle import RESERVATION
+from tests.fixtures.reservations import reservation
 
 REQUEST = DecisionRequest(CALLER, chat_call(chat_body()))
 MADE = decision(OPENAI)
+RESERVATION = reservation("dec_1")
 PRICED = PricedDeployment(OPENAI, PRICE)
 USED = TokenUsage(12, output_tokens=3)
 
@@ -40,7 +49,7 @@ def one_call(watch: Watch, heard: Heard) -> None:
         outcome.settle(MADE)
     with watch.tracing.following("dec_1"):
         watch.tracing.calling(RESERVATION, PRICED).answered(USED, "gpt-4o-mini")
-    watch.observer.booked(ROW)
+    watch.observer.booked(USAGE_ROW)
 
 
 def measured_us(watch: Watch, calls: int, flush: Callable[[], object]) -> float:

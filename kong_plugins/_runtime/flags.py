@@ -22,6 +22,7 @@ class Flags:
         socket_path: Where to listen.
         is_standalone: Stay when the parent process ends.
         metrics_at: Where Prometheus scrapes this process; `None` for nowhere.
+        is_json: Log lines are objects.
     """
 
     dump: bool
@@ -31,6 +32,7 @@ class Flags:
     event_deadline_s: float
     is_standalone: bool
     metrics_at: tuple[str, int] | None
+    is_json: bool
     ignored: tuple[str, ...]
 
 
@@ -61,6 +63,10 @@ def parse(name: str, arguments: Sequence[str]) -> Flags:
         "--metrics", type=_address, metavar="HOST:PORT",
         help="serve Prometheus's metrics of this process here (default: nowhere)",
     )  # fmt: skip
+    parser.add_argument(
+        "--log-format", choices=("kong", "json"), default="kong",
+        help="how log lines are written (default: %(default)s)",
+    )  # fmt: skip
     ignored = ("no_lua_style", "multiprocessing", "gevent")
     for flags in (("--no-lua-style",), ("-m", "--multiprocessing"), ("-g", "--gevent")):
         parser.add_argument(
@@ -77,6 +83,7 @@ def parse(name: str, arguments: Sequence[str]) -> Flags:
         event_deadline_s=read.event_deadline_ms / 1000,
         is_standalone=read.standalone,
         metrics_at=read.metrics,
+        is_json=read.log_format == "json",
         ignored=tuple(flag for flag in ignored[1:] if getattr(read, flag)),
     )
 

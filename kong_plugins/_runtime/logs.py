@@ -10,18 +10,26 @@ Source:
 """
 
 import contextlib
+import json
 import logging
 import os
 import queue
+import re
 import threading
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from kong_plugins._runtime.faults import told_safely
 
 _MAX_LINE_CHARS: Final = 1900  # nginx cuts a log line at 2,048 bytes
+_MAX_MESSAGE_CHARS: Final = 700
+"""Of an object, which must stay whole: it is the message that is cut."""
+
+_MAX_FAULT_CHARS: Final = 700
 _MAX_WAITING_LINES: Final = 10_000
 _LEVEL_NAMES: Final = {"DEBUG": "DEBG", "WARNING": "WARN"}
 _ONE_LINE: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: " ", 10: "\\n"}
+_DECISION: Final = re.compile(r"\bdec_[0-9a-hjkmnp-tv-z]{26}\b")
 _TALKATIVE: Final = ("aiohttp", "asyncio")
 
 
@@ -41,12 +49,31 @@ class OneLineFormatter(logging.Formatter):
         return line.translate(_ONE_LINE)[:_MAX_LINE_CHARS]
 
 
+class JsonFormatter(logging.Formatter):
+    """An object a line, for a plugin server whose lines are read by others than Kong."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the record's one line, without its end."""
+        message = record.getMessage()
+        told = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": message[:_MAX_MESSAGE_CHARS],
+        }
+        if (named := _DECISION.search(message)) is not None:
+            told["decision_id"] = named[0]
+        if record.exc_info and record.exc_info[1] is not None:
+            told["fault"] = told_safely(record.exc_info[1])[:_MAX_FAULT_CHARS]
+        return json.dumps(told)
+
+
 class PipeHandler(logging.Handler):
     """Hands lines to a thread that writes them to a file descriptor."""
 
-    def __init__(self, file_descriptor: int) -> None:
+    def __init__(self, file_descriptor: int, *, is_json: bool = False) -> None:
         super().__init__()
-        self.setFormatter(OneLineFormatter())
+        self.setFormatter(JsonFormatter() if is_json else OneLineFormatter())
         self._file_descriptor = file_descriptor
         self._lines: queue.Queue[bytes | None] = queue.Queue(_MAX_WAITING_LINES)
         self._thread = threading.Thread(target=self._write_lines, name="logs", daemon=True)
@@ -74,9 +101,9 @@ class PipeHandler(logging.Handler):
                     line = line[os.write(self._file_descriptor, line) :]
 
 
-def start(level: int, file_descriptor: int) -> PipeHandler:
-    """Send everything that is logged in this process to Kong."""
-    handler = PipeHandler(file_descriptor)
+def start(level: int, file_descriptor: int, *, is_json: bool = False) -> PipeHandler:
+    """Send everything that is logged in this process to Kong, in its form or as JSON."""
+    handler = PipeHandler(file_descriptor, is_json=is_json)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -54,7 +54,11 @@ def run(
     if options.dump:
         sys.stdout.write(json.dumps([plugin_info(module)]))
         return
-    handler = logs.start(logging.DEBUG if options.is_verbose else logging.INFO, sys.stdout.fileno())
+    handler = logs.start(
+        logging.DEBUG if options.is_verbose else logging.INFO,
+        sys.stdout.fileno(),
+        is_json=options.is_json,
+    )
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(logs.tell_loop_fault)

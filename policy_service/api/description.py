@@ -108,6 +108,11 @@ _FOR_ADMINS: dict[str, type] = {
 _RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")
 _SCHEMES: _Object = {
     "internal_secret": {"type": "http", "scheme": "bearer", "description": "For the plugins."},
+    "metrics_token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`POLICY_METRICS_TOKEN`; not needed with `POLICY_METRICS_OPEN`.",
+    },
     "admin_token": {
         "type": "http",
         "scheme": "bearer",

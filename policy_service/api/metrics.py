@@ -12,7 +12,12 @@ router = APIRouter()
 _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+    openapi_extra={"security": [{"metrics_token": []}]},
+)
 async def metrics(request: Request, opened: Opened) -> Response:
     """Counters, durations and where things stand, for Prometheus; all processes of a host.
 

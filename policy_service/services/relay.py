@@ -112,9 +112,10 @@ class Relay:
         progress = Progress()
         reservation = await self._redeemed(ticket, progress)
         route = reservation.route
-        call_context.decision_id.set(reservation.decision_id)
+        working_on = call_context.decision_id.set(reservation.decision_id)
         with self.reach.tracing.following(reservation.decision_id):
             serving = asyncio.ensure_future(self._served(reservation, body, progress))
+        call_context.decision_id.reset(working_on)
         try:
             if route.keep_alive_s is not None and reservation.call.is_streaming:
                 done, _ = await asyncio.wait({serving}, timeout=route.keep_alive_s)

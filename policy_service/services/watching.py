@@ -57,7 +57,7 @@ class Watch:
     ) -> Iterator[Outcome]:
         """Around a decision, which says in the outcome what was made."""
         outcome, started_s = Outcome(), perf_counter()
-        call_context.decision_id.set(decision_id)
+        working_on = call_context.decision_id.set(decision_id)
         with self.tracing.deciding(decision_id, request) as span:
             try:
                 yield outcome
@@ -65,6 +65,7 @@ class Watch:
                 outcome.code = fault.code
                 raise
             finally:
+                call_context.decision_id.reset(working_on)
                 self.observer.decided(
                     DecisionFacts(
                         operation=request.call.operation,
@@ -72,7 +73,8 @@ class Watch:
                         engine=heard.engine,
                         taken_s=perf_counter() - started_s,
                         policy_s=heard.taken_s,
-                        exceeded=heard.exceeded,
+                        # With another grant there may have been room.
+                        exceeded=None if outcome.code == ALLOWED else heard.exceeded,
                         is_degraded=outcome.is_degraded,
                     )
                 )

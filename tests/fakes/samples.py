@@ -14,6 +14,7 @@ from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller, ProofOfIdentity
 from llm_core.policy.decision import Decision, PricedDeployment, Transport
 from llm_core.pricing.charge import ModelPrice, Rates
+from policy_service.ports.ledger import UsageRow
 from tests.fakes.clock import NOON
 
 CALLER = Caller(
@@ -52,6 +53,43 @@ CLAUDE = Deployment(
 PRICE = ModelPrice("v1", Rates(input=Decimal(1), output=Decimal(2)))
 CATALOGUE = Catalogue(
     [Model("mini", (OPENAI,)), Model("both", (OPENAI, AZURE)), Model("sonnet", (CLAUDE,))]
+)
+# A stream of two fallbacks through the relay.
+USAGE_ROW = UsageRow(
+    decision_id="dec_1",
+    at=NOON,
+    organisation="acme",
+    department="engineering",
+    team="search",
+    project=None,
+    user="sam",
+    application=None,
+    key_id="key-1",
+    operation="chat.completions",
+    asked_model="mini",
+    routed_model="gpt-4o-mini",
+    served_model="gpt-4o-mini-2024-07-18",
+    deployment_id="openai-mini",
+    provider="openai",
+    region="us",
+    transport="relay",
+    is_streaming=True,
+    http_status=200,
+    error_class="none",
+    source="provider",
+    input_tokens=12,
+    cached_input_tokens=None,
+    cache_write_tokens=None,
+    output_tokens=3,
+    reasoning_tokens=None,
+    usd=Decimal("0.25"),
+    price_version="v1",
+    policy_revision="rev-7",
+    total_ms=900.0,
+    time_to_first_token_ms=200.0,
+    overhead_ms=100.0,
+    fallbacks=2,
+    cache="miss",
 )
 SECRETS = {"openai": "sk-openai", "azure_openai": "azure-key", "anthropic": "sk-ant"}
 

@@ -123,3 +123,25 @@ def test_settings_do_not_change_under_a_running_service() -> None:
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_metrics_are_off_until_somebody_may_scrape_them() -> None:
+    assert not settings().has_metrics
+    assert settings(metrics_open=True).has_metrics
+    assert settings(metrics_token="prometheus-0123456789").has_metrics
+    with pytest.raises(ValidationError, match="POLICY_METRICS_TOKEN is too weak"):
+        settings(metrics_token="short")
+    with pytest.raises(ValidationError, match="must differ"):
+        settings(metrics_token=GOOD["admin_token"])
+
+
+def test_a_collector_is_named_by_our_setting_or_by_opentelemetry_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    assert settings().otlp_endpoint is None
+    assert settings(otlp_endpoint="http://by-name:4318").otlp_endpoint == "http://by-name:4318"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://theirs:4318")
+    assert settings().otlp_endpoint == "http://theirs:4318"
+    monkeypatch.setenv("POLICY_OTLP_ENDPOINT", "http://ours:4318")
+    assert settings().otlp_endpoint == "http://ours:4318"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from kong_plugins._runtime.faults import told_safely
-from kong_plugins._runtime.logs import OneLineFormatter, PipeHandler
+from kong_plugins._runtime.logs import JsonFormatter, OneLineFormatter, PipeHandler
 
 SECRET = "sk-very-secret"
 
@@ -46,6 +46,30 @@ def test_an_exception_is_told_by_type_and_place_only():
     assert "ValueError at _runtime/test_logs.py:" in line
     assert "; after JSONDecodeError at " in line
     assert SECRET not in line
+
+
+def test_a_record_can_be_an_object_that_names_its_call():
+    decision = "dec_01kaf3v2000000000000000000"
+    error = failure()
+    line = JsonFormatter().format(
+        record("two\nlines of %s", decision, exc_info=(type(error), error, None))
+    )
+    told = json.loads(line)
+    assert "\n" not in line
+    assert told["message"] == f"two\nlines of {decision}"
+    assert (told["level"], told["logger"], told["decision_id"]) == (
+        "warning",
+        "gatehouse",
+        decision,
+    )
+    assert "ValueError at _runtime/test_logs.py:" in told["fault"]
+    assert SECRET not in line
+
+
+def test_a_long_message_is_cut_and_the_object_stays_whole():
+    told = json.loads(JsonFormatter().format(record("x" * 10_000)))
+    assert told["message"] == "x" * 700
+    assert "decision_id" not in told
 
 
 def test_a_group_names_what_is_in_it():

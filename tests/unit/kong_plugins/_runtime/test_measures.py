@@ -105,6 +105,11 @@ def test_the_address_is_read_from_the_command_line() -> None:
     assert flags.parse("a", ["--dump", "--metrics", "[::1]:9101"]).metrics_at == ("::1", 9101)
 
 
+def test_so_is_the_form_of_log_lines() -> None:
+    assert not flags.parse("llm-auth", ["--dump"]).is_json
+    assert flags.parse("llm-auth", ["--dump", "--log-format", "json"]).is_json
+
+
 @pytest.mark.parametrize("wrong", ["9101", ":9101", "host:", "host:0", "host:70000", "host:x"])
 def test_what_is_no_address_ends_the_start(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

@@ -12,49 +12,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from llm_core.operation import Operation
 from llm_core.policy.limits import Measure
 from policy_service.adapters.metrics import CatalogueNames, CountedFindings, Counting
-from policy_service.ports.ledger import UsageRow
 from policy_service.ports.observing import DecisionFacts
-from tests.fakes.clock import NOON
-from tests.fakes.samples import CATALOGUE
+from tests.fakes.samples import CATALOGUE, USAGE_ROW
 from tests.fixtures.reservations import reservation
 from tests.fixtures.scraping import labels, samples, value
 
-ROW = UsageRow(
-    decision_id="dec_1",
-    at=NOON,
-    organisation="acme",
-    department="engineering",
-    team="search",
-    project=None,
-    user="sam",
-    application=None,
-    key_id="key-1",
-    operation="chat.completions",
-    asked_model="mini",
-    routed_model="gpt-4o-mini",
-    served_model="gpt-4o-mini-2024-07-18",
-    deployment_id="openai-mini",
-    provider="openai",
-    region="us",
-    transport="relay",
-    is_streaming=True,
-    http_status=200,
-    error_class="none",
-    source="provider",
-    input_tokens=12,
-    cached_input_tokens=None,
-    cache_write_tokens=None,
-    output_tokens=3,
-    reasoning_tokens=None,
-    usd=Decimal("0.25"),
-    price_version="v1",
-    policy_revision="rev-7",
-    total_ms=900.0,
-    time_to_first_token_ms=200.0,
-    overhead_ms=100.0,
-    fallbacks=2,
-    cache="miss",
-)
 DECIDED = DecisionFacts(Operation.CHAT_COMPLETIONS, "allowed", "regopy", 0.002, 0.001)
 
 
@@ -71,7 +33,7 @@ class Counted:
 
 def test_a_booked_call_has_kongs_names_and_labels() -> None:
     counted = Counted()
-    counted.counting.booked(ROW)
+    counted.counting.booked(USAGE_ROW)
     page = counted.page()
     kong = {
         "ai_provider": "openai",
@@ -97,7 +59,7 @@ def test_a_booked_call_has_kongs_names_and_labels() -> None:
 
 def test_a_hit_costs_nothing_saves_money_and_is_no_providers_latency() -> None:
     counted = Counted()
-    hit = replace(ROW, cache="hit", usd=Decimal(0), saved_usd=Decimal("0.5"), fallbacks=0)
+    hit = replace(USAGE_ROW, cache="hit", usd=Decimal(0), saved_usd=Decimal("0.5"), fallbacks=0)
     counted.counting.booked(hit)
     page = counted.page()
     assert value(page, "kong_ai_llm_requests_total", cache_status="hit") == 1
@@ -108,7 +70,7 @@ def test_a_hit_costs_nothing_saves_money_and_is_no_providers_latency() -> None:
 
 def test_an_estimate_is_counted_as_one() -> None:
     counted = Counted()
-    counted.counting.booked(replace(ROW, source="estimated", error_class="unreported"))
+    counted.counting.booked(replace(USAGE_ROW, source="estimated", error_class="unreported"))
     page = counted.page()
     settled = {"source": "estimated", "error_class": "unreported"}
     assert value(page, "gatehouse_settlements_total", **settled) == 1
@@ -139,7 +101,7 @@ def test_a_decision_is_counted_by_outcome_engine_and_limit() -> None:
 def test_as_many_teams_as_wanted_are_told_apart() -> None:
     counted = Counted(most_teams=2)
     for team in ("a", "b", "c", "d", "a"):
-        counted.counting.booked(replace(ROW, team=team))
+        counted.counting.booked(replace(USAGE_ROW, team=team))
     page = counted.page()
     told = {
         one.labels["consumer"]: one.value
@@ -180,12 +142,12 @@ def test_what_callers_make_up_never_becomes_a_label(
     """Else one caller could fill Prometheus: a series for each name that was ever asked for."""
     counted = Counted(most_teams=3)
     for made_up in rows:
-        counted.counting.booked(replace(ROW, **made_up))
+        counted.counting.booked(replace(USAGE_ROW, **made_up))
     for code in codes:
         counted.counting.decided(replace(DECIDED, code=code))
     page = counted.page()
     told = {pair for pair in labels(page) if pair[0] not in ("le", "consumer")}
-    counted.counting.booked(ROW)
+    counted.counting.booked(USAGE_ROW)
     assert len({name for label, name in labels(page) if label == "consumer"}) <= 3 + 1
     assert {name for label, name in told if label in ("ai_provider", "ai_model", "deployment")} <= {
         "other",

@@ -17,12 +17,21 @@ from policy_service import call_context
 from policy_service.adapters.otel import OtelTracing, TracedEngine
 from policy_service.adapters.otel.ids import DecisionIds
 from tests.fakes.policy import FakePolicy
-from tests.fakes.samples import AZURE, CALLER, CATALOGUE, OPENAI, PRICE, chat_body, chat_call
-from tests.unit.policy_service.adapters.metrics.test_counting import ROW
-from tests.unit.policy_service.services.test_settle import RESERVATION
+from tests.fakes.samples import (
+    AZURE,
+    CALLER,
+    CATALOGUE,
+    OPENAI,
+    PRICE,
+    USAGE_ROW,
+    chat_body,
+    chat_call,
+)
+from tests.fixtures.reservations import reservation
 
 CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NOT_SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+RESERVATION = reservation("dec_1")
 ASKED = DecisionRequest(CALLER, chat_call(chat_body()))
 DECISION = "dec_01kaf3v2000000000000000000"
 
@@ -146,7 +155,7 @@ def test_a_failure_is_a_word_and_a_stream_that_broke_off_has_its_usage(traced: T
 
 
 def test_what_kong_called_is_told_afterwards_with_the_time_it_took(traced: Traced) -> None:
-    row = replace(ROW, decision_id=DECISION, transport="direct", total_ms=1500.0)
+    row = replace(USAGE_ROW, decision_id=DECISION, transport="direct", total_ms=1500.0)
     traced.tracing.called(row)
     with traced.tracing.following(DECISION):
         traced.tracing.called(replace(row, provider="openai", error_class="timeout"))
