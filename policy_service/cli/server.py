@@ -143,7 +143,7 @@ class AdminApi:
         path: str,
         *,
         body: object = None,
-        query: Mapping[str, str] | None = None,
+        query: Mapping[str, str | list[str]] | None = None,
         timeout_s: float,
     ) -> httpx.Response:
         content = None if body is None else msgspec.json.encode(body)
