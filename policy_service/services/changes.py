@@ -25,7 +25,7 @@ _BACK_OFF_S = 1.0
 _MOST_WAITING = 1000
 _EVERYBODY = Change(ChangeKind.ALL)
 _APPROVALS = Change(ChangeKind.APPROVALS)
-_NOT_OF_CALLERS = ("admin_token", "content", "erasure")
+_NOT_OF_CALLERS = ("admin_token", "chargeback", "content", "erasure", "report")
 """Kinds of subjects of which no caller is made."""
 
 _CHANGES_NOTHING = ("sign_in", "privacy.export")

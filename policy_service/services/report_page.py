@@ -6,7 +6,7 @@ from decimal import Decimal
 from html import escape
 
 from llm_core.chargeback.statement import Statement
-from llm_core.chargeback.table import UNTAGGED, columns_of, rows_of, totals_of
+from llm_core.chargeback.table import UNTAGGED
 from policy_service.ports.report_schedules import ReportFigures, UsedBy
 from policy_service.services.report_periods import ReportPeriod
 from policy_service.services.report_plots import days_plot, ranking_plot
@@ -16,7 +16,17 @@ _MOST_LINES = 500
 _CELL = "padding:4px 10px;border-bottom:1px solid #ddd;text-align:{}"
 _BODY = "font-family:sans-serif;color:#1a1a1a;background:#fff;max-width:960px;margin:16px auto"
 _LEFT, _RIGHT = "left", "right"
-_LEFT_COLUMNS = frozenset({"period", "cost_centre", "department", "team", "project", "name"})
+_LEFT_COLUMNS = frozenset({"cost centre", "department", "team", "project", "name"})
+_OWED = (
+    "cost centre",
+    "department",
+    "team",
+    "project",
+    "requests",
+    "direct USD",
+    "shared USD",
+    "owed USD",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +80,31 @@ def chargeback_page(node: str, statement: Statement) -> ReportPage:
         facts.insert(1, (f"In {statement.currency.code}", f"{_usd(there)}, at {rate}"))
     if statement.digest is not None:
         facts.append(("Digest of the whole", statement.digest))
-    heads = columns_of(statement)[1:]
-    rows = [row[1:] for row in rows_of(statement)]
-    shown = [[_cell(cell) for cell in row] for row in rows[:_MOST_LINES]]
-    totals = [_cell(cell) for cell in totals_of(statement, rows_of(statement))[1:]]
-    totals[0] = "total"
+    rows = [
+        [
+            line.cost_centre or UNTAGGED,
+            line.department,
+            line.team,
+            line.project or "",
+            f"{line.requests:,}",
+            _usd(line.direct_usd),
+            _usd(line.shared_usd),
+            _usd(line.billed_usd),
+        ]
+        for line in statement.lines
+    ]
+    requests = sum(line.requests for line in statement.lines)
+    direct = statement.total_usd - statement.shared_usd
+    sums = [_usd(amount) for amount in (direct, statement.shared_usd, statement.billed_usd)]
+    totals = ["total", "", "", "", f"{requests:,}", *sums]
     used = [
         UsedBy(f"{line.department} / {line.team}", line.requests, line.usd)
         for line in sorted(statement.lines, key=lambda line: -line.usd)
     ]
     parts = [_facts_html(facts)]
     if statement.total_usd:
-        parts.append(ranking_plot("Owed by line", _by_name(used)))
-    parts.append(_table_html(heads, [*shown, totals]))
+        parts.append(f"<h2>By team</h2>{ranking_plot('Owed by team', _by_name(used))}")
+    parts.append(_table_html(_OWED, [*rows[:_MOST_LINES], totals]))
     if len(rows) > _MOST_LINES:
         parts.append(f"<p>{len(rows) - _MOST_LINES} lines more are in the statement.</p>")
     text = [f"{name}: {fact}" for name, fact in facts]
@@ -165,18 +187,6 @@ def _table_html(heads: Sequence[str], rows: Sequence[Sequence[str]], *, first: s
         '<table style="border-collapse:collapse;font-size:14px">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
-
-
-def _cell(cell: object) -> str:
-    match cell:
-        case None:
-            return ""
-        case Decimal():
-            return f"{cell:f}"
-        case int():
-            return f"{cell:,}"
-        case _:
-            return str(cell)
 
 
 def _usd(amount: Decimal) -> str:

@@ -36,7 +36,12 @@ def ranking_plot(title: str, parts: Sequence[UsedBy]) -> str:
             "sort": None,
             "axis": {"labelLimit": 220},
         },
-        "x": {"field": "usd", "type": "quantitative", "title": "USD"},
+        "x": {
+            "field": "usd",
+            "type": "quantitative",
+            "title": "USD",
+            "axis": {"tickCount": 6},
+        },
     }
     return _svg(title, parts[:_MOST_BARS], marks, {"height": {"step": 22}})
 

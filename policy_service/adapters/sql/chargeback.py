@@ -1,5 +1,6 @@
 """Chargeback in SQL: a month is read, built and frozen in one transaction, with its audit entry."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,7 +76,7 @@ class SqlChargebacks:
                 connection,
                 actor,
                 "chargeback.rules",
-                f"organisation:{organisation}",
+                f"chargeback:{organisation}",
                 msgspec.to_builtins(before),
                 msgspec.to_builtins(rules),
                 organisation=organisation,
@@ -222,8 +223,10 @@ async def _built(connection: AsyncConnection, organisation: str, period: str) ->
         )
         for one in found
     )
+    teams = await _teams(connection, organisation)
     try:
-        return build(month, spent, await _teams(connection, organisation), rules)
+        # In a thread: with many lines it takes a while, and calls are decided meanwhile.
+        return await asyncio.to_thread(build, month, spent, teams, rules)
     except ValueError as fault:
         raise ChargebackRefused(str(fault)) from fault
 

@@ -70,6 +70,8 @@ async def test_who_listens_is_told_what_comes_after_and_nothing_twice() -> None:
         ("admin_token:at_1", "admin_token.issue", set()),
         ("content:dec_1", "content.read", set()),
         ("erasure:ers_1", "privacy.erased", set()),
+        ("chargeback:acme", "chargeback.rules", set()),
+        ("report:weekly", "report.set", set()),
         ("user:ada", "privacy.export", set()),
         ("user:alice", "sign_in", set()),
     ],
