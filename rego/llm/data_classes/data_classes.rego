@@ -52,6 +52,8 @@ deny contains reasons.against_call(
 # title: Whether nothing is known to be protected
 # description: The call has no labels, and compliance takes such calls for nothing in particular.
 # scope: document
+default nothing := false
+
 nothing if {
 	input.call.data_labels == []
 	config.data_classes.unlabelled == null

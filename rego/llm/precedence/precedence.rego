@@ -17,17 +17,15 @@ import data.llm.config
 # title: What every place says of a setting
 # description: Widest first; undefined where the default is silent, for then the list is broken.
 # scope: document
-said(setting) := values if {
-	setting in _settings
-	values := [place[setting] | some place in _places]
-}
+said(setting) := [place[setting] | some place in _places] if _says(config.places["default"], setting)
 
 # METADATA
 # title: What the narrowest place says of a setting
 # description: For settings whose narrower entries override the wider ones.
 # scope: document
-nearest(setting) := values[count(values) - 1] if {
-	values := said(setting)
+nearest(setting) := values[0] if {
+	_says(config.places["default"], setting)
+	values := [place[setting] | some place in _narrowest_first]
 }
 
 # METADATA
@@ -35,19 +33,31 @@ nearest(setting) := values[count(values) - 1] if {
 # description: By its `reading`, all or the narrowest alone; undefined for another word.
 # scope: document
 holding(setting) := said(setting) if {
-	config.places.reading[setting] == "tighten"
+	reading := config.places.reading
+	reading[setting] == "tighten"
 } else := [nearest(setting)] if {
-	config.places.reading[setting] == "override"
+	reading := config.places.reading
+	reading[setting] == "override"
 }
 
-_settings := object.keys(config.places["default"])
+# Whatever it says, false and null included.
+_says(place, setting) if {
+	some _ in [place[setting]]
+}
+
+_places := [config.places["default"], _organisation, _department, _team]
+
+_narrowest_first := [_team, _department, _organisation, config.places["default"]]
 
 # Looked up once: an object's entry is found in no time by OPA, and in linear time by rego-cpp.
-_places := array.concat([config.places["default"]], [entry[1] | some entry in _narrower])
+default _organisation := {}
 
-# Numbered, because a set is walked in its elements' order.
-_narrower contains [1, config.places.organisations[input.caller.organisation]]
+_organisation := config.places.organisations[input.caller.organisation]
 
-_narrower contains [2, config.places.departments[input.caller.department]]
+default _department := {}
 
-_narrower contains [3, config.places.teams[input.caller.team]]
+_department := config.places.departments[input.caller.department]
+
+default _team := {}
+
+_team := config.places.teams[input.caller.team]
