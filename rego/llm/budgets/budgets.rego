@@ -95,7 +95,7 @@ _known if {
 		_ = limit.measure
 		_ = limit.used_fraction
 	}
-	is_number(sum(_used))
+	sum(_used)
 }
 
 # Not max(): regopy orders numbers by their spelling there, and 9 is above 10.

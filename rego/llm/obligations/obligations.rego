@@ -71,18 +71,27 @@ _pii := precedence.holding("pii")
 
 _mode(direction) := "block" if {
 	some entry in _pii
-	entry[direction] == "block"
+	mode := entry[direction]
+	mode == "block"
 } else := "redact" if {
 	some entry in _pii
-	entry[direction] == "redact"
+	mode := entry[direction]
+	mode == "redact"
 } else := "off" if {
-	every entry in _pii { entry[direction] == "off" }
+	every entry in _pii {
+		mode := entry[direction]
+		mode == "off"
+	}
 }
 
 _screening := [entry |
 	some entry in _pii
-	not {entry.input, entry.output} == {"off"}
+	_screens(entry)
 ]
+
+_screens(entry) if not entry.input == "off"
+
+_screens(entry) if not entry.output == "off"
 
 default _restores := false
 
