@@ -7,6 +7,8 @@ contract fails a test on its own side.
 Amounts become JSON numbers here, because that is what Rego can compare, with six places after the
 point: what a call can cost is rounded up, what was used down. They are for thresholds in rules and
 for nothing else: accounting stays with `Decimal`, outside of policy.
+
+What rules ask for most stands first in every object: rego-cpp goes through it from its beginning.
 """
 
 import math
@@ -76,14 +78,14 @@ def build_input(
         ValueError: `at` has no time zone, or an amount is not a number.
     """
     return {
-        "version": INPUT_VERSION,
-        "caller": _caller(caller),
         "call": _call(call),
+        "caller": _caller(caller),
         "candidates": [_candidate(candidate, call) for candidate in candidates],
         "budgets": [_budget(state) for state in budgets],
-        "models": list(models),
-        "approvals": [entry for grant in approvals for entry in _approval(grant)],
         "time": _time(at),
+        "approvals": [entry for grant in approvals for entry in _approval(grant)],
+        "models": list(models),
+        "version": INPUT_VERSION,
     }
 
 
@@ -92,15 +94,15 @@ def _caller(caller: Caller) -> dict[str, Any]:
         "organisation": caller.organisation,
         "department": caller.department,
         "team": caller.team,
+        "allowed_models": list(caller.allowed_models),
+        "roles": list(caller.roles),
+        "clearance": caller.clearance,
         "proof": caller.proof.value,
         "project": caller.project,
         "user": caller.user,
         "application": caller.application,
         "key_id": caller.key_id,
-        "roles": list(caller.roles),
         "groups": list(caller.groups),
-        "clearance": caller.clearance,
-        "allowed_models": list(caller.allowed_models),
         "cost_centre": caller.cost_centre,
         "priority": caller.priority.value,
     }
@@ -110,19 +112,19 @@ def _call(call: Call) -> dict[str, Any]:
     return {
         "operation": call.operation.value,
         "asked_model": call.asked_model,
+        "data_labels": list(call.data_labels),
+        "use_case": call.use_case,
+        "has_tools": call.has_tools,
+        "has_images": call.has_images,
+        "networks": list(call.networks),
         "is_streaming": call.is_streaming,
         "prompt_tokens": call.prompt_tokens,
         "max_output_tokens": call.max_output_tokens,
         "choices": call.choices,
-        "has_tools": call.has_tools,
-        "has_images": call.has_images,
         "response_format": call.response_format,
         "body_digest": call.body_digest,
         "body_bytes": call.body_bytes,
-        "data_labels": list(call.data_labels),
-        "use_case": call.use_case,
         "priority": call.priority.value,
-        "networks": list(call.networks),
     }
 
 
@@ -134,10 +136,14 @@ def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
     rates = price.rates_for(most) if price is not None else None
     return {
         "id": deployment.id,
-        "provider": deployment.provider_name,
-        "model": deployment.model,
+        "is_priced": price is not None,
+        "is_free": price is not None and price.is_free,
+        "usd_per_million_input": None if rates is None else json_number(rates.input, ROUND_UP),
+        "usd_per_million_output": None if rates is None else json_number(rates.output, ROUND_UP),
+        "worst_usd": None
+        if candidate.worst_usd is None
+        else json_number(candidate.worst_usd, ROUND_UP),
         "region": deployment.region,
-        "attributes": dict(deployment.attributes),
         "agreements": {
             kind: {
                 "since_unix": math.ceil(agreement.since.timestamp()),
@@ -154,25 +160,21 @@ def _candidate(candidate: Candidate, call: Call) -> dict[str, Any]:
             if processing.sub_processors is None
             else list(processing.sub_processors),
         },
-        "is_priced": price is not None,
-        "is_free": price is not None and price.is_free,
-        "usd_per_million_input": None if rates is None else json_number(rates.input, ROUND_UP),
-        "usd_per_million_output": None if rates is None else json_number(rates.output, ROUND_UP),
-        "worst_usd": None
-        if candidate.worst_usd is None
-        else json_number(candidate.worst_usd, ROUND_UP),
+        "provider": deployment.provider_name,
+        "model": deployment.model,
+        "attributes": dict(deployment.attributes),
     }
 
 
 def _budget(state: LimitState) -> dict[str, Any]:
     return {
+        "measure": state.limit.measure.value,
+        "used_fraction": json_number(Decimal(repr(state.used_fraction))),
         "node": state.limit.node,
         "scope": state.limit.scope,
-        "measure": state.limit.measure.value,
         "amount": json_number(state.limit.amount),
         "used": json_number(state.used),
         "remaining": json_number(state.remaining),
-        "used_fraction": json_number(Decimal(repr(state.used_fraction))),
     }
 
 
@@ -191,11 +193,11 @@ def _time(at: datetime) -> dict[str, Any]:
         raise ValueError("a time without a time zone is no time")
     utc = at.astimezone(UTC)
     return {
-        "rfc3339": utc.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "unix": math.floor(utc.timestamp()),
+        "local": {"weekday": _WEEKDAYS[at.weekday()], "hour": at.hour, "minute": at.minute},
+        "rfc3339": utc.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "weekday": _WEEKDAYS[utc.weekday()],
         "hour": utc.hour,
-        "local": {"weekday": _WEEKDAYS[at.weekday()], "hour": at.hour, "minute": at.minute},
     }
 
 

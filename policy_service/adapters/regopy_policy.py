@@ -1,7 +1,7 @@
 """Evaluates the policy on this machine with regopy (rego-cpp), where there is no OPA.
 
 The bundle is built once and its entrypoint queried; a query that is not compiled costs 10 ms, and
-more with every list. One evaluation takes one to two milliseconds, half of it to read the input.
+more with every list. What one evaluation takes, and why, stands in docs/performance.md.
 
 regopy runs in a process of its own (`regopy_worker.py`), one for each engine, because rego-cpp 1.5
 

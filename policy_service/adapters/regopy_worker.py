@@ -7,6 +7,7 @@ when the evaluation failed. A frame is its length in four bytes, then JSON. Ends
 """
 
 import ctypes
+import gc
 import json
 import socket
 import sys
@@ -139,6 +140,8 @@ def main(descriptor: int) -> None:
         except (RegoError, ValueError) as error:
             connection.sendall(frame(str(error).encode() or b"the bundle cannot be built"))
             return
+        # What is there stays: no collection has to look at it again.
+        gc.freeze()
         connection.sendall(frame(b""))
         while (term := received(connection)) is not None:
             answer = evaluator.answer(term.decode())

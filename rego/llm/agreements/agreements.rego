@@ -104,11 +104,16 @@ needed contains preset if {
 }
 
 # Undefined, and so fulfilled by nobody, where a list or a preset is lost.
-_demands := [config.agreements.presets[preset] | some preset in needed] if {
+_demands := [_preset(preset) | some preset in needed] if {
 	is_object(config.data_classes)
-	every preset in needed { is_object(config.agreements.presets[preset]) }
+	every preset in needed { is_object(_preset(preset)) }
 	is_object(config.agreements.classes)
 	is_object(config.agreements.labels)
+}
+
+_preset(name) := demand if {
+	presets := config.agreements.presets
+	demand := presets[name]
 }
 
 _agreed(candidate) if {
@@ -119,29 +124,27 @@ _all_in_force(candidate, kinds) if {
 	every kind in kinds { _in_force(candidate.agreements[kind]) }
 }
 
-_in_force(agreement) if {
-	_began(agreement)
-	is_null(agreement.until_unix)
-}
-
-_in_force(agreement) if {
-	_began(agreement)
-	is_number(agreement.until_unix)
-	input.time.unix < agreement.until_unix
-}
-
 # Rego orders values of all types, null before numbers and texts after them.
-_began(agreement) if {
+_in_force(agreement) if {
 	is_number(agreement.since_unix)
-	is_number(input.time.unix)
-	agreement.since_unix <= input.time.unix
+	agreement.since_unix <= _now
+	_not_over(agreement.until_unix)
 }
+
+_not_over(null)
+
+_not_over(until) if {
+	is_number(until)
+	_now < until
+}
+
+_now := input.time.unix if is_number(input.time.unix)
 
 _kept_briefly(candidate) if {
 	every demand in _demands { _kept_at_most(candidate, demand.retention_days) }
 }
 
-_kept_at_most(_, days) if is_null(days)
+_kept_at_most(_, null)
 
 _kept_at_most(candidate, days) if {
 	is_number(days)
@@ -161,9 +164,10 @@ _handed_to_known(candidate) if {
 	every demand in _demands { _handed_to(candidate, demand.sub_processors) }
 }
 
-_handed_to(_, allowed) if "*" in allowed
-
 _handed_to(candidate, allowed) if {
+	some processor in allowed
+	processor == "*"
+} else if {
 	is_array(candidate.data_processing.sub_processors)
 	every processor in candidate.data_processing.sub_processors { processor in allowed }
 }

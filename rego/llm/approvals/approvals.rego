@@ -29,7 +29,7 @@ deny contains reasons.against_deployment(
 ) if {
 	not _nothing_needs_one
 	not request.is_listing
-	count(_grants) == 0
+	_grants == []
 	some candidate in input.candidates
 	not _needs_none(candidate)
 }
@@ -50,7 +50,7 @@ deny contains reasons.against_deployment(
 ) if {
 	not _nothing_needs_one
 	not request.is_listing
-	count(_grants) > 0
+	not _grants == []
 	some candidate in input.candidates
 	not _needs_none(candidate)
 	not _covered(candidate)
@@ -69,9 +69,11 @@ grant := _grant.id if {
 	_covered(candidate)
 }
 
+default _nothing_needs_one := false
+
 _nothing_needs_one if {
+	config.approvals.above_usd == null
 	_model_is_free
-	is_null(config.approvals.above_usd)
 }
 
 _needs_none(candidate) if {
@@ -91,7 +93,7 @@ _model_is_free if input.caller.team in _entry.teams
 # Looked up once; undefined, and so no model free, when the list itself is lost.
 _entry := object.get(config.approvals.models, input.call.asked_model, "none needed")
 
-_is_cheap(_) if is_null(config.approvals.above_usd)
+_is_cheap(_) if config.approvals.above_usd == null
 
 _is_cheap(candidate) if {
 	is_number(config.approvals.above_usd)
@@ -124,7 +126,7 @@ _covers_some(grant) if {
 
 _covered(candidate) if _covers(_grant, candidate)
 
-_covers(grant, _) if is_null(grant.amount_usd)
+_covers(grant, _) if grant.amount_usd == null
 
 _covers(grant, candidate) if {
 	is_number(grant.amount_usd)

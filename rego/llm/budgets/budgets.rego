@@ -67,40 +67,50 @@ deny contains reasons.against_deployment(
 	not _free(candidate)
 }
 
-# One number for each limit, 0 for those of requests and tokens: they are no budgets, and a cheaper
-# model does not help. A measure that is not named here is taken for money.
-_pressures := [pressure |
+# The used part of each budget. Limits of requests and tokens are none, and a cheaper model does not
+# help; a measure that is not named here is taken for money.
+_used := [limit.used_fraction |
 	some limit in input.budgets
-	pressure := object.get(_no_budgets, limit.measure, limit.used_fraction)
-	is_number(pressure)
+	not _is_no_budget(limit.measure)
 ]
 
-_no_budgets := {
-	"requests_per_minute": 0,
-	"concurrent_requests": 0,
-	"tokens_per_minute": 0,
-	"input_tokens_per_minute": 0,
-	"output_tokens_per_minute": 0,
-	"tokens_per_day": 0,
-	"tokens_per_24_hours": 0,
-}
+_is_no_budget("requests_per_minute")
 
-# A limit that cannot be read has no pressure, and then the numbers of both differ.
+_is_no_budget("concurrent_requests")
+
+_is_no_budget("tokens_per_minute")
+
+_is_no_budget("input_tokens_per_minute")
+
+_is_no_budget("output_tokens_per_minute")
+
+_is_no_budget("tokens_per_day")
+
+_is_no_budget("tokens_per_24_hours")
+
+# There is a sum of numbers alone.
 _known if {
 	is_array(input.budgets)
-	count(_pressures) == count(input.budgets)
+	every limit in input.budgets {
+		_ = limit.measure
+		_ = limit.used_fraction
+	}
+	sum(_used)
 }
 
 # Not max(): regopy orders numbers by their spelling there, and 9 is above 10.
 _relaxed if {
 	_known
 	threshold := config.soft_budget.used_fraction
-	every pressure in _pressures { pressure < threshold }
+	every used in _used { used < threshold }
 }
 
 _solvent if {
+	_relaxed
+	config.soft_budget.used_fraction <= 1
+} else if {
 	_known
-	every pressure in _pressures { pressure < 1 }
+	every used in _used { used < 1 }
 }
 
 _cheap(candidate) if _free(candidate)

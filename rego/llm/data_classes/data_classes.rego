@@ -52,6 +52,8 @@ deny contains reasons.against_call(
 # title: Whether nothing is known to be protected
 # description: The call has no labels, and compliance takes such calls for nothing in particular.
 # scope: document
+default nothing := false
+
 nothing if {
 	input.call.data_labels == []
 	config.data_classes.unlabelled == null
@@ -72,9 +74,9 @@ present contains class if {
 	class != null
 }
 
+# Only an array that is not empty has a first element.
 _labels_known if {
-	is_array(input.call.data_labels)
-	count(input.call.data_labels) > 0
+	input.call.data_labels[0]
 	every label in input.call.data_labels { _known(label) }
 }
 
@@ -85,8 +87,9 @@ _labels_known if {
 
 _known(label) if _class_of(label) in config.data_classes.order
 
-_class_of(label) := config.data_classes.labels[label] if {
-	true
+_class_of(label) := class if {
+	labels := config.data_classes.labels
+	class := labels[label]
 } else := label if {
 	label in config.data_classes.order
 }
@@ -95,11 +98,13 @@ _cleared if {
 	every class in present { _cleared_for(class) }
 }
 
-_cleared_for(_) if is_null(config.data_classes.clearance_from)
-
-_cleared_for(class) if _rank(class) < _rank(config.data_classes.clearance_from)
-
-_cleared_for(class) if _rank(class) <= _rank(input.caller.clearance)
+_cleared_for(class) if {
+	config.data_classes.clearance_from == null
+} else if {
+	_rank(class) < _rank(config.data_classes.clearance_from)
+} else if {
+	_rank(class) <= _rank(input.caller.clearance)
+}
 
 _rank(class) := place if {
 	some place

@@ -33,11 +33,12 @@ _open if {
 	every windows in precedence.said("hours") { _within(windows) }
 }
 
-_within(windows) if is_null(windows)
+_within(null)
 
 _within(windows) if {
 	some window in windows
-	input.time.local.weekday in window.days
+	some day in window.days
+	day == input.time.local.weekday
 	window.from_hour * 60 <= _minute
 	_minute < window.until_hour * 60
 }

@@ -70,8 +70,8 @@ decision := {
 }
 
 # A new question is added here, and nowhere else in this file. One that is not loaded leaves the
-# whole list undefined.
-_questions := [
+# whole undefined. `deny if ...` instead of `deny contains ...` is no set, and of it there is no union.
+_questions := {
 	request.deny,
 	models.deny,
 	pricing.deny,
@@ -84,15 +84,9 @@ _questions := [
 	sources.deny,
 	use_cases.deny,
 	approvals.deny,
-]
-
-_denials := {denial |
-	some denials in _questions
-	some denial in denials
-} if {
-	# `deny if ...` instead of `deny contains ...` is no set, and its denials would be lost.
-	every denials in _questions { is_set(denials) }
 }
+
+_denials := union(_questions)
 
 # Deployments that are barred; "" stands for the whole call.
 _barred := {_target(denial) | some denial in _denials}
@@ -103,11 +97,18 @@ _target(denial) := denial.deployment if {
 	candidate.id == denial.deployment
 } else := ""
 
-_call_barred if "" in _barred
+_is_barred(id) if {
+	some barred in _barred
+	barred == id
+}
+
+default _call_barred := false
+
+_call_barred if _is_barred("")
 
 default _allow := false
 
-_allow if count(_permitted) > 0
+_allow if not _permitted == []
 
 _allow if {
 	request.is_listing
@@ -119,7 +120,7 @@ default _permitted := []
 _permitted := [id |
 	some candidate in input.candidates
 	id := candidate.id
-	not id in _barred
+	not _is_barred(id)
 ] if {
 	not _call_barred
 	not request.is_listing

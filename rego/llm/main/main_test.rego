@@ -138,7 +138,7 @@ test_a_refusal_names_no_approval if {
 test_without_rules_for_obligations_words_are_blocked_and_nothing_is_kept if {
 	decision := main.decision with input as examples.chat
 		with data.data as examples.lists
-		with main._questions as [true]
+		with main._questions as {true}
 	denied(decision)
 	decision.obligations.pii.input == "block"
 	decision.obligations.log == {"level": "none", "keep_days": 0}
@@ -225,7 +225,7 @@ test_a_question_that_is_no_set_of_denials_denies if {
 	every question in [true, [], "denied", {"code": "a"}] {
 		decision := main.decision with input as examples.chat
 			with data.data as examples.lists
-			with main._questions as [set(), question]
+			with main._questions as {set(), question}
 		denied(decision)
 		codes(decision) == {"policy_incomplete"}
 	}
@@ -235,7 +235,7 @@ test_a_denial_that_names_no_candidate_bars_the_whole_call if {
 	every denial in [{"code": "a"}, {"code": "a", "deployment": "chep"}, {"code": "a", "deployment": 7}] {
 		decision := main.decision with input as examples.chat
 			with data.data as examples.lists
-			with main._questions as [set(), {denial}]
+			with main._questions as {set(), {denial}}
 		denied(decision)
 		codes(decision) == {"a"}
 	}
@@ -244,6 +244,6 @@ test_a_denial_that_names_no_candidate_bars_the_whole_call if {
 test_a_denial_that_names_a_candidate_bars_it_alone if {
 	decision := main.decision with input as examples.chat
 		with data.data as examples.lists
-		with main._questions as [set(), {{"code": "a", "deployment": "cheap"}}]
+		with main._questions as {set(), {{"code": "a", "deployment": "cheap"}}}
 	decision.permitted == ["costly", "free"]
 }

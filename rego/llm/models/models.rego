@@ -81,15 +81,14 @@ default _asked_model := ""
 _asked_model := input.call.asked_model
 
 _in_own_list(alias) if {
-	alias in input.caller.allowed_models
-	alias != ""
+	not alias == ""
+	some allowed in input.caller.allowed_models
+	_matches(allowed, alias)
 }
 
-_in_own_list(alias) if {
-	"*" in input.caller.allowed_models
-	is_string(alias)
-	alias != ""
-}
+_matches(allowed, alias) if allowed == alias
+
+_matches("*", alias) if is_string(alias)
 
 # Looked up once; undefined, and so a denial above, when the list itself is lost.
 _entry := object.get(config.restricted_models, _asked_model, "unrestricted")

@@ -39,8 +39,8 @@ _cache := precedence.nearest("cache")
 #   The strictest mode of any place for each direction. Placeholders turn back into words where every
 #   place that screens says so. All kinds that one of them looks for; none named is all there are.
 # scope: document
-pii := _pii[0] if {
-	count(_pii) == 1
+pii := only if {
+	[only] := _pii
 } else := {
 	"input": _mode("input"),
 	"output": _mode("output"),
@@ -56,44 +56,53 @@ pii := _pii[0] if {
 guard := _guards[0] if {
 	true
 } else := "" if {
-	is_array(_guard_entries)
+	_guard_entries
 }
 
 # METADATA
 # title: What is kept of the words
 # description: The least that any place keeps, for the shortest time.
 # scope: document
-log := _log[0] if {
-	count(_log) == 1
+log := only if {
+	[only] := _log
 } else := {"level": _level, "keep_days": _keep_days}
 
 _pii := precedence.holding("pii")
 
 _mode(direction) := "block" if {
 	some entry in _pii
-	entry[direction] == "block"
+	mode := entry[direction]
+	mode == "block"
 } else := "redact" if {
 	some entry in _pii
-	entry[direction] == "redact"
+	mode := entry[direction]
+	mode == "redact"
 } else := "off" if {
-	every entry in _pii { entry[direction] == "off" }
+	every entry in _pii {
+		mode := entry[direction]
+		mode == "off"
+	}
 }
 
 _screening := [entry |
 	some entry in _pii
-	{entry.input, entry.output} != {"off"}
+	_screens(entry)
 ]
+
+_screens(entry) if not entry.input == "off"
+
+_screens(entry) if not entry.output == "off"
 
 default _restores := false
 
 _restores if {
-	count(_screening) > 0
+	not _screening == []
 	every entry in _screening { entry.restore == true }
 }
 
 _looks_for_all if {
 	some entry in _screening
-	count(entry.kinds) == 0
+	entry.kinds == []
 }
 
 _kinds := [] if {
@@ -107,7 +116,7 @@ _guard_entries := precedence.holding("guard")
 
 _guards := [profile |
 	some profile in _guard_entries
-	profile != ""
+	not profile == ""
 ]
 
 _log := precedence.holding("log")

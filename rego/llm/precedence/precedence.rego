@@ -17,17 +17,15 @@ import data.llm.config
 # title: What every place says of a setting
 # description: Widest first; undefined where the default is silent, for then the list is broken.
 # scope: document
-said(setting) := values if {
-	setting in _settings
-	values := [place[setting] | some place in _places]
-}
+said(setting) := [place[setting] | some place in _places] if _says(config.places["default"], setting)
 
 # METADATA
 # title: What the narrowest place says of a setting
 # description: For settings whose narrower entries override the wider ones.
 # scope: document
-nearest(setting) := values[count(values) - 1] if {
-	values := said(setting)
+nearest(setting) := values[0] if {
+	_says(config.places["default"], setting)
+	values := [place[setting] | some place in _narrowest_first]
 }
 
 # METADATA
@@ -35,19 +33,36 @@ nearest(setting) := values[count(values) - 1] if {
 # description: By its `reading`, all or the narrowest alone; undefined for another word.
 # scope: document
 holding(setting) := said(setting) if {
-	config.places.reading[setting] == "tighten"
+	_reading(setting) == "tighten"
 } else := [nearest(setting)] if {
-	config.places.reading[setting] == "override"
+	_reading(setting) == "override"
 }
 
-_settings := object.keys(config.places["default"])
+_reading(setting) := word if {
+	readings := config.places.reading
+	word := readings[setting]
+}
 
-# Looked up once: an object's entry is found in no time by OPA, and in linear time by rego-cpp.
-_places := array.concat([config.places["default"]], [entry[1] | some entry in _narrower])
+# Whatever it says, false and null included.
+_says(place, setting) if {
+	some _ in [place[setting]]
+}
 
-# Numbered, because a set is walked in its elements' order.
-_narrower contains [1, config.places.organisations[input.caller.organisation]]
+_places := [config.places["default"], _organisation, _department, _team]
 
-_narrower contains [2, config.places.departments[input.caller.department]]
+_narrowest_first := [_team, _department, _organisation, config.places["default"]]
 
-_narrower contains [3, config.places.teams[input.caller.team]]
+default _organisation := {}
+
+_organisation := config.places.organisations[input.caller.organisation]
+
+default _department := {}
+
+_department := config.places.departments[input.caller.department]
+
+default _team := {}
+
+# There can be a thousand teams: see the README about long lists.
+_team := found[input.caller.team] if {
+	found := json.filter(config.places.teams, [[input.caller.team]])
+}

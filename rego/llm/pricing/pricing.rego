@@ -28,6 +28,7 @@ deny contains reasons.against_deployment(
 
 _priced(candidate) if {
 	candidate.is_priced == true
-	is_number(candidate.usd_per_million_input)
-	is_number(candidate.usd_per_million_output)
+
+	# There is a sum of numbers alone.
+	sum([candidate.usd_per_million_input, candidate.usd_per_million_output])
 }

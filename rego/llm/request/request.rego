@@ -95,6 +95,8 @@ deny contains reasons.against_call(
 # title: The caller asks for the list of models
 # description: Such a call has no candidates; `models` holds the aliases to choose from.
 # scope: document
+default is_listing := false
+
 is_listing if input.call.operation == "models"
 
 _version_supported if input.version == 1
@@ -105,29 +107,33 @@ _caller_known if {
 	_named(input.caller.team)
 }
 
-_operation_governed if is_listing
+_operation_governed if _governed(input.call.operation)
 
-_operation_governed if input.call.operation in {
-	"chat.completions",
-	"completions",
-	"embeddings",
-	"messages",
-	"responses",
-}
+_governed("chat.completions")
+
+_governed("completions")
+
+_governed("embeddings")
+
+_governed("messages")
+
+_governed("models")
+
+_governed("responses")
 
 _candidates_named if {
 	is_listing
 	is_array(input.models)
 }
 
+# Only an array that is not empty has a first element.
 _candidates_named if {
 	not is_listing
-	is_array(input.candidates)
-	count(input.candidates) > 0
+	input.candidates[0]
 	every candidate in input.candidates { _named(candidate.id) }
 }
 
 _named(name) if {
 	is_string(name)
-	name != ""
+	not name == ""
 }

@@ -32,8 +32,13 @@ deny contains reasons.against_deployment(
 }
 
 _may_go_to(candidate) if {
-	every class in data_classes.present { _permits(config.residency.classes[class], candidate) }
+	every class in data_classes.present { _permits(_of_class(class), candidate) }
 	every label in input.call.data_labels { _permits(object.get(config.residency.labels, label, ["*"]), candidate) }
+}
+
+_of_class(class) := places if {
+	classes := config.residency.classes
+	places := classes[class]
 }
 
 _permits(places, candidate) if {
@@ -45,4 +50,8 @@ _lies_in(_, "*")
 
 _lies_in(candidate, place) if candidate.region == place
 
-_lies_in(candidate, place) if candidate.region in config.residency.regions[place]
+_lies_in(candidate, place) if {
+	groups := config.residency.regions
+	regions := groups[place]
+	candidate.region in regions
+}

@@ -33,7 +33,7 @@ _from_allowed if {
 	every names in precedence.said("sources") { _among(names) }
 }
 
-_among(names) if is_null(names)
+_among(null)
 
 _among(names) if {
 	some name in names

@@ -85,16 +85,15 @@ deny contains reasons.against_call(
 }
 
 # Nobody knows whether a broken use case was meant to be one.
-_said if not _unsaid
+default _said := true
 
-_unsaid if is_null(input.call.use_case)
+_said := false if is_null(input.call.use_case)
 
 _said_or_optional if {
+	_said
 	is_string(input.call.use_case)
-	input.call.use_case != ""
-}
-
-_said_or_optional if {
+	not input.call.use_case == ""
+} else if {
 	every required in precedence.said("use_case_required") { required == false }
 }
 
