@@ -19,6 +19,7 @@ from policy_service.services.decide import Decider
 from policy_service.services.decision_recorder import DecisionRecorder
 from policy_service.services.findings import RecordedFindings
 from policy_service.services.moderation import Moderator
+from policy_service.services.own_calls import OwnCalls
 from policy_service.services.redacting import ScreeningRedactor
 from policy_service.services.relay import Relay
 from policy_service.services.screening import Screening
@@ -64,4 +65,4 @@ def screening_of(
     log = RecordedFindings(recorder)
     inner = replace(relay, screening=Screening(screener, is_moderating=True, log=log))
     stack.push_async_callback(inner.drain)
-    return Screening(screener, Moderator(decider, inner, LazyCounter()), log=log)
+    return Screening(screener, Moderator(OwnCalls(decider, inner), LazyCounter()), log=log)
