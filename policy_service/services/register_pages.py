@@ -82,6 +82,7 @@ def as_html(
     """
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in _COLUMNS)
     rows = "\n".join(_row(entry) for entry in entries)
+    only = f"Only calls of {escape(whose)}. " if whose else ""
     if not entries:
         rows = f"<tr><td colspan='{len(_COLUMNS)}'>No deployment was called in this time.</td></tr>"
     return f"""<!doctype html>
@@ -93,7 +94,7 @@ def as_html(
 </head>
 <body>
 <h1>Provider register</h1>
-<p>{escape(f"Only calls of {whose}. ") if whose else ""}{period.first} to {period.last}, both days included, UTC. Deployments that were called, from the
+<p>{only}{period.first} to {period.last}, both days included, UTC. Deployments that were called, from the
 ledger; what was agreed, from the models file as it is now; classes of data by the policy
 {escape(revision)}. Made at {made_at:%Y-%m-%d %H:%M} UTC.</p>
 <table>
