@@ -94,8 +94,8 @@ def as_html(
 </head>
 <body>
 <h1>Provider register</h1>
-<p>{only}{period.first} to {period.last}, both days included, UTC. Deployments that were called, from the
-ledger; what was agreed, from the models file as it is now; classes of data by the policy
+<p>{only}{period.first} to {period.last}, both days included, UTC. Deployments that were called,
+from the ledger; what was agreed, from the models file as it is now; classes of data by the policy
 {escape(revision)}. Made at {made_at:%Y-%m-%d %H:%M} UTC.</p>
 <table>
 <thead><tr>{head}</tr></thead>
