@@ -8,7 +8,7 @@ one key, the list's name. `opa run rego --ignore schemas` puts the lists at the 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import yaml
 
 from llm_core.policy.networks import NamedNetworks
 from policy_service.adapters import policy_data
-from policy_service.adapters.policy_lists import faults_of
+from policy_service.adapters.policy_lists import faults_between, faults_of
 from policy_service.adapters.yaml_file import field_of, line_of
 
 ENTRYPOINT = "llm/main/decision"
@@ -55,8 +55,8 @@ def load_bundle(folder: Path) -> PolicyBundle:
 
     Raises:
         BrokenBundle: No rules, no entrypoint, a file that cannot be parsed, data elsewhere than in
-            the lists, a list whose key is not its file's name, or a revision that differs between
-            manifest and lists.
+            the lists, a list whose key is not its file's name or that names what is nowhere, or a
+            revision that differs between manifest and lists.
     """
     manifest = _manifest(folder)
     modules: dict[str, str] = {}
@@ -73,6 +73,7 @@ def load_bundle(folder: Path) -> PolicyBundle:
         raise BrokenBundle(f"{folder} holds no rules for the entrypoint {ENTRYPOINT}")
     _claims_all(manifest.get("roots"))
     _check_networks(folder, lists)
+    _refuse_strangers(folder, lists)
     data = {_LISTS: lists}
     digest = digest_of(modules, data)
     return PolicyBundle(
@@ -107,14 +108,26 @@ def _refuse_faults(file: Path, content: Mapping[str, Any]) -> None:
     """Refuse a list that says something which it may not, with every fault and its line."""
     faults = faults_of(file.stem, content[file.stem])
     if faults:
-        root = yaml.compose(_text(file), Loader=yaml.SafeLoader)
-        places = [((file.stem, *place), told) for place, told in faults]
-        raise BrokenBundle(
-            "\n".join(
-                f"{file}:{line_of(root, place)}: {field_of(place)}: {told}"
-                for place, told in places
-            )
+        raise _broken(file, [((file.stem, *place), told) for place, told in faults])
+
+
+def _refuse_strangers(folder: Path, lists: Mapping[str, Any]) -> None:
+    """Refuse lists that name of another what is not there."""
+    faults = faults_between(lists)
+    if faults:
+        name = str(faults[0][0][0])
+        same = [fault for fault in faults if fault[0][0] == name]
+        raise _broken(folder / _LISTS / f"{name}.yaml", same)
+
+
+def _broken(file: Path, faults: Sequence[tuple[tuple[int | str, ...], str]]) -> BrokenBundle:
+    """Every fault of a list with its line."""
+    root = yaml.compose(_text(file), Loader=yaml.SafeLoader)
+    return BrokenBundle(
+        "\n".join(
+            f"{file}:{line_of(root, place)}: {field_of(place)}: {told}" for place, told in faults
         )
+    )
 
 
 def _check_networks(folder: Path, lists: Mapping[str, Any]) -> None:

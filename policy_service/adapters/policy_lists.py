@@ -7,7 +7,7 @@ setting would else bind nobody, and nobody would notice.
 Lists that are not named here are compliance's own, for rules of their own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -223,3 +223,32 @@ def faults_of(name: str, content: object) -> Sequence[tuple[tuple[int | str, ...
     except ValidationError as error:
         return tuple(faults_in(error))
     return ()
+
+
+def faults_between(lists: Mapping[str, Any]) -> Sequence[tuple[tuple[int | str, ...], str]]:
+    """What a list names of another that is not there: the list and the place in it, and a sentence.
+
+    A guard that is nowhere would refuse every call that it is for, and only once one is made.
+
+    Args:
+        lists: All of them by name, each without faults of its own.
+    """
+    places, content = lists.get("places"), lists.get("content", {})
+    if not isinstance(places, Mapping) or not isinstance(content, Mapping):
+        return ()
+    guards = content.get("guards", {})
+    if not isinstance(guards, Mapping):
+        return ()
+    known = ", ".join(sorted(guards)) or "none"
+    return tuple(
+        (("places", *where, "guard"), f"{guard}: no guard of content.yaml, which has {known}")
+        for where, place in _every_place(places)
+        if (guard := place.get("guard")) and guard not in guards
+    )
+
+
+def _every_place(places: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    yield ("default",), places["default"]
+    for level in ("organisations", "departments", "teams"):
+        for name, place in places[level].items():
+            yield (level, name), place

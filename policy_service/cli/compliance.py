@@ -46,6 +46,10 @@ def report(
         Path | None,
         typer.Option(envvar="POLICY_REGO_DIR", help="The policy's folder; the shipped one else."),
     ] = None,
+    department: Annotated[
+        str | None, typer.Option(help="Only what this department's calls went to.")
+    ] = None,
+    team: Annotated[str | None, typer.Option(help="Only what this team's calls went to.")] = None,
     database_url: Database = DEFAULT_DATABASE,
 ) -> None:
     """Say which providers were used in a period, and under which terms.
@@ -71,7 +75,9 @@ def report(
         raise fail(str(fault)) from fault
 
     async def work(engine: "AsyncEngine") -> "tuple[UsedDeployment, ...]":
-        return await SqlUsedDeployments(engine).used(period.since, period.until)
+        return await SqlUsedDeployments(engine).used(
+            period.since, period.until, department=department, team=team
+        )
 
     lists = bundle.data["data"].get("data_classes", {})
     classes = {name: name for name in lists.get("order", ())} | dict(lists.get("labels", {}))
@@ -79,7 +85,14 @@ def report(
     if format is Format.CSV:
         text = as_csv(entries)
     else:
-        text = as_html(entries, period, revision=bundle.revision, made_at=datetime.now(UTC))
+        named = (("department", department), ("team", team))
+        text = as_html(
+            entries,
+            period,
+            revision=bundle.revision,
+            made_at=datetime.now(UTC),
+            whose=" and ".join(f"{kind} {id}" for kind, id in named if id is not None),
+        )
     if output is None:
         typer.echo(text, nl=False)
     else:

@@ -30,10 +30,23 @@ class UsedDeployment:
 class UsedDeployments(Protocol):
     """Reads the ledger for the provider register."""
 
-    async def used(self, since: datetime, until: datetime) -> Sequence[UsedDeployment]:
+    async def used(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        department: str | None = None,
+        team: str | None = None,
+    ) -> Sequence[UsedDeployment]:
         """Deployments that were called from `since` to before `until`, by provider and id.
 
         What the response cache answered went nowhere and does not count.
+
+        Args:
+            since: UTC-aware.
+            until: UTC-aware.
+            department: Only its calls, as it stood when they were made.
+            team: Likewise.
 
         Raises:
             PolicyUnavailable: The ledger cannot be read.

@@ -18,7 +18,8 @@ class Erasure:
         id: Names the request in the audit log; empty for what was only counted.
         pseudonym: Stands for the person from now on; `None` where nothing was found.
         found: Rows by place: `content_log`, `decisions`, `usage`, `usage_hourly`,
-            `threshold_events`, `audit_chain`.
+            `threshold_events`, `approval_requests`, `audit_log` (entries about these requests),
+            `audit_chain`.
     """
 
     id: str

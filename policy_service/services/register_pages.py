@@ -64,7 +64,12 @@ def as_csv(entries: Sequence[RegisterEntry]) -> str:
 
 
 def as_html(
-    entries: Sequence[RegisterEntry], period: Period, *, revision: str, made_at: datetime
+    entries: Sequence[RegisterEntry],
+    period: Period,
+    *,
+    revision: str,
+    made_at: datetime,
+    whose: str = "",
 ) -> str:
     """One page that needs nothing else, readable when it is printed.
 
@@ -73,9 +78,11 @@ def as_html(
         period: For the heading.
         revision: Of the policy whose lists gave the classes.
         made_at: When, with its zone.
+        whose: Whose calls alone these are, `department hr`; empty: everybody's.
     """
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in _COLUMNS)
     rows = "\n".join(_row(entry) for entry in entries)
+    only = f"Only calls of {escape(whose)}. " if whose else ""
     if not entries:
         rows = f"<tr><td colspan='{len(_COLUMNS)}'>No deployment was called in this time.</td></tr>"
     return f"""<!doctype html>
@@ -87,8 +94,8 @@ def as_html(
 </head>
 <body>
 <h1>Provider register</h1>
-<p>{period.first} to {period.last}, both days included, UTC. Deployments that were called, from the
-ledger; what was agreed, from the models file as it is now; classes of data by the policy
+<p>{only}{period.first} to {period.last}, both days included, UTC. Deployments that were called,
+from the ledger; what was agreed, from the models file as it is now; classes of data by the policy
 {escape(revision)}. Made at {made_at:%Y-%m-%d %H:%M} UTC.</p>
 <table>
 <thead><tr>{head}</tr></thead>

@@ -11,6 +11,7 @@ from policy_service.adapters.redis_neighbours import RedisNeighbours
 from policy_service.ports.cache import ResponseCache
 from policy_service.services.decide import Decider
 from policy_service.services.embedding import Embedder
+from policy_service.services.own_calls import OwnCalls
 from policy_service.services.relay import Relay
 from policy_service.services.semantic_cache import SemanticCache
 from policy_service.settings import Settings
@@ -50,7 +51,9 @@ async def open_semantic_cache(
     stack.push_async_callback(neighbours.close)
     await neighbours.check()
     stack.push_async_callback(relay.drain)
-    return SemanticCache(neighbours, Embedder(decider, relay, model, LazyCounter()), model)
+    return SemanticCache(
+        neighbours, Embedder(OwnCalls(decider, relay), model, LazyCounter()), model
+    )
 
 
 def _embeds(deployment: Deployment) -> bool:

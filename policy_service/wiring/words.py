@@ -17,6 +17,7 @@ from policy_service.ports.screening import FindingsLog, Screener
 from policy_service.services.content_log import ContentLog
 from policy_service.services.decide import Decider
 from policy_service.services.moderation import Moderator
+from policy_service.services.own_calls import OwnCalls
 from policy_service.services.redacting import ScreeningRedactor
 from policy_service.services.relay import Relay
 from policy_service.services.screening import Screening
@@ -61,4 +62,4 @@ def screening_of(
     """Screening where policy obliges it; moderation models are asked past the guard."""
     inner = replace(relay, screening=Screening(screener, is_moderating=True, log=log))
     stack.push_async_callback(inner.drain)
-    return Screening(screener, Moderator(decider, inner, LazyCounter()), log=log)
+    return Screening(screener, Moderator(OwnCalls(decider, inner), LazyCounter()), log=log)

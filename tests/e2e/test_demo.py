@@ -38,7 +38,10 @@ def port_options() -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("demo") / ".demo"
-    started = gatehouse("demo", "start", "--detach", "--folder", str(folder), *port_options())
+    assert gatehouse("audit", "keys", "--directory", str(folder.parent)).returncode == 0
+    setting = f"POLICY_AUDIT_KEY_FILE={folder.parent}/audit-key.pem"
+    options = ("--folder", str(folder), "--set", setting, *port_options())
+    started = gatehouse("demo", "start", "--detach", *options)
     assert started.returncode == 0, started.stderr
     (folder / "welcome.txt").write_text(started.stdout)
     yield folder
@@ -61,6 +64,11 @@ def test_demo_json_holds_what_a_script_needs(folder: Path, demo: dict[str, Any])
     }
     assert set(demo["pids"]) == set(NAMES)
     assert oct((folder / "demo.json").stat().st_mode)[-3:] == "600"
+
+
+@pytest.mark.e2e
+def test_the_service_has_the_settings_that_the_demo_was_started_with(demo: dict[str, Any]) -> None:
+    assert httpx.get(f"{demo['policy_url']}/readyz").json()["audit"]["checkpoints"] == "signed"
 
 
 @pytest.mark.e2e

@@ -2,7 +2,7 @@
 
 from llm_core.policy.networks import NamedNetworks
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
-from policy_service.adapters.policy_lists import faults_of
+from policy_service.adapters.policy_lists import faults_between, faults_of
 from policy_service.adapters.screening.lists import read_lists
 from policy_service.adapters.yaml_file import field_of
 
@@ -29,3 +29,5 @@ def require_readable(bundle: PolicyBundle) -> None:
         read_lists(lists.get("content", {}))
     except ValueError as fault:
         raise BrokenBundle(f"data/content.yaml: {fault}") from fault
+    for place, told in faults_between(lists):
+        raise BrokenBundle(f"data/{place[0]}.yaml: {field_of(place)}: {told}")

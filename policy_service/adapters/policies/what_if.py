@@ -182,6 +182,9 @@ def _named_in(lists: Mapping[str, Any]) -> dict[str, list[str]]:
         for fact, pattern in _KEYS_OF_LISTS.items():
             if pattern.search(key):
                 names = value if isinstance(value, list | Mapping) else [value]
+                # Of a group, such as one of regions, its first member stands for all.
+                groups = value.values() if isinstance(value, Mapping) else ()
+                names = [*names, *(one[0] for one in groups if isinstance(one, list) and one)]
                 found[fact] |= {name for name in names if isinstance(name, str) and name}
         if isinstance(value, Mapping):
             for name, item in value.items():

@@ -5,14 +5,12 @@ No member goes unread: one that is misspelt would protect nobody.
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import regex
 
 from llm_core.screening.words import Source
-from policy_service.adapters import policy_data
 
 Kind = Annotated[str, msgspec.Meta(pattern="^[A-Z][A-Z0-9_]{0,39}$")]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -94,24 +92,6 @@ class Lists(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     deny_lists: tuple[DenyList, ...] = ()
     guards: dict[str, GuardProfile] = {}
     injection_phrases: tuple[Text, ...] = ()
-
-
-def content_in(folder: Path) -> Mapping[str, Any]:
-    """What stands under `content` in a policy bundle's `data/content.yaml`; nothing without it.
-
-    Raises:
-        BrokenLists: The file cannot be read.
-    """
-    file = folder / "data" / "content.yaml"
-    if not file.is_file():
-        return {}
-    try:
-        content = policy_data.from_yaml(file.read_text(encoding="utf-8")).get("content")
-    except (OSError, ValueError) as error:
-        raise BrokenLists(f"{file}: {error}") from error
-    if not isinstance(content, dict):
-        raise BrokenLists(f"{file} has no 'content'")
-    return content
 
 
 def read_lists(content: Mapping[str, Any]) -> Lists:

@@ -30,6 +30,7 @@ from llm_core.audit.event import (
 from llm_core.audit.ranges import as_ranges
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.roles import Actor
+from policy_service.adapters.sql.approvals import erasing
 from policy_service.adapters.sql.chain_reading import ChainReading
 from policy_service.adapters.sql.chain_rows import checkpoint_row, row_of
 from policy_service.adapters.sql.decision_log import decision_row
@@ -51,6 +52,7 @@ _LOCK_WAIT_S = 10
 _MOST_OF_OUTBOX = 500
 _AT_ONCE = 1000
 _SALT_BYTES = 16
+_APPROVALS = "approval."
 _DATA_EXCEPTION = "22"
 """The class of SQL states that say so."""
 
@@ -119,7 +121,14 @@ class SqlAuditChain(ChainReading):
     async def erase(self, user: str, actor: Actor, reason: str) -> int:
         """Erase a user's contents; see the port."""
         named = f"user:{user}"
-        theirs = or_(_CHAIN.c.actor == named, _CHAIN.c.subject == named, _CHAIN.c.person == user)
+        theirs = or_(
+            _CHAIN.c.actor == named,
+            _CHAIN.c.subject == named,
+            _CHAIN.c.person == user,
+            # What somebody else granted or refused them says who asked, and why.
+            _CHAIN.c.kind.startswith(_APPROVALS, autoescape=True)
+            & erasing.names(_CHAIN.c.payload, user),
+        )
         async with writing(self._engine) as connection:
             await _be_alone(connection)
             while await _append(connection, ()):  # what waits in the outbox may be theirs

@@ -1,6 +1,6 @@
 """The decision log in SQL."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -53,6 +53,14 @@ class SqlDecisionLog:
         async with reading(self._engine) as connection:
             return int((await connection.execute(query)).scalar_one())
 
+    async def find(self, decision_id: str) -> LoggedDecision | None:
+        """One decision, if it is kept."""
+        columns = [_DECISIONS.c[name].label(name) for name in _FIELDS]
+        query = select(*columns).where(_DECISIONS.c.decision_id == decision_id)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return None if row is None else _decision(row)
+
     async def read(
         self, since: datetime, until: datetime, *, batch: int = 1000
     ) -> AsyncIterator[Sequence[LoggedDecision]]:
@@ -67,10 +75,14 @@ class SqlDecisionLog:
             async with reading(self._engine) as connection:
                 rows = (await connection.execute(page)).mappings().all()
             if rows:
-                yield [LoggedDecision(**{**row, "codes": tuple(row["codes"])}) for row in rows]
+                yield [_decision(row) for row in rows]
             if len(rows) < batch:
                 return
             after = (rows[-1]["at"], rows[-1]["decision_id"])
+
+
+def _decision(row: Mapping[Any, Any]) -> LoggedDecision:
+    return LoggedDecision(**{**row, "codes": tuple(row["codes"])})
 
 
 def decision_row(one: LoggedDecision) -> dict[str, Any]:

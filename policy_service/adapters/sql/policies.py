@@ -73,7 +73,7 @@ class SqlPolicies:
         return bundle
 
     async def activate(self, actor: Actor, digest: str, reason: str) -> ActivationRecord:
-        """Make a bundle live."""
+        """Make a bundle live; as a shadow it is none any more."""
         async with writing(self._engine) as connection:
             history = await _history(connection)
             if history and history[-1].digest == digest:
@@ -108,12 +108,7 @@ class SqlPolicies:
             before = (await _standing(connection)).shadow
             if digest is None and before is None:
                 raise PolicyRefused("there is no shadow")
-            row = {"digest": digest, "actor": actor.name, "at": self._clock()}
-            await connection.execute(insert(_SHADOWS).values(row))
-            subject = _subject(digest or before or "")
-            told = None if before is None else {"shadow": before}
-            after = None if digest is None else {"shadow": digest}
-            await record(connection, actor, "policy.shadow", subject, told, after)
+            await self._shadow(connection, actor, before, digest)
 
     async def bundles(self) -> tuple[BundleRecord, ...]:
         """What was uploaded, the newest first."""
@@ -189,6 +184,16 @@ class SqlPolicies:
         async with reading(self._engine) as connection:
             return frozenset((await connection.execute(select(_ORGANISATIONS.c.id))).scalars())
 
+    async def _shadow(
+        self, connection: AsyncConnection, actor: Actor, before: str | None, digest: str | None
+    ) -> None:
+        row = {"digest": digest, "actor": actor.name, "at": self._clock()}
+        await connection.execute(insert(_SHADOWS).values(row))
+        subject = _subject(digest or before or "")
+        told = None if before is None else {"shadow": before}
+        after = None if digest is None else {"shadow": digest}
+        await record(connection, actor, "policy.shadow", subject, told, after)
+
     async def _change(
         self,
         connection: AsyncConnection,
@@ -197,7 +202,11 @@ class SqlPolicies:
         bundle: BundleRecord | None,
         reason: str,
     ) -> ActivationRecord:
-        before = (await _standing(connection)).live
+        standing = await _standing(connection)
+        before = standing.live
+        if bundle is not None and bundle.digest == standing.shadow:
+            # It could only agree with itself.
+            await self._shadow(connection, actor, standing.shadow, None)
         made = ActivationRecord(
             action=action,
             digest=None if bundle is None else bundle.digest,

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, or_, select, text, up
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.policy.roles import Actor
+from policy_service.adapters.sql.approvals import erasing
 from policy_service.adapters.sql.audit import record
 from policy_service.adapters.sql.engine import insert_into, reading, writing
 from policy_service.adapters.sql.rollups import GROUP, SUMS, bucket_of
@@ -62,7 +63,7 @@ class SqlPersonalData:
             for table, is_theirs in conditions.items():
                 query = select(func.count()).select_from(table).where(is_theirs)
                 found[table.name] = int((await connection.execute(query)).scalar_one())
-        return found
+            return found | dict(await erasing.count(connection, user))
 
     async def erase(self, user: str, pseudonym: str, told: Told) -> Mapping[str, int]:
         """Delete, or put the pseudonym in the user's place; see the port."""
@@ -81,7 +82,8 @@ class SqlPersonalData:
         async with writing(self._engine) as connection:
             gone = await connection.execute(delete(_EVENTS).where(_of_user(user)))
             found[_EVENTS.name] = gone.rowcount
-        return found
+        async with writing(self._engine) as connection:
+            return found | dict(await erasing.erase(connection, user, pseudonym))
 
     async def note(
         self, action: str, actor: Actor, erasure: Erasure, reason: str, organisation: str
@@ -167,6 +169,7 @@ def _places(user: str) -> list[tuple[str, Table, ColumnElement[bool], frozenset[
         ("decisions", _TABLES["decisions"], _TABLES["decisions"].c.user == user, nothing),
         ("content", content, content.c.user == user, words),
         ("alerts", _EVENTS, _of_user(user), nothing),
+        ("approvals", erasing.REQUESTS, erasing.of_user(user), nothing),
         ("audit", audit, or_(audit.c.subject == subject, audit.c.actor == subject), nothing),
     ]
 

@@ -1,10 +1,11 @@
 """What went to which deployment, from the ledger."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from policy_service.adapters.sql.engine import reading_one_moment
@@ -21,8 +22,20 @@ class SqlUsedDeployments:
         """Use `engine`, which the caller opens and disposes of."""
         self._engine = engine
 
-    async def used(self, since: datetime, until: datetime) -> tuple[UsedDeployment, ...]:
-        """Deployments that were called in the period, by provider and id."""
+    async def used(
+        self,
+        since: datetime,
+        until: datetime,
+        *,
+        department: str | None = None,
+        team: str | None = None,
+    ) -> tuple[UsedDeployment, ...]:
+        """Deployments that were called in the period, by provider and id; see the port."""
+        whose = [
+            column == wanted
+            for column, wanted in ((Usage.department, department), (Usage.team, team))
+            if wanted is not None
+        ]
         places = (Usage.deployment_id, Usage.provider, Usage.region, Usage.routed_model)
         sums = (
             func.count(),
@@ -31,10 +44,10 @@ class SqlUsedDeployments:
             func.sum(Usage.usd),
         )
         columns: tuple[Any, ...] = (*places, *sums)
-        statement = _called(select(*columns), since, until)
+        statement = _called(select(*columns), since, until).where(*whose)
         async with reading_one_moment(self._engine) as connection:
             found = (await connection.execute(statement.group_by(*places))).all()
-            labels = await _labels(connection, since, until)
+            labels = await _labels(connection, since, until, whose)
         return tuple(
             sorted(
                 (
@@ -66,11 +79,14 @@ def _called(statement: Select[Any], since: datetime, until: datetime) -> Select[
 
 
 async def _labels(
-    connection: AsyncConnection, since: datetime, until: datetime
+    connection: AsyncConnection,
+    since: datetime,
+    until: datetime,
+    whose: Sequence[ColumnElement[bool]],
 ) -> defaultdict[str, set[str]]:
     """Labels by deployment."""
     columns: tuple[Any, ...] = (Usage.deployment_id, Usage.data_labels)
-    statement = _called(select(*columns).distinct(), since, until)
+    statement = _called(select(*columns).distinct(), since, until).where(*whose)
     labels: defaultdict[str, set[str]] = defaultdict(set)
     for deployment_id, text in (await connection.execute(statement)).all():
         labels[deployment_id].update(label for label in text.split(",") if label)

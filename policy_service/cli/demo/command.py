@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from rich.console import Console
 from policy_service.bundled import bundled
 from policy_service.cli.demo import processes
 from policy_service.cli.demo.layout import HOST, Folder, Ports, Secrets
+from policy_service.cli.demo.more_settings import more_settings
 from policy_service.cli.demo.providers import Offer, offered
 from policy_service.cli.failures import fail, needs
 from policy_service.cli.kong import config_lines
@@ -36,6 +38,14 @@ def start(
     policy_port: Annotated[int, typer.Option(help="The policy service.")] = 8100,
     sandbox_port: Annotated[int, typer.Option(help="The stand-ins for providers.")] = 8200,
     dashboard_port: Annotated[int, typer.Option(help="The dashboard.")] = 8501,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="POLICY_<NAME>=<VALUE>",
+            help="Another setting of the policy service (docs/settings.md); may be repeated.",
+        ),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when all is ready.")] = False,
 ) -> None:
     """Start sandbox, policy service, gateway with its plugin servers, and dashboard.
@@ -51,7 +61,7 @@ def start(
     ports.require_free()
     place.make()
     secrets = _prepare(place, ports)
-    started = _start_all(place, ports, secrets)
+    started = _start_all(place, ports, secrets, settings or ())
     pids = {name: process.pid for name, process in started.items()}
     try:
         asked_to_stop = threading.Event() if detach else _signals()
@@ -119,11 +129,11 @@ def _prepare(place: Folder, ports: Ports) -> Secrets:
 
 
 def _start_all(
-    place: Folder, ports: Ports, secrets: Secrets
+    place: Folder, ports: Ports, secrets: Secrets, settings: Iterable[str]
 ) -> dict[str, "subprocess.Popen[bytes]"]:
     started: dict[str, subprocess.Popen[bytes]] = {}
     offer = offered(_url(ports.sandbox), os.environ)  # noqa: TID251 - the demo's own settings
-    specs = _specs(place, ports, secrets, offer)
+    specs = _specs(place, ports, secrets, offer, settings)
     try:
         for spec in specs:
             started[spec.name] = processes.start(spec, place.logs)
@@ -143,7 +153,7 @@ def _start_all(
 
 
 def _specs(
-    place: Folder, ports: Ports, secrets: Secrets, offer: Offer
+    place: Folder, ports: Ports, secrets: Secrets, offer: Offer, settings: Iterable[str]
 ) -> tuple[processes.Spec, ...]:
     policy_url = _url(ports.policy)
     service = {
@@ -154,6 +164,7 @@ def _specs(
         "POLICY_DATABASE_URL": _database_url(place),
         **{f"POLICY_CREDENTIALS__{name.upper()}": key for name, key in offer.credentials.items()},
     }
+    service |= more_settings(settings, service)
     vault = {
         "GATEHOUSE_INTERNAL_SECRET": secrets.internal_secret,
         **{f"{name.upper()}_API_KEY": key for name, key in offer.credentials.items()},

@@ -5,6 +5,7 @@ import typer
 from policy_service.cli.policy import asking, building, keeping, replaying, shadowing
 
 app = typer.Typer(no_args_is_help=True, help="The policy: write, test, ship, and look back.")
+app.command("init")(building.init)
 app.command("keys")(building.keys)
 app.command("bundle")(building.bundle)
 app.command("test")(building.run_tests)

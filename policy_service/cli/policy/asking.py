@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from policy_service.cli.database import DEFAULT_DATABASE, Database
+from policy_service.cli.database import DEFAULT_DATABASE, Database, with_database
 from policy_service.cli.failures import fail, needs
 from policy_service.cli.policy.sources import find_policy
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
     from policy_service.adapters.policies.what_if import FactChange
     from policy_service.adapters.policy_bundle import PolicyBundle
+    from policy_service.ports.decision_log import LoggedDecision
     from policy_service.ports.policy import PolicyEngine, PolicyResult
 
 _SHOWN = 12
@@ -32,8 +35,13 @@ class Engine(StrEnum):
 def evaluate(
     *,
     input: Annotated[
-        Path, typer.Option("--input", "-i", help="The question, JSON; `-` for standard input.")
-    ],
+        Path | None,
+        typer.Option("--input", "-i", help="The question, JSON; `-` for standard input."),
+    ] = None,
+    decision: Annotated[
+        str | None,
+        typer.Option(help="In its place: what was asked for this decision, from the log."),
+    ] = None,
     bundle: Annotated[
         str | None,
         typer.Option(
@@ -56,7 +64,9 @@ def evaluate(
     found by asking: questions that differ in one fact, or two, are tried, and those that come back
     allowed are named.
     """
-    document = _document(input)
+    if (input is None) == (decision is None):
+        raise fail("name a question: --input FILE, or --decision dec_... for a logged one")
+    document = _logged(decision, database_url) if input is None else _document(input)
     policy = find_policy(bundle, database_url)
     try:
         answer = asyncio.run(_asked(policy, document, engine, explain=explain))
@@ -135,6 +145,22 @@ def _flips(changes: "tuple[tuple[FactChange, ...], ...]") -> list[str]:
     if len(changes) > _SHOWN:
         lines.append(f"  and {len(changes) - _SHOWN} other ways")
     return lines
+
+
+def _logged(decision_id: str | None, database_url: str) -> dict[str, Any]:
+    """What policy was asked for a decision."""
+    with needs("service"):
+        from policy_service.adapters.sql.decision_log import SqlDecisionLog
+
+    async def work(engine: "AsyncEngine") -> "LoggedDecision | None":
+        return await SqlDecisionLog(engine).find(str(decision_id))
+
+    found = with_database(database_url, work)
+    if found is None:
+        raise fail(f"the decision log has no {decision_id}")
+    if found.input is None:
+        raise fail(f"what was asked for {decision_id} is erased; only what was decided is kept")
+    return found.input
 
 
 def _document(file: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""`gatehouse policy keys`, `bundle`, `test` and `schema`."""
+"""`gatehouse policy init`, `keys`, `bundle`, `test` and `schema`."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from policy_service.bundled import bundled
 from policy_service.cli.failures import errors, fail, needs
 from policy_service.cli.policy.sources import Folder, chosen_folder
 
@@ -16,6 +18,23 @@ if TYPE_CHECKING:
 
 PRIVATE, PUBLIC = "policy-signing.key", "policy-signing.pub.pem"
 _NAMED = 20
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The new folder.")] = Path("rego"),
+) -> None:
+    """Copy the shipped policy into a folder of your own, to begin with.
+
+    Put it under version control. No service reads it: what is written there counts when it is
+    uploaded and activated.
+    """
+    try:
+        shutil.copytree(bundled("rego"), folder)
+    except FileExistsError as fault:
+        raise fail(f"{folder} is there already; name another folder") from fault
+    except OSError as fault:
+        raise fail(f"{folder} cannot be written: {fault}") from fault
+    typer.echo(f"{folder} holds the shipped policy.")
 
 
 def keys(

@@ -44,7 +44,10 @@ def activate(
 ) -> None:
     """Make a bundle live, in every process of the service within a second."""
     done = at_desk(database_url, keys, lambda desk: desk.activate(operator(), bundle, reason))
-    typer.echo(f"{done.revision} is live.")
+    typer.echo(
+        f"{done.revision} is live. Each process of the service takes it once it has verified it "
+        "with its own POLICY_BUNDLE_KEYS; /readyz says which policy it has, or what is wrong."
+    )
 
 
 def rollback(*, reason: Why, keys: Keys = None, database_url: Database = DEFAULT_DATABASE) -> None:
@@ -118,5 +121,5 @@ def at_desk(url: str, keys: Path | None, work: "Callable[[Desk], Awaitable[T]]")
 
 
 def _state(digest: str, standing: "Standing") -> str:
-    states = {standing.live: "live", standing.shadow: "shadow"}
-    return states.get(digest, "")
+    states = (("live", standing.live), ("shadow", standing.shadow))
+    return ", ".join(name for name, one in states if one == digest)

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -96,8 +97,8 @@ def _show_examples(report: "ShadowReport") -> None:
                 one.team,
                 one.asked_model,
                 ", ".join(one.kinds),
-                _said(one.before),
-                _said(one.after),
+                _said(one.before, one.after),
+                _said(one.after, one.before),
             )
             for one in report.differences[:_SHOWN]
         ],
@@ -109,11 +110,15 @@ def reasons_of(one: "ShadowDifference") -> tuple[str, ...]:
     return tuple(sorted(set(one.before["codes"]) ^ set(one.after["codes"]))) or ("-",)
 
 
-def _said(answer: object) -> str:
-    """An answer in a table's cell."""
-    if not isinstance(answer, dict):
-        return ""
+def _said(answer: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """An answer in a table's cell, with the obligations in which the other one differs."""
     if not answer["allow"]:
         return f"denied: {', '.join(answer['codes'])}"
-    obliged = {name: value for name, value in answer["obligations"].items() if value}
-    return f"allowed: {', '.join(answer['permitted'])} {json.dumps(obliged)}"
+    allowed = f"allowed: {', '.join(answer['permitted'])}"
+    if not other["allow"]:
+        return allowed
+    others = other["obligations"]
+    obliged = {
+        name: value for name, value in answer["obligations"].items() if value != others.get(name)
+    }
+    return f"{allowed} {json.dumps(obliged)}" if obliged else allowed

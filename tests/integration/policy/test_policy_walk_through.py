@@ -24,7 +24,7 @@ from policy_service.cli import app
 from tests.fakes.running_service import running_service
 from tests.fixtures.logged_decisions import QUESTIONS, answered, logged
 from tests.fixtures.opa_server import opa_binary
-from tests.fixtures.policies import REGO, policy_folder, rename_revision
+from tests.fixtures.policies import REGO, rename_revision
 
 pytestmark = pytest.mark.integration
 PAGE = Path(__file__).parents[3] / "docs" / "policy-lifecycle.md"
@@ -41,8 +41,7 @@ def commands() -> list[str]:
 
 
 def write_the_rule(folder: Path) -> None:
-    """What the page tells to write, in a copy of our policy."""
-    policy_folder(folder / "rego")
+    """What the page tells to write, in the copy of our policy that it tells to make."""
     for language, block in BLOCKS:
         if language == "rego":
             path, _, source = block.partition("\n")
@@ -123,14 +122,15 @@ async def run(command: str) -> str:
 async def test_the_walk_through_can_be_walked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_the_rule(tmp_path)
     url = f"sqlite+aiosqlite:///{tmp_path}/gatehouse.db"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("POLICY_DATABASE_URL", url)
     monkeypatch.setenv("POLICY_BUNDLE_KEYS", "keys/policy-signing.pub.pem")
     monkeypatch.setenv("PATH", str(Path(opa_binary()).parent), prepend=os.pathsep)
-    first, *others = commands()
-    said = {first: await run(first)}
+    init, keys, *others = commands()
+    said = {init: await run(init)}
+    write_the_rule(tmp_path)
+    said |= {keys: await run(keys)}
     async with running_service(
         tmp_path, bundle_keys=tmp_path / "keys" / "policy-signing.pub.pem"
     ) as service:

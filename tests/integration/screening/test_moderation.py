@@ -9,6 +9,7 @@ from llm_core.errors import ContentBlocked, ScreeningUnavailable
 from llm_core.policy.decision import PiiMode, Reason
 from llm_core.tokens.counted import LazyCounter
 from policy_service.services.moderation import Moderator
+from policy_service.services.own_calls import OwnCalls
 from policy_service.services.screening import Screening
 from tests.fakes.policy import FakePolicy
 from tests.fixtures.screened import pii
@@ -33,7 +34,9 @@ def moderated(case: Case, policy: FakePolicy) -> None:
     case.pool.use(CONTENT)
     relay = case.opened.relay
     inner = replace(relay, screening=Screening(case.pool, is_moderating=True))
-    moderator = Moderator(replace(case.opened.decider, policy=policy), inner, LazyCounter())
+    moderator = Moderator(
+        OwnCalls(replace(case.opened.decider, policy=policy), inner), LazyCounter()
+    )
     object.__setattr__(relay, "screening", Screening(case.pool, moderator))
 
 

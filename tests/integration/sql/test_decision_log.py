@@ -42,6 +42,13 @@ async def test_what_is_recorded_twice_is_there_once_and_in_order(engine: AsyncEn
     assert await log.count(START, end) == 30
 
 
+async def test_one_decision_is_found_by_its_id(engine: AsyncEngine) -> None:
+    log = SqlDecisionLog(engine)
+    await log.record([logged(number) for number in range(10)])
+    assert await log.find(logged(5).decision_id) == logged(5)
+    assert await log.find("dec_") is None
+
+
 async def test_only_what_was_decided_in_that_time_is_read(engine: AsyncEngine) -> None:
     log = SqlDecisionLog(engine)
     await log.record([logged(number) for number in range(30)])

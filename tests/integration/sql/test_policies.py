@@ -76,8 +76,10 @@ async def test_what_is_live_and_what_is_shadow_is_the_newest_word(
     await policies.shadow(ALICE, OTHER.digest)
     assert await policies.standing() == Standing(BUNDLE.digest, OTHER.digest, 1)
     await policies.activate(ALICE, OTHER.digest, "second")
-    await policies.shadow(ALICE, None)
+    # The live policy is nobody's shadow.
     assert await policies.standing() == Standing(OTHER.digest, None, 2)
+    [ended, _] = await AuditLog(engine).entries(action="policy.shadow")
+    assert (ended.before, ended.after) == ({"shadow": OTHER.digest}, None)
     with pytest.raises(PolicyRefused, match="no shadow"):
         await policies.shadow(ALICE, None)
     assert await policies.before_live() == BUNDLE.digest

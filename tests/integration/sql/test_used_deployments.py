@@ -65,5 +65,27 @@ async def test_labels_are_those_of_the_calls_that_went_there(engine: AsyncEngine
     assert (elsewhere.labels, here.labels) == (("health",), ("personal", "public"))
 
 
+async def test_one_department_or_team_is_asked_for(engine: AsyncEngine) -> None:
+    places = {"here": ("hr", "recruiting", "personal"), "elsewhere": ("sales", "emea", "public")}
+    await SqlLedger(engine).record(
+        [
+            usage_row(
+                f"dec_{place}",
+                at=FIRST,
+                deployment_id=place,
+                department=department,
+                team=team,
+                data_labels=labels,
+            )
+            for place, (department, team, labels) in places.items()
+        ]
+    )
+    ledger = SqlUsedDeployments(engine)
+    for whose in ({"department": "hr"}, {"team": "recruiting"}):
+        [found] = await ledger.used(FIRST, END, **whose)
+        assert (found.deployment_id, found.labels) == ("here", ("personal",))
+    assert await ledger.used(FIRST, END, department="hr", team="emea") == ()
+
+
 async def test_nothing_called_is_an_empty_register(engine: AsyncEngine) -> None:
     assert await SqlUsedDeployments(engine).used(FIRST, END) == ()

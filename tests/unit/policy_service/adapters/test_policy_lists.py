@@ -2,11 +2,13 @@
 
 import copy
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from policy_service.adapters.policies.lists import require_readable
 from policy_service.adapters.policy_bundle import BrokenBundle, load_bundle
 from policy_service.adapters.policy_lists import faults_of
 
@@ -111,3 +113,31 @@ def test_a_fault_has_its_file_and_line(tmp_path: Path) -> None:
         f"{folder}/data/models.yaml:5: models.restricted.gpt-4o.departmnets: "
         "there is no such field here"
     )
+
+
+def test_a_guard_that_is_nowhere_is_refused_with_its_file_and_line(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(REGO, tmp_path / "rego"))
+    file = folder / "data" / "places.yaml"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace(
+        "  teams: {}", "  teams:\n    desk: {guard: strict}\n    hr: {guard: strct}"
+    )
+    file.write_text(text, encoding="utf-8")
+    line = text[: text.index("strct")].count("\n") + 1
+    with pytest.raises(BrokenBundle) as caught:
+        load_bundle(folder)
+    assert str(caught.value) == (
+        f"{file}:{line}: places.teams.hr.guard: strct: no guard of content.yaml, which has "
+        "standard, strict"
+    )
+
+
+@pytest.mark.parametrize("content", [{}, {"guards": {}}, {"guards": {"other": {}}}])
+def test_a_bundles_guards_have_to_be_somewhere_too(content: dict[str, Any]) -> None:
+    places = copy.deepcopy(LISTS["places"])
+    places["default"]["guard"] = "standard"
+    bundle = load_bundle(REGO)
+    lists = {**LISTS, "places": places, "content": content}
+    with pytest.raises(BrokenBundle, match=r"data/places.yaml: places.default.guard: standard: no"):
+        require_readable(replace(bundle, data={"data": lists}))
+    require_readable(bundle)

@@ -66,6 +66,14 @@ def test_the_register_is_a_page_in_a_file(options: list[str], tmp_path: Path) ->
     assert "lapsed on 2026-11-15 (CT-7)" in page.read_text(encoding="utf-8")
 
 
+def test_a_register_of_some_calls_says_whose_they_are(options: list[str]) -> None:
+    whose = ("--department", "h<r", "--team", "recruiting")
+    done = report(*NOVEMBER, *whose, *options)
+    assert "Only calls of department h&lt;r and team recruiting. 2026-11-01 to" in done.output
+    assert "No deployment was called in this time." in done.output
+    assert "Only calls of" not in report(*NOVEMBER, *options).output
+
+
 def test_another_month_is_empty(options: list[str]) -> None:
     done = report("--from", "2026-10-01", "--to", "2026-10-31", *options)
     assert "No deployment was called in this time." in done.output

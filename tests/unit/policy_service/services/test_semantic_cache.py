@@ -24,6 +24,7 @@ from policy_service.ports.ledger import UsageRow
 from policy_service.services.answer_cache import AnswerCache, Hit, Kept
 from policy_service.services.decide import Decider
 from policy_service.services.embedding import Embedder
+from policy_service.services.own_calls import OwnCalls
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay
 from policy_service.services.reserving import Reserving
@@ -288,7 +289,9 @@ class EmbeddingModel:
             count=len,
             lease_s=300,
         )
-        self.embed = Embedder(decider, self.relay, "embed", lambda text: len(text.split()))
+        self.embed = Embedder(
+            OwnCalls(decider, self.relay), "embed", lambda text: len(text.split())
+        )
 
     async def rows(self) -> list[UsageRow]:
         await self.relay.drain()
@@ -304,7 +307,8 @@ class _Prices:
 async def test_an_embedding_is_decided_booked_and_paid_for_by_whose_question_it_is() -> None:
     made = EmbeddingModel(FakeAnswer([EMBEDDED]))
     asking = reserved("hello there", replace(CALLER, limits=LIMITS))
-    asking = replace(asking, call=replace(asking.call, data_labels=("personal",)))
+    known = replace(asking.call, data_labels=("personal",), networks=("office",))
+    asking = replace(asking, call=known)
     assert await made.embed(asking, "hello there") == (0.5, -0.25)
     [row] = await made.rows()
     assert (row.operation, row.asked_model, row.team) == ("embeddings", "embed", "search")
@@ -315,6 +319,7 @@ async def test_an_embedding_is_decided_booked_and_paid_for_by_whose_question_it_
     assert document["caller"]["team"] == "search"
     assert document["call"]["operation"] == "embeddings"
     assert document["call"]["data_labels"] == ["personal"]
+    assert document["call"]["networks"] == ["office"]
 
 
 async def test_an_embedding_counts_in_the_limits_of_its_own_model_and_in_no_others() -> None:

@@ -1,11 +1,10 @@
 """Compliance's lists: what is wrong with them is said at the start, and no term is quoted."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from policy_service.adapters.screening import BrokenLists, content_in, read_lists
+from policy_service.adapters.screening import BrokenLists, read_lists
 from policy_service.adapters.screening.looking import Looking, UnknownName
 
 
@@ -30,18 +29,6 @@ def test_what_cannot_be_used_is_named(content: dict[str, Any], place: str) -> No
         read_lists(content)
     assert place in str(broken.value)
     assert "secret" not in str(broken.value)
-
-
-def test_a_bundle_without_lists_has_none_and_a_broken_file_is_named(tmp_path: Path) -> None:
-    assert content_in(tmp_path) == {}
-    (tmp_path / "data").mkdir()
-    file = tmp_path / "data" / "content.yaml"
-    for text in ("content: [", "other: {}", "content: []"):
-        file.write_text(text)
-        with pytest.raises(BrokenLists, match="content"):
-            content_in(tmp_path)
-    file.write_text("content: {deny_lists: []}")
-    assert content_in(tmp_path) == {"deny_lists": []}
 
 
 def test_a_pattern_can_find_a_part_match_case_and_need_a_cue() -> None:
