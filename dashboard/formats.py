@@ -104,7 +104,7 @@ def in_zone(at: datetime, tz: str) -> datetime:
     """The same moment there; in UTC where nobody knows the zone."""
     try:
         zone = ZoneInfo(tz)
-    except (OSError, ValueError):
+    except (LookupError, OSError, ValueError):
         return at.astimezone(UTC)
     return at.astimezone(zone)
 

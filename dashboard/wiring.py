@@ -80,7 +80,7 @@ def settings() -> Settings:
     return load_settings()
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=Client.close)
 def _client() -> Client:
     """One client, with its connections, for all sessions."""
     return Client(settings(), memory=_remember)

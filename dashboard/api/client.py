@@ -113,6 +113,10 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         """Let go of the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
         self._client.close()
 
     def get(self, path: str, kind: type[_Answer], query: Query = ()) -> _Answer:

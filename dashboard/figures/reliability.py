@@ -67,7 +67,7 @@ def errors_by_class(errors: pd.DataFrame, *, is_dark: bool) -> Chart:
                 title=None,
                 axis=plain_axis(),
             ),
-            color=alt.Color("error:N", scale=scale(classes, is_dark), legend=legend()),
+            color=alt.Color("error:N", scale=scale(classes, is_dark), legend=legend(2)),
             tooltip=[
                 alt.Tooltip("name:N", title="Provider, model"),
                 alt.Tooltip("error:N", title="Class"),

@@ -81,7 +81,7 @@ def heat_map(hours: pd.DataFrame, *, is_dark: bool) -> Chart:
     """Draw requests by hour of the week; `hours` as `frames.usage.heat_frame` gives it."""
     figure: Chart = (
         alt.Chart(hours.drop(columns="usd"))
-        .mark_rect(cornerRadius=2, stroke=None)
+        .mark_rect()
         .encode(
             x=alt.X("hour:O", title=None, axis=plain_axis()),
             y=alt.Y("day:N", sort=list(DAYS), title=None, axis=plain_axis()),

@@ -27,7 +27,6 @@ _BUDGETS = (
 )
 _MOVERS = (
     Column("team", "Team"),
-    Column("department", "Department"),
     Column("change_usd", "Change", Kind.CHANGE),
     Column("usd", "Last 7 days", Kind.MONEY),
     Column("before_usd", "7 before", Kind.MONEY),
@@ -196,7 +195,6 @@ def _show_incidents(client: Client) -> None:
     columns = (
         Column("severity", "Severity"),
         Column("title", "What"),
-        Column("where", "Where"),
         Column("opened_at", "Since (UTC)", Kind.TIME),
     )
     frame = control.incidents_frame(found)

@@ -54,19 +54,12 @@ def render(client: Client, viewer: Viewer) -> None:
     with page.section():
         found = policies.policies(client)
         _show_live(found)
+        with page.section("What was live"):
+            _show_history(found)
     with page.section("Denials by reason", "Calls that policy refused."):
         _show_denials(client)
     with page.section("Shadow", "What a policy that only looks on would have decided otherwise."):
         _show_shadow(policies.shadow(client))
-    with page.section("What was live"):
-        if found.history:
-            frame = control.activations_frame(found.history)
-            shown.table(frame, _HISTORY, key="history", alt="Changes of the live policy")
-        else:
-            page.nothing(
-                "The service's own policy has been live all along.",
-                "`gatehouse policy upload` and `activate` make a signed one live.",
-            )
 
 
 def _show_live(found: Policies) -> None:
@@ -86,6 +79,17 @@ def _show_live(found: Policies) -> None:
             f"{formats.time_text(live.uploaded_at)} UTC. Its own tests: {live.tests}. Digest "
             f"`{live.digest}`."
         )
+
+
+def _show_history(found: Policies) -> None:
+    if not found.history:
+        page.nothing(
+            "The service's own policy has been live all along.",
+            "`gatehouse policy upload` and `activate` make a signed one live.",
+        )
+        return
+    frame = control.activations_frame(found.history)
+    shown.table(frame, _HISTORY, key="history", alt="Changes of the live policy")
 
 
 def _revision(bundle: Bundle | None, digest: str | None, otherwise: str) -> str:

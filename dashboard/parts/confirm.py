@@ -31,7 +31,9 @@ def action(
         disabled: Whether it cannot be done now.
         primary: Whether it is the page's main thing.
     """
-    asked = f"_{key}_asked"
+    asked, confirmed = f"_{key}_asked", f"_{key}_confirmed"
+    if st.session_state.pop(confirmed, False):
+        attempt(act)
     if not st.session_state.get(asked):
         st.button(
             label,
@@ -45,12 +47,8 @@ def action(
         return
     st.warning(warning, icon=":material/help:")
     with st.container(horizontal=True):
-        goes_on = st.button(
-            yes, key=f"{key}_yes", type="primary", on_click=_set, args=(asked, False)
-        )
+        st.button(yes, key=f"{key}_yes", type="primary", on_click=_confirm, args=(asked, confirmed))
         st.button("Cancel", key=f"{key}_no", on_click=_set, args=(asked, False))
-    if goes_on:
-        attempt(act)
 
 
 def attempt(act: Callable[[], str]) -> None:
@@ -61,6 +59,11 @@ def attempt(act: Callable[[], str]) -> None:
         show_failure(error)
         return
     done(told)
+
+
+def _confirm(asked: str, confirmed: str) -> None:
+    _set(asked, False)
+    _set(confirmed, True)
 
 
 def _set(name: str, value: bool) -> None:

@@ -107,7 +107,7 @@ def bar(client: Client, *, usual: Span = Span.MONTH, only_period: bool = False) 
             spans,
             key="period",
             bind="query-params",
-            width=170,
+            width=150,
         )
         start, end = days_of(span, wiring.now().date())
         if span is Span.OWN:
@@ -117,7 +117,7 @@ def bar(client: Client, *, usual: Span = Span.MONTH, only_period: bool = False) 
         wanted: dict[str, tuple[str, ...]] = {}
         if not only_period:
             for dimension in _FIRST:
-                wanted[dimension] = _choose(client, dimension, period, width=200)
+                wanted[dimension] = _choose(client, dimension, period, width=185)
             tz = _more(client, period, wanted, tz)
     return Chosen(start, end, {name: values for name, values in wanted.items() if values}, tz)
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TODAY = date(2026, 11, 20)
+LEAST = "0.000000000001"
 _COUNTS = (
     "requests", "failed", "input_tokens", "cached_input_tokens", "cache_write_tokens",
     "output_tokens", "reasoning_tokens", "cache_hits", "fallbacks", "estimated_requests",
@@ -27,26 +28,27 @@ _MONEY = ("usd", "saved_usd", "estimated_usd")
 def _spent() -> tuple[dict[str, Any], ...]:
     """Two months of spend, a row for each day and habit; weekends are quiet."""
     habits = (
-        ("research", "search", "ranking", "sam", "gpt-4o", "openai", "us", "ranking", "4711", "9.17"),
-        ("research", "search", "ranking", "sam", "gpt-4o-mini", "openai", "us", "ranking", "4711", "1.03"),
-        ("research", "platform", None, "pat", "claude-sonnet-4-6", "anthropic", "eu", "coding", "4711", "21.4"),
-        ("support", "helpdesk", "chatbot", None, "gpt-4o-mini", "openai", "us", "chat", "4720", "2.6"),
-        ("support", "trainees", None, "terry", "mistral-large", "mistral", "eu", None, None, "0.000000000001"),
-        ("marketing", "campaigns", None, "mia", "claude-sonnet-4-6", "anthropic", "eu", "copywriting", "4730", "13.75"),
-        ("marketing", "campaigns", None, "mia", "gemini-2.5-flash", "gemini", "eu", "copywriting", "4730", "3.3"),
+        ("research", "search", "ranking", "sam", "gpt-4o", "openai", "rank", "4711", "9.17"),
+        ("research", "search", "ranking", "sam", "gpt-4o-mini", "openai", "rank", "4711", "1.03"),
+        ("research", "platform", None, "pat", "claude-4", "anthropic", "code", "4711", "21"),
+        ("support", "helpdesk", "chatbot", None, "gpt-4o-mini", "openai", "chat", "4720", "2.6"),
+        ("support", "trainees", None, "terry", "mistral-large", "mistral", None, None, LEAST),
+        ("marketing", "campaigns", None, "mia", "claude-4", "anthropic", "ads", "4730", "13"),
+        ("marketing", "campaigns", None, "mia", "gemini-2.5-flash", "gemini", "ads", "4730", "3.3"),
     )  # fmt: skip
     rows = []
     for back in range(50):
         day = TODAY - timedelta(days=back)
         busy = Decimal("0.2") if day.weekday() >= 5 else Decimal(1) + Decimal(back % 5) / 10
         for place, habit in enumerate(habits):
-            department, team, project, user, model, provider, region, use_case, centre, usd = habit
+            department, team, project, user, model, provider, use_case, centre, usd = habit
             requests = int((40 + 30 * place) * busy)
             rows.append(
                 {
                     "day": day, "department": department, "team": team, "project": project,
                     "user": user, "application": None if user else "bot", "model": model,
-                    "provider": provider, "region": region, "use_case": use_case,
+                    "provider": provider, "region": "us" if place < 2 else "eu",
+                    "use_case": use_case,
                     "cost_centre": centre, "served_model": model,
                     "requests": requests, "failed": requests // 50,
                     "input_tokens": requests * 2600, "cached_input_tokens": requests * 700,
@@ -139,7 +141,9 @@ def costs_answer(asked: Asked) -> Answer:
     chosen = [row for row in SPENT if begin <= row["day"] < end and _fits(row, asked.query)]
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in chosen:
-        groups.setdefault((_start(row["day"], interval), *(row[key] for key in keys)), []).append(row)
+        groups.setdefault((_start(row["day"], interval), *(row[key] for key in keys)), []).append(
+            row
+        )
     rows = [
         {"start": start, "keys": dict(zip(keys, named, strict=True)), **_sums(group)}
         for (start, *named), group in groups.items()
