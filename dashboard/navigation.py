@@ -8,7 +8,8 @@ from pathlib import Path
 
 from dashboard.api.identity import Viewer
 
-FOLDER = Path(__file__).parent / "pages"
+# Streamlit would serve a folder of the name `pages` by itself, past the door and this table.
+FOLDER = Path(__file__).parent / "views"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Entry:
     """One page.
 
     Args:
-        file: Below `pages/`, without `.py`; it is the page's address too.
+        file: Below `views/`, without `.py`; it is the page's address too.
         needs: A permission, held anywhere; `None` for everybody.
     """
 

@@ -122,7 +122,10 @@ def month_course(
     y_money = alt.Y("amount:Q", title=None, axis=money_axis(currency))
     names = ["This month", "Last month", "Forecast", "Budget"]
     given = [colours(is_dark)[0], OTHER_COLOUR, colours(is_dark)[1], ink(is_dark)]
-    lines = [_course(running, "This month", currency), _course(before, "Last month", currency)]
+    lines = [
+        _course(running, "This month", currency),
+        _course(before[before["day"] <= days], "Last month", currency),
+    ]
     last_day, last = int(running["day"].iloc[-1]), running["usd"].iloc[-1]
     layers: list[alt.Chart] = []
     if forecast is not None and last_day < days:

@@ -142,7 +142,7 @@ def refusals_frame(rows: Sequence[RefusalRow], dimensions: Sequence[str], tz: st
     """
     lines = [
         (
-            *(key_text(row.keys.get(one)) for one in dimensions),
+            *(row.keys.get(one) or "" for one in dimensions),
             row.count,
             None if row.last_at is None else in_zone(row.last_at, tz).replace(tzinfo=None),
             row.message,

@@ -113,7 +113,8 @@ def buckets_frame(rows: Sequence[CostRow], tz: str) -> pd.DataFrame:
             row.reasoning_tokens,
         )
         lines += [(start, BUCKETS[rank], rank, tokens) for rank, tokens in enumerate(counts)]
-    return pd.DataFrame(sorted(lines), columns=["start", "bucket", "rank", "tokens"])
+    lines.sort(key=lambda line: (line[0], line[2]))
+    return pd.DataFrame(lines, columns=["start", "bucket", "rank", "tokens"])
 
 
 def heat_frame(hours: Sequence[HourRow]) -> pd.DataFrame:

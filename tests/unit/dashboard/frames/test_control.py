@@ -86,5 +86,5 @@ def test_the_most_frequent_refusal_stands_first():
         RefusalRow({"code": None}, 5, AT, "told"),
     ]
     frame = reliability.refusals_frame(rows, ("code",), "Europe/Berlin")
-    assert frame["code"].to_list() == ["(untagged)", "a"]
+    assert frame["code"].to_list() == ["", "a"]
     assert frame["last_at"].iloc[0].hour == 1

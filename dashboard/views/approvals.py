@@ -107,7 +107,7 @@ def _show_one(client: Client, viewer: Viewer, one: Approval) -> None:
         told = (
             ("State", one.state.capitalize(), ""),
             ("Asked", "no cap" if one.asked_usd is None else text(one.asked_usd), ""),
-            ("Until", formats.time_text(one.granted_until or one.asked_until), "UTC"),
+            ("Until", f"{one.granted_until or one.asked_until:%Y-%m-%d}", "Its end, in UTC."),
             ("Spent of it", text(one.spent_usd), "By calls that relied on the grant."),
         )
         shown.metrics(told)

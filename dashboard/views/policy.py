@@ -68,7 +68,7 @@ def _show_live(found: Policies) -> None:
     shadow = by_digest.get(found.standing.shadow or "")
     told = (
         ("Live revision", _revision(live, found.standing.live, "the service's own")),
-        ("Live since", formats.time_text(found.history[0].at) if found.history else "its start"),
+        ("Live since", f"{found.history[0].at:%Y-%m-%d}" if found.history else "its start"),
         ("Shadow", _revision(shadow, found.standing.shadow, "none")),
         ("Uploaded", f"{len(found.rows):,}"),
     )
