@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import wiring
+from dashboard.api.identity import Viewer
 from dashboard.settings import SettingsMissing
 
 
@@ -13,12 +14,9 @@ def is_open() -> bool:
     except SettingsMissing:
         # The page says what is missing.
         return True
-    if not needs_sign_in:
-        return True
-    if not wiring.is_signed_in():
+    if needs_sign_in and not wiring.is_signed_in():
         _show_door()
         return False
-    _show_who()
     return True
 
 
@@ -27,14 +25,35 @@ def sign_in_button(label: str) -> None:
     st.button(label, key="sign_in", type="primary", on_click=st.login)
 
 
+def show_reader(viewer: Viewer | None) -> None:
+    """Beside the pages: who looks, and what they have amounts shown in."""
+    with st.sidebar:
+        _show_currencies()
+        if wiring.is_signed_in():
+            shown = st.user.get("email") or st.user.get("name") or "Signed in"
+            st.caption(str(shown))
+            st.button("Sign out", key="sign_out", icon=":material/logout:", on_click=st.logout)
+        elif viewer is not None:
+            st.caption(viewer.name)
+
+
+def _show_currencies() -> None:
+    try:
+        known = wiring.currencies()
+    except SettingsMissing:
+        return
+    if len(known) > 1:
+        st.segmented_control(
+            "Amounts in",
+            known,
+            default=known[0],
+            key=wiring.CURRENCY_KEY,
+            required=True,
+            bind="query-params",
+        )
+
+
 def _show_door() -> None:
-    st.title("Gatehouse")
+    st.title("Gatehouse", anchor=False)
     st.write("Sign in with your company account to see what models cost your teams.")
     sign_in_button("Sign in")
-
-
-def _show_who() -> None:
-    _, name, way_out = st.columns([6, 2, 1], vertical_alignment="center")
-    shown = st.user.get("email") or st.user.get("name") or "Signed in"
-    name.caption(str(shown), text_alignment="right")
-    way_out.button("Sign out", key="sign_out", on_click=st.logout)

@@ -1,15 +1,19 @@
 """The dashboard's settings, read once from the environment."""
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 DEFAULT_TIMEOUT_S = 10.0
 DEFAULT_SCOPES = "openid email profile"
 _COOKIE_SECRET_BYTES = 32
 _MIN_SECRET_CHARS = 16
+USD = "USD"
+_CURRENCY = re.compile("[A-Z]{3}")
 
 
 class SettingsMissing(Exception):
@@ -47,12 +51,19 @@ class Settings:
         timeout_s: Longest wait for one answer.
         sign_in: How people sign in; `None`: whoever reaches the dashboard sees what the admin token
             may see.
+        gateway_url: Base URL of the gateway, where developers' keys are asked about; empty: they
+            cannot be.
+        currency: ISO 4217 code of what amounts can be shown in beside USD.
+        usd_rate: How much of it a dollar is.
     """
 
     policy_url: str
     admin_token: str = field(repr=False)
     timeout_s: float = DEFAULT_TIMEOUT_S
     sign_in: SignIn | None = None
+    gateway_url: str = ""
+    currency: str = USD
+    usd_rate: Decimal = Decimal(1)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -83,7 +94,31 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         admin_token="" if sign_in else environment["DASHBOARD_ADMIN_TOKEN"],
         timeout_s=timeout_s,
         sign_in=sign_in,
+        gateway_url=environment.get("DASHBOARD_GATEWAY_URL", "").rstrip("/"),
+        currency=_currency(environment),
+        usd_rate=_usd_rate(environment),
     )
+
+
+def _currency(environment: Mapping[str, str]) -> str:
+    given = environment.get("DASHBOARD_CURRENCY") or USD
+    if not _CURRENCY.fullmatch(given):
+        raise SettingsMissing("Set DASHBOARD_CURRENCY to a currency's three letters, such as EUR.")
+    return given
+
+
+def _usd_rate(environment: Mapping[str, str]) -> Decimal:
+    if _currency(environment) == USD:
+        return Decimal(1)
+    try:
+        rate = Decimal(environment.get("DASHBOARD_USD_RATE", ""))
+    except InvalidOperation:
+        rate = Decimal(0)
+    if not (rate.is_finite() and rate > 0):
+        raise SettingsMissing(
+            "Set DASHBOARD_USD_RATE to how much of DASHBOARD_CURRENCY a dollar is, such as 0.92."
+        )
+    return rate
 
 
 def _sign_in(environment: Mapping[str, str]) -> SignIn | None:

@@ -1,88 +1,132 @@
-"""How frames look as tables: formats, the line of totals, and the columns' headings. Pure."""
+"""How frames look as tables: what each column is called and how its values are written. Pure."""
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
 import streamlit as st
 from pandas.io.formats.style import Styler  # type: ignore[import-untyped]
 
-from dashboard.formats import NOTHING, count_text, usd_text
-from dashboard.frames import TOTAL
+from dashboard.formats import NOTHING, Currency, count_text, duration_text, percent_text
+from dashboard.frames.costs import TOTAL
 
-Columns = Mapping[str, Any]
 _ALARM = "color: #D55E00; font-weight: bold"
-
-SPEND_COLUMNS: Columns = {
-    "department": "Department",
-    "team": "Team",
-    "model": "Model",
-    "requests": st.column_config.Column("Requests", alignment="right"),
-    "input_tokens": st.column_config.Column("Input tokens", alignment="right"),
-    "output_tokens": st.column_config.Column("Output tokens", alignment="right"),
-    "usd": st.column_config.Column("USD", alignment="right"),
-}
-BUDGET_COLUMNS: Columns = {
-    "department": "Department",
-    "team": "Team",
-    "used_usd": st.column_config.Column("Spent", alignment="right"),
-    "budget_usd": st.column_config.Column("Budget", alignment="right"),
-    "used_percent": st.column_config.ProgressColumn(
-        "Used", format="%.0f %%", min_value=0, max_value=100, color="blue"
-    ),
-}
-RECENT_COLUMNS: Columns = {
-    "at": st.column_config.Column("Time (UTC)", width="medium"),
-    "team": "Team",
-    "asked_model": "Asked model",
-    "served_model": "Served model",
-    "tokens": st.column_config.Column("Tokens", alignment="right"),
-    "usd": st.column_config.Column("USD", alignment="right"),
-    "status": st.column_config.Column("Status", alignment="right"),
-    "latency_ms": st.column_config.Column("Latency", alignment="right"),
-}
+_BOLD = "font-weight: bold"
+_FAILED = 400
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def spend_table(frame: pd.DataFrame) -> Styler:
-    """Style `frames.spend_frame`: money and counts written out, the totals in bold."""
-    counts = dict.fromkeys(("requests", "input_tokens", "output_tokens"), count_text)
-    return frame.style.format({**counts, "usd": usd_text}).apply(_bold_totals, axis=1)
+class Kind(StrEnum):
+    """What a column holds, and so how it is written."""
+
+    TEXT = "text"
+    NUMBER_TEXT = "number_text"
+    """Written already, in units of its own."""
+    COUNT = "count"
+    MONEY = "money"
+    CHANGE = "change"
+    """Of money, with its sign."""
+    SHARE = "share"
+    """0 to 1."""
+    BAR = "bar"
+    """0 to 100, drawn."""
+    TIME = "time"
+    DURATION = "duration"
+    """In milliseconds."""
+    STATUS = "status"
+    """Of HTTP: failures stand out."""
 
 
-def budget_table(frame: pd.DataFrame) -> Styler:
-    """Style `frames.budget_frame`: what is spent stands out where it is over the budget."""
-    money = {"used_usd": usd_text, "budget_usd": usd_text}
-    return frame.style.format(money).apply(_overspent, axis=1)
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    heading: str
+    kind: Kind = Kind.TEXT
+    width: str | None = None
 
 
-def recent_table(frame: pd.DataFrame) -> Styler:
-    """Style `frames.recent_frame`: a call that failed has its status in red."""
-    formats = {
-        "at": _time_text,
-        "tokens": count_text,
-        "usd": usd_text,
-        "latency_ms": _latency_text,
+Columns = Sequence[Column]
+
+
+def styled(frame: pd.DataFrame, columns: Columns, currency: Currency) -> Styler:
+    """Write out every value; totals are bold, what went wrong stands out."""
+    shown = frame[[column.name for column in columns]]
+    writers: dict[Kind, Callable[[Any], str]] = {
+        Kind.COUNT: count_text,
+        Kind.MONEY: currency.text,
+        Kind.CHANGE: currency.change,
+        Kind.SHARE: lambda value: percent_text(value, 1),
+        Kind.TIME: _time_text,
+        Kind.DURATION: duration_text,
     }
-    return frame.style.format(formats, na_rep=NOTHING).map(_failure, subset=["status"])
+    formats = {column.name: writers[column.kind] for column in columns if column.kind in writers}
+    style = shown.style.format(formats, na_rep=NOTHING)
+    if len(shown):
+        style = style.apply(_bold_totals, axis=1)
+        for column in columns:
+            if column.kind is Kind.STATUS:
+                style = style.map(_failure, subset=[column.name])
+    return style
+
+
+def config(columns: Columns) -> Mapping[str, Any]:
+    """The columns as Streamlit wants them: headings, and numbers to the right."""
+    return {column.name: _config(column) for column in columns}
+
+
+def csv_text(frame: pd.DataFrame) -> str:
+    """A frame as a file that spreadsheets open: exact amounts, and no cell that is a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(frame.columns)
+    for line in frame.itertuples(index=False):
+        writer.writerow([_cell(value) for value in line])
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    if value is None or value is pd.NaT:
+        return ""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, str):
+        # A name that begins like a formula would be run by whoever opens the file.
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return str(value)
+
+
+def _config(column: Column) -> object:
+    width: Any = column.width
+    if column.kind is Kind.BAR:
+        return st.column_config.ProgressColumn(
+            column.heading,
+            format="%.0f %%",
+            min_value=0,
+            max_value=100,
+            color="primary",
+            width=width,
+        )
+    is_text = column.kind in (Kind.TEXT, Kind.TIME)
+    return st.column_config.Column(
+        column.heading, alignment="left" if is_text else "right", width=width
+    )
 
 
 def _bold_totals(line: "pd.Series[Any]") -> list[str]:
-    return ["font-weight: bold" if line.iloc[0] == TOTAL else ""] * len(line)
-
-
-def _overspent(line: "pd.Series[Any]") -> list[str]:
-    is_over = line["budget_usd"] is not None and line["used_usd"] > line["budget_usd"]
-    return [_ALARM if is_over and name == "used_usd" else "" for name in line.index]
+    return [_BOLD if line.iloc[0] == TOTAL else ""] * len(line)
 
 
 def _failure(status: int) -> str:
-    return _ALARM if status >= 400 else ""  # noqa: PLR2004
+    return _ALARM if status >= _FAILED else ""
 
 
 def _time_text(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S}"
-
-
-def _latency_text(latency_ms: float) -> str:
-    return f"{latency_ms:,.0f} ms"
+    return f"{at:%Y-%m-%d %H:%M}"

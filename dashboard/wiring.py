@@ -1,15 +1,23 @@
 """What the pages are given. Session state wins, so that a test can put something else there."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import streamlit as st
 
-from dashboard.settings import Settings, load_settings
-from dashboard.usage_api import HttpUsageApi, SignInNeeded, UsageApi
+from dashboard.api.client import Client, Query
+from dashboard.api.errors import SignInNeeded
+from dashboard.formats import Currency
+from dashboard.settings import USD, Settings, load_settings
+
+CURRENCY_KEY = "currency"
+_REMEMBERED_S = 5
+_MOST_REMEMBERED = 2000
 
 
-def usage_api() -> UsageApi:
-    """The policy service; `session_state["usage_api"]` takes its place when it is there.
+def client() -> Client:
+    """The policy service.
 
     Where people sign in it is asked in the name of whoever looks, and by nobody else.
 
@@ -17,16 +25,13 @@ def usage_api() -> UsageApi:
         SettingsMissing: The environment does not say where the service is.
         SignInNeeded: Nobody is signed in.
     """
-    seeded: UsageApi | None = st.session_state.get("usage_api")
-    if seeded is not None:
-        return seeded
-    api = _http_usage_api()
+    asked = _client()
     if settings().sign_in is None:
-        return api
+        return asked
     token = st.user.tokens.get("access") if is_signed_in() else None
     if not token:
         raise SignInNeeded("You are not signed in.", "Sign in to see what is yours to see.")
-    return api.speaking_for(token)
+    return asked.speaking_for(token)
 
 
 def is_signed_in() -> bool:
@@ -34,15 +39,35 @@ def is_signed_in() -> bool:
     return st.user.get("is_logged_in") is True
 
 
-def today() -> date:
-    """The day in UTC, as budgets count; `session_state["today"]` takes its place."""
+def now() -> datetime:
+    """The moment; `session_state["today"]` puts noon of another day in its place."""
     seeded: date | None = st.session_state.get("today")
-    return seeded or datetime.now(UTC).date()
+    if seeded is not None:
+        return datetime(seeded.year, seeded.month, seeded.day, 12, tzinfo=UTC)
+    return datetime.now(UTC)
 
 
 def is_dark() -> bool:
     """Whether the reader's theme is dark."""
     return st.context.theme.type == "dark"
+
+
+def currencies() -> tuple[str, ...]:
+    """What amounts can be shown in, USD first."""
+    return tuple(dict.fromkeys((USD, settings().currency)))
+
+
+def currency() -> Currency:
+    """What amounts are shown in: the viewer's choice."""
+    chosen = st.session_state.get(CURRENCY_KEY) or st.query_params.get(CURRENCY_KEY)
+    if chosen == USD or chosen not in currencies():
+        return Currency(USD, Decimal(1))
+    return Currency(settings().currency, settings().usd_rate)
+
+
+def forget() -> None:
+    """Read everything anew: something was changed."""
+    _remembered.clear()
 
 
 @st.cache_resource(show_spinner=False)
@@ -55,7 +80,19 @@ def settings() -> Settings:
     return load_settings()
 
 
-@st.cache_resource(show_spinner=False)
-def _http_usage_api() -> HttpUsageApi:
+@st.cache_resource(show_spinner=False, on_release=Client.close)
+def _client() -> Client:
     """One client, with its connections, for all sessions."""
-    return HttpUsageApi(settings())
+    return Client(settings(), memory=_remember)
+
+
+def _remember(who: str, path: str, query: Query, ask: Callable[[], bytes]) -> bytes:
+    answer: bytes = _remembered(who, path, tuple(query), ask)
+    return answer
+
+
+@st.cache_data(ttl=_REMEMBERED_S, max_entries=_MOST_REMEMBERED, show_spinner=False)
+def _remembered(
+    who: str, path: str, query: tuple[tuple[str, str], ...], _ask: Callable[[], bytes]
+) -> bytes:
+    return _ask()

@@ -204,6 +204,7 @@ def _specs(
             ("-m", "dashboard", "--port", str(ports.dashboard)),
             {
                 "DASHBOARD_POLICY_URL": policy_url,
+                "DASHBOARD_GATEWAY_URL": _url(ports.gateway),
                 "DASHBOARD_ADMIN_TOKEN": secrets.admin_token,
             },
             f"{_url(ports.dashboard)}/_stcore/health",

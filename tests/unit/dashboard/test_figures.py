@@ -1,49 +1,122 @@
+"""Figures are valid, and their colours mean the same in both themes."""
+
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from dashboard import figures, frames
-from dashboard.usage_api import BudgetRow, SpendRow
+import pandas as pd  # type: ignore[import-untyped]
+import pytest
+
+from dashboard.api.costs import CostRow, Forecast, Sums
+from dashboard.api.reliability import ReliabilityRow, Spread
+from dashboard.api.usage import HourRow
+from dashboard.figures import costs, palette, reliability, usage
+from dashboard.formats import Currency
+from dashboard.frames import costs as cost_frames
+from dashboard.frames import reliability as reliability_frames
+from dashboard.frames import usage as usage_frames
+
+EUR = Currency("EUR", Decimal("0.5"))
+ROWS = [
+    CostRow(
+        requests=1,
+        usd=Decimal(place + 1),
+        keys={"team": f"t{place}"},
+        start=datetime(2026, 11, day, tzinfo=UTC),
+    )
+    for day in (1, 2)
+    for place in range(8)
+]
 
 
-def _figure(models: int, *, is_dark: bool = False) -> dict[str, Any]:
-    spend = [
-        SpendRow("Risk", "fraud", f"model-{place}", 1, 1, 1, Decimal(100 - place))
-        for place in range(models)
+def _drawn(chart: palette.Chart) -> dict[str, Any]:
+    """As the browser gets it; altair checks it against the schema."""
+    document: dict[str, Any] = chart.to_dict()
+    return document
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_the_trend_names_the_dearest_and_sums_the_rest_in_grey(is_dark: bool):
+    trend = cost_frames.trend_frame(ROWS, "team", "UTC")
+    chart = _drawn(costs.stacked_trend(trend, EUR, interval="day", is_dark=is_dark))
+    scale = chart["encoding"]["color"]["scale"]
+    assert scale["domain"] == ["t7", "t6", "t5", "t4", "t3", "t2", cost_frames.OTHER]
+    assert scale["range"] == [*palette.colours(is_dark), palette.OTHER_COLOUR]
+    [rows] = chart["datasets"].values()
+    assert {row["text"] for row in rows if row["name"] == "t7"} == {"€4.00"}
+    assert {row["amount"] for row in rows if row["name"] == "t7"} == {4.0}
+
+
+@pytest.mark.parametrize("interval", ["hour", "day", "month"])
+def test_every_interval_can_be_drawn(interval: str):
+    trend = cost_frames.trend_frame(ROWS, "team", "UTC")
+    assert _drawn(costs.stacked_trend(trend, EUR, interval=interval, is_dark=False))
+
+
+def test_the_bars_leave_the_total_out():
+    frame = cost_frames.breakdown_frame(ROWS[:8], Sums(usd=Decimal(36)), "team")
+    chart = _drawn(costs.ranked_bars(frame, EUR, is_dark=False))
+    [rows] = chart["datasets"].values()
+    assert [row["name"] for row in rows][:2] == ["t7", "t6"]
+    assert "Total" not in {row["name"] for row in rows}
+
+
+@pytest.mark.parametrize("forecast", [None, Forecast(Decimal(90), Decimal(80), Decimal(99))])
+@pytest.mark.parametrize("budget", [None, Decimal(100)])
+def test_the_course_draws_what_is_known(forecast: Forecast | None, budget: Decimal | None):
+    running = cost_frames.running_frame(ROWS, "UTC")
+    chart = _drawn(
+        costs.month_course(
+            running,
+            running.head(0),
+            EUR,
+            budget_usd=budget,
+            forecast=forecast,
+            days=30,
+            is_dark=True,
+        )
+    )
+    drawn = {row["name"] for rows in chart["datasets"].values() for row in rows if "name" in row}
+    expected = {"This month"}
+    expected |= set() if forecast is None else {"Forecast"}
+    expected |= set() if budget is None else {"Budget"}
+    assert drawn == expected
+
+
+def test_usage_can_be_drawn():
+    days = usage_frames.days_frame(ROWS, "UTC")
+    assert _drawn(usage.requests_line(days, is_dark=False))
+    assert _drawn(usage.tokens_by_bucket(usage_frames.buckets_frame(ROWS, "UTC"), is_dark=True))
+    heat = usage_frames.heat_frame([HourRow(0, 9, 3, 9, Decimal(1))])
+    assert len(next(iter(_drawn(usage.heat_map(heat, is_dark=True))["datasets"].values()))) == 168
+    lines = pd.DataFrame({"start": [datetime(2026, 11, 1)], "kind": ["x"], "rate": [0.5]})  # noqa: DTZ001
+    for as_percent in (False, True):
+        assert _drawn(
+            usage.lines(
+                lines, ["x"], kind="kind", value="rate", is_dark=False, as_percent=as_percent
+            )
+        )
+    mix = usage_frames.mix_frame(ROWS[:8], "team")
+    assert _drawn(usage.counted_bars(mix, name="name", is_dark=False))
+
+
+def test_reliability_can_be_drawn():
+    rows = [
+        ReliabilityRow(
+            requests=3,
+            errors={"timeout": 1, "rate_limited": 2},
+            total_ms=Spread(3, 2, 1, 5, 9),
+            keys={"provider": "openai"},
+        )
     ]
-    budgets = (
-        BudgetRow("Risk", "fraud", Decimal(50), Decimal(90)),
-        BudgetRow("HR", "idle", Decimal(10), Decimal(0)),
+    latency = reliability_frames.latency_frame(rows, "total_ms")
+    assert _drawn(reliability.latency_ranges(latency, is_dark=True))
+    errors = _drawn(
+        reliability.errors_by_class(reliability_frames.errors_frame(rows), is_dark=False)
     )
-    figure = figures.spend_by_team(
-        frames.team_model_frame(spend), frames.budget_frame(budgets), is_dark=is_dark
-    )
-    found: dict[str, Any] = figure.to_dict()
-    return found
+    assert errors["encoding"]["color"]["scale"]["domain"] == ["rate_limited", "timeout"]
 
 
-def _data(figure: dict[str, Any], layer: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = figure["datasets"][figure["layer"][layer]["data"]["name"]]
-    return rows
-
-
-def test_many_models_become_the_dearest_and_the_rest():
-    figure = _figure(9)
-    scale = figure["layer"][0]["encoding"]["color"]["scale"]
-    assert scale["domain"] == [*(f"model-{place}" for place in range(6)), figures.OTHER]
-    assert len(scale["range"]) == 7
-    assert {row["model"] for row in _data(figure, 0)} == set(scale["domain"])
-    assert sum(row["amount"] for row in _data(figure, 0)) == sum(100 - place for place in range(9))
-
-
-def test_few_models_leave_no_rest():
-    assert _figure(2)["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["model-0", "model-1"]
-
-
-def test_only_teams_in_the_chart_have_a_budget_mark():
-    assert [row["label"] for row in _data(_figure(1), 1)] == ["fraud, Risk"]
-
-
-def test_a_dark_ground_has_its_own_colours():
-    light, dark = _figure(3), _figure(3, is_dark=True)
-    ranges = [one["layer"][0]["encoding"]["color"]["scale"]["range"] for one in (light, dark)]
-    assert not set(ranges[0]) & set(ranges[1])
+def test_no_two_groups_have_the_same_colour():
+    for is_dark in (False, True):
+        assert len({*palette.colours(is_dark), palette.OTHER_COLOUR}) == 7

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,29 @@ def test_the_file_of_secrets_lies_where_it_was_told_or_where_the_user_keeps_such
         sign_in = load_settings({**SIGN_IN, **given}).sign_in
         assert sign_in is not None
         assert sign_in.secrets_dir == expected
+
+
+# --- currency and gateway
+
+
+def test_a_second_currency_and_the_gateway_are_read():
+    more = {
+        "DASHBOARD_CURRENCY": "EUR",
+        "DASHBOARD_USD_RATE": "0.92",
+        "DASHBOARD_GATEWAY_URL": "https://llm.acme.test/",
+    }
+    settings = load_settings({**GOOD, **more})
+    assert (settings.currency, settings.usd_rate) == ("EUR", Decimal("0.92"))
+    assert settings.gateway_url == "https://llm.acme.test"
+    assert (load_settings(GOOD).currency, load_settings(GOOD).usd_rate) == ("USD", Decimal(1))
+
+
+@pytest.mark.parametrize("rate", ["", "0", "-1", "NaN", "Infinity", "many"])
+def test_another_currency_needs_a_rate_above_zero(rate: str):
+    with pytest.raises(SettingsMissing, match="DASHBOARD_USD_RATE"):
+        load_settings({**GOOD, "DASHBOARD_CURRENCY": "EUR", "DASHBOARD_USD_RATE": rate})
+
+
+def test_a_currency_has_three_letters():
+    with pytest.raises(SettingsMissing, match="DASHBOARD_CURRENCY"):
+        load_settings({**GOOD, "DASHBOARD_CURRENCY": "euro"})

@@ -1,0 +1,88 @@
+"""What somebody should look at, and who is told of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from dashboard.api.client import Client, segment
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that is wrong, or was; told once, and once more when it is well again."""
+
+    id: str
+    kind: str
+    severity: str
+    title: str
+    opened_at: datetime
+    detail: str | None = None
+    node: str | None = None
+    subject: str | None = None
+    last_seen_at: datetime | None = None
+    recovered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Incidents:
+    rows: list[Incident]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where alerts go; `kinds` is `None` for all of them."""
+
+    name: str
+    kind: str
+    kinds: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Channels:
+    rows: list[Channel]
+
+
+@dataclass(frozen=True, slots=True)
+class PassedThreshold:
+    """A limit passed a soft threshold."""
+
+    node: str
+    measure: str
+    percent: int
+    used: Decimal
+    amount: Decimal
+    at: datetime
+    period: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Thresholds:
+    rows: list[PassedThreshold]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Whether a test came through."""
+
+    delivered: bool
+
+
+def incidents(client: Client, state: str = "open", limit: int = 200) -> list[Incident]:
+    """`GET /admin/v1/incidents`: `open` or `all`."""
+    return client.get("incidents", _Incidents, [("state", state), ("limit", str(limit))]).rows
+
+
+def channels(client: Client) -> list[Channel]:
+    """`GET /admin/v1/alerts/channels`."""
+    return client.get("alerts/channels", _Channels).rows
+
+
+def test_channel(client: Client, name: str) -> Delivered:
+    """`POST /admin/v1/alerts/channels/{name}/test`."""
+    return client.post(f"alerts/channels/{segment(name)}/test", Delivered)
+
+
+def thresholds(client: Client, limit: int = 100) -> list[PassedThreshold]:
+    """`GET /admin/v1/alerts`: limits that passed a soft threshold, newest first."""
+    return client.get("alerts", _Thresholds, [("limit", str(limit))]).rows

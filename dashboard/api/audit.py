@@ -1,0 +1,37 @@
+"""The audit chain: what happened, and whether anybody has changed the record."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dashboard.api.client import Client, File, Query
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event as people read it; `payload` is `None` where it was erased."""
+
+    chain: str
+    seq: int
+    id: str
+    at: datetime
+    kind: str
+    hash: str
+    actor: str | None = None
+    subject: str | None = None
+    payload: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Events:
+    rows: list[EventRow]
+
+
+def events(client: Client, query: Query) -> list[EventRow]:
+    """`GET /admin/v1/audit/chain`: the newest of each chain first."""
+    return client.get("audit/chain", _Events, query).rows
+
+
+def export(client: Client, chain: str = "") -> File:
+    """`GET /admin/v1/audit/export`: JSON Lines. That it was made is an event too."""
+    return client.download("audit/export", [("chain", chain)] if chain else [])

@@ -1,0 +1,110 @@
+"""How providers fare: how fast, how often they fail, what was refused and why."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dashboard.api.client import Client, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How a duration is spread, in milliseconds; `None` where nothing was measured."""
+
+    count: int = 0
+    mean: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityRow:
+    """How one group fared. `failed` are requests, `errors` counts them by class."""
+
+    requests: int = 0
+    failed: int = 0
+    fallbacks: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    total_ms: Spread = Spread()
+    first_token_ms: Spread = Spread()
+    overhead_ms: Spread = Spread()
+    keys: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """Groups, and their total."""
+
+    rows: list[ReliabilityRow]
+    total: ReliabilityRow
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChange:
+    """A deployment's breaker opened, closed, or lets a call try."""
+
+    at: datetime
+    deployment: str
+    provider: str | None
+    from_state: str
+    to_state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Breakers:
+    rows: list[BreakerChange]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentHealth:
+    """How one deployment fares now."""
+
+    deployment_id: str
+    models: tuple[str, ...]
+    provider: str
+    region: str
+    breaker: str
+    time_to_first_token_ms: float | None
+    tokens_per_s: float | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Health:
+    deployments: list[DeploymentHealth]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalRow:
+    """Calls that policy, a limit or a key's scope refused, of one group."""
+
+    keys: dict[str, str | None]
+    count: int
+    last_at: datetime | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusals:
+    rows: list[RefusalRow]
+
+
+def reliability(client: Client, query: Query, group_by: tuple[str, ...]) -> Reliability:
+    """`GET /admin/v1/reliability`."""
+    return client.get("reliability", Reliability, [*query, ("group_by", ",".join(group_by))])
+
+
+def breakers(client: Client, query: Query) -> list[BreakerChange]:
+    """`GET /admin/v1/reliability/breakers`: newest first."""
+    return client.get("reliability/breakers", _Breakers, query).rows
+
+
+def health(client: Client) -> list[DeploymentHealth]:
+    """`GET /v1/providers/health`: every deployment, for who may see the whole platform's usage."""
+    return client.get("/v1/providers/health", _Health).deployments
+
+
+def refusals(client: Client, query: Query, group_by: tuple[str, ...]) -> list[RefusalRow]:
+    """`GET /admin/v1/refusals`: from the decision log."""
+    return client.get("refusals", _Refusals, [*query, ("group_by", ",".join(group_by))]).rows

@@ -1,0 +1,1 @@
+"""What several pages share: their frame, their filters, their tables, their buttons."""

@@ -1,0 +1,222 @@
+"""The bar of filters above a page. What is chosen is in the page's address, so it can be linked."""
+
+import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import cast
+
+import streamlit as st
+
+from dashboard import wiring
+from dashboard.api import costs
+from dashboard.api.client import Client, Query
+from dashboard.api.errors import NotOffered, NotPermitted, Refused
+from dashboard.formats import UNTAGGED
+
+DIMENSIONS = {
+    "department": "Department",
+    "team": "Team",
+    "project": "Project",
+    "user": "User",
+    "application": "Application",
+    "model": "Model",
+    "provider": "Provider",
+    "region": "Region",
+    "use_case": "Use case",
+    "cost_centre": "Cost centre",
+}
+"""By what spend can be filtered and grouped, and what people call it."""
+
+_FIRST = ("department", "team", "model")
+_HOURLY_DAYS = 3
+
+
+class Span(StrEnum):
+    """The period of a page, as people and the page's address call it."""
+
+    MONTH = "This month"
+    LAST_MONTH = "Last month"
+    WEEK = "Last 7 days"
+    DAYS_30 = "Last 30 days"
+    DAYS_90 = "Last 90 days"
+    YEAR = "This year"
+    OWN = "Other days"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a page is about.
+
+    Args:
+        start: The first day.
+        end: The day after the last.
+        wanted: Values by dimension; calls without one are `UNTAGGED`.
+        tz: Where days begin; empty for the organisation's own.
+    """
+
+    start: date
+    end: date
+    wanted: dict[str, tuple[str, ...]]
+    tz: str = ""
+
+    @property
+    def query(self) -> Query:
+        """As the API takes it."""
+        return (
+            ("from", self.start.isoformat()),
+            ("to", self.end.isoformat()),
+            *((("tz", self.tz),) if self.tz else ()),
+            *self.filters,
+        )
+
+    @property
+    def filters(self) -> Query:
+        """As the API takes them, without the period."""
+        return tuple(
+            (dimension, "" if value == UNTAGGED else value)
+            for dimension, values in self.wanted.items()
+            for value in values
+        )
+
+    @property
+    def told(self) -> str:
+        """The period in words."""
+        return f"{self.start:%d %b %Y} to {self.end - timedelta(days=1):%d %b %Y}"
+
+    @property
+    def interval(self) -> str:
+        """What a trend over the period is best drawn by."""
+        return "hour" if (self.end - self.start).days <= _HOURLY_DAYS else "day"
+
+
+def bar(client: Client, *, usual: Span = Span.MONTH, only_period: bool = False) -> Chosen:
+    """Show the filters, and say what is chosen.
+
+    Args:
+        client: Whom to ask for the values that can be chosen.
+        usual: The period where the address says none.
+        only_period: Whether nothing else can be chosen.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+        # The usual one first: it is what a page without a period in its address shows.
+        spans = sorted(Span, key=lambda one: one is not usual)
+        span = st.selectbox(
+            "Period",
+            spans,
+            key="period",
+            bind="query-params",
+            width=150,
+        )
+        start, end = days_of(span, wiring.now().date())
+        if span is Span.OWN:
+            start, end = _own_days(start, end)
+        tz = "" if only_period else st.session_state.get("tz") or st.query_params.get("tz", "")
+        period: Query = (("from", start.isoformat()), ("to", end.isoformat()))
+        wanted: dict[str, tuple[str, ...]] = {}
+        if not only_period:
+            for dimension in _FIRST:
+                wanted[dimension] = _choose(client, dimension, period, width=185)
+            tz = _more(client, period, wanted, tz)
+    return Chosen(start, end, {name: values for name, values in wanted.items() if values}, tz)
+
+
+def _more(client: Client, period: Query, wanted: dict[str, tuple[str, ...]], tz: str) -> str:
+    rest = [one for one in DIMENSIONS if one not in _FIRST]
+    count = sum(bool(st.query_params.get_all(one)) for one in rest)
+    label = f"More filters ({count})" if count else "More filters"
+    # What can be chosen there is asked for when somebody looks.
+    with (popover := st.popover(label, icon=":material/tune:", key="more", on_change="rerun")):
+        for dimension in rest:
+            wanted[dimension] = _choose(client, dimension, period, asks=bool(popover.open))
+        zones = list(dict.fromkeys(("", "UTC", tz, st.context.timezone or "UTC")))
+        return st.selectbox(
+            "Time zone",
+            zones,
+            format_func=lambda zone: zone or "The organisation's",
+            key="tz",
+            bind="query-params",
+            help="Where days and months begin.",
+        )
+
+
+def _choose(
+    client: Client,
+    dimension: str,
+    period: Query,
+    *,
+    asks: bool = True,
+    width: int | str = "stretch",
+) -> tuple[str, ...]:
+    current = st.session_state.get(dimension) or st.query_params.get_all(dimension)
+    known = _values(client, dimension, period) if asks else ()
+    # What the address names stays chosen, also where nothing was spent on it.
+    options = list(dict.fromkeys((*known, *current)))
+    chosen = st.multiselect(
+        DIMENSIONS[dimension],
+        options,
+        key=dimension,
+        bind="query-params",
+        placeholder="All",
+        width=cast("int", width),
+    )
+    return tuple(chosen)
+
+
+def _values(client: Client, dimension: str, period: Query) -> tuple[str, ...]:
+    """Values with spend in the period, dearest first; none where they cannot be had."""
+    try:
+        found = costs.costs(client, period, (dimension,))
+    except (NotOffered, NotPermitted, Refused):
+        # The page itself says so, where its numbers should be.
+        return ()
+    ordered = sorted(found.rows, key=lambda row: -row.usd)
+    return tuple(row.keys.get(dimension) or UNTAGGED for row in ordered)
+
+
+def days_of(span: Span, today: date) -> tuple[date, date]:
+    """The first day of a period, and the day after its last."""
+    first = today.replace(day=1)
+    tomorrow = today + timedelta(days=1)
+    following = first + timedelta(days=calendar.monthrange(first.year, first.month)[1])
+    match span:
+        case Span.MONTH | Span.OWN:
+            return first, following
+        case Span.LAST_MONTH:
+            return (first - timedelta(days=1)).replace(day=1), first
+        case Span.WEEK:
+            return tomorrow - timedelta(days=7), tomorrow
+        case Span.DAYS_30:
+            return tomorrow - timedelta(days=30), tomorrow
+        case Span.DAYS_90:
+            return tomorrow - timedelta(days=90), tomorrow
+        case Span.YEAR:
+            return first.replace(month=1), following
+
+
+def _own_days(start: date, end: date) -> tuple[date, date]:
+    given = st.date_input(
+        "Days",
+        (start, end - timedelta(days=1)),
+        key="days",
+        bind="query-params",
+        width=240,
+    )
+    if not given:
+        return start, end
+    chosen: Sequence[date] = given
+    # While only the first day of two is chosen, it is that day.
+    return chosen[0], chosen[-1] + timedelta(days=1)
+
+
+def clear(dimensions: Sequence[str]) -> None:
+    """Take filters away."""
+    for dimension in dimensions:
+        st.session_state[dimension] = []
+
+
+def period_query(span: Span, today: date) -> Query:
+    """A period as the API takes it, without any filter."""
+    start, end = days_of(span, today)
+    return (("from", start.isoformat()), ("to", end.isoformat()))

@@ -1,0 +1,104 @@
+"""What is wrong now, what was, and who is told."""
+
+from functools import partial
+
+import streamlit as st
+
+from dashboard import wiring
+from dashboard.api import alerts
+from dashboard.api.client import Client
+from dashboard.api.identity import Viewer
+from dashboard.frames import control
+from dashboard.parts import page, shown
+from dashboard.parts.confirm import attempt
+from dashboard.tables import Column, Kind
+
+_STATES = {"open": "Open now", "all": "All"}
+_INCIDENTS = (
+    Column("severity", "Severity"),
+    Column("title", "What", width="large"),
+    Column("where", "Where"),
+    Column("opened_at", "Since (UTC)", Kind.TIME),
+    Column("last_seen_at", "Last seen", Kind.TIME),
+    Column("recovered_at", "Well again", Kind.TIME),
+    Column("detail", "Detail", width="large"),
+)
+_PASSED = (
+    Column("at", "Time (UTC)", Kind.TIME),
+    Column("node", "Who"),
+    Column("limit", "Limit"),
+    Column("percent", "Passed, %", Kind.COUNT),
+    Column("used", "Used", Kind.NUMBER_TEXT),
+    Column("amount", "Limit is", Kind.NUMBER_TEXT),
+)
+
+
+def render(client: Client, viewer: Viewer) -> None:
+    """Show incidents, thresholds and channels."""
+    del viewer
+    with page.section("Incidents", "Told once each, and once more when all is well again."):
+        state = st.segmented_control(
+            "Which",
+            list(_STATES),
+            default="open",
+            format_func=lambda one: _STATES[one],
+            key="state",
+            bind="query-params",
+            required=True,
+            label_visibility="collapsed",
+        )
+        _show_incidents(client, state)
+    passed, told = st.columns([3, 2], gap="medium")
+    with passed, page.section("Thresholds of budgets", "Limits that passed one, newest first."):
+        _show_passed(client)
+    with told, page.section("Channels", "Where alerts go."):
+        _show_channels(client)
+
+
+def _show_incidents(client: Client, state: str) -> None:
+    found = alerts.incidents(client, state)
+    if not found:
+        st.success("Nothing is wrong that anybody knows of.", icon=":material/check_circle:")
+        return
+    frame = control.incidents_frame(found)
+    shown.table(frame, _INCIDENTS, key="incidents", alt="Incidents, newest first")
+
+
+def _show_passed(client: Client) -> None:
+    found = alerts.thresholds(client)
+    if not found:
+        page.nothing(
+            "No limit has passed a threshold.",
+            "Thresholds are set by `POLICY_BUDGET_THRESHOLDS`, in percent.",
+        )
+        return
+    frame = control.thresholds_frame(found, wiring.currency())
+    shown.table(frame, _PASSED, key="passed", alt="Limits that passed a threshold")
+
+
+def _show_channels(client: Client) -> None:
+    channels = alerts.channels(client)
+    if not channels:
+        page.nothing(
+            "Nobody is told of anything.", "Name a webhook or an e-mail address for alerts."
+        )
+    for channel in channels:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{channel.name}**  \n{channel.kind}, {_kinds(channel.kinds)}")
+            if st.button("Send a test", key=f"test_{channel.name}", icon=":material/send:"):
+                tested = channel.name
+            else:
+                continue
+        attempt(partial(_test, client, tested))
+
+
+def _kinds(kinds: tuple[str, ...] | None) -> str:
+    return "every kind of alert" if kinds is None else ", ".join(kinds)
+
+
+def _test(client: Client, name: str) -> str:
+    alerts.test_channel(client, name)
+    return f"A test was delivered to {name}."
+
+
+page.show("Alerts", "What is wrong now, what was, and who is told.", render, needs="usage.read")

@@ -1,0 +1,163 @@
+"""Requests for costly or restricted models: what is needed to decide, and what was decided."""
+
+import streamlit as st
+
+from dashboard import formats, wiring
+from dashboard.api import approvals
+from dashboard.api.approvals import Approval
+from dashboard.api.client import Client
+from dashboard.api.identity import Viewer
+from dashboard.frames import control
+from dashboard.parts import deciding, page, shown
+from dashboard.tables import Column, Kind
+
+_QUEUE = (
+    Column("model", "Model"),
+    Column("for", "For"),
+    Column("requester", "Asked by"),
+    Column("asked_usd", "Amount", Kind.MONEY),
+    Column("until", "Until (UTC)", Kind.TIME),
+    Column("created_at", "Asked (UTC)", Kind.TIME),
+    Column("reason", "Why", width="large"),
+)
+_PAST = (
+    Column("state", "State"),
+    Column("model", "Model"),
+    Column("for", "For"),
+    Column("requester", "Asked by"),
+    Column("granted_usd", "Granted", Kind.MONEY),
+    Column("spent_usd", "Spent of it", Kind.MONEY),
+    Column("until", "Until (UTC)", Kind.TIME),
+    Column("decided_by", "Decided by"),
+    Column("reason", "Why", width="large"),
+)
+_STEPS = (
+    Column("at", "Time (UTC)", Kind.TIME),
+    Column("step", "Step"),
+    Column("actor", "By"),
+    Column("amount_usd", "Amount", Kind.MONEY),
+    Column("until", "Until (UTC)", Kind.TIME),
+    Column("reason", "Why", width="large"),
+)
+
+
+def render(client: Client, viewer: Viewer) -> None:
+    """Show what waits, the one that is chosen, and what was decided."""
+    with page.section("Waiting", "Choose a line to see what is needed to decide."):
+        waiting = approvals.listed(client, state="requested")
+        _show_queue(waiting)
+    chosen = st.query_params.get("approval", "")
+    if chosen:
+        with page.section():
+            _show_one(client, viewer, approvals.shown(client, chosen))
+    with page.section("Decided", "The newest first; choose a line for its history."):
+        past = [one for one in approvals.listed(client) if one.state != "requested"]
+        _show_past(past)
+
+
+def _show_queue(waiting: list[Approval]) -> None:
+    if not waiting:
+        st.success("Nothing waits for an answer.", icon=":material/check_circle:")
+        return
+    frame = control.approvals_frame(waiting)
+    line = shown.chosen_line(frame, _QUEUE, key="queue", alt="Requests that wait for an answer")
+    # A list beside the table is for who cannot click into it.
+    _choose(waiting, line, "Request", "waiting")
+
+
+def _show_past(past: list[Approval]) -> None:
+    if not past:
+        page.nothing("Nothing was decided yet.", "What is granted or refused shows here.")
+        return
+    frame = control.approvals_frame(past)
+    line = shown.chosen_line(frame, _PAST, key="past", alt="Requests that were decided")
+    _choose(past, line, "Decided request", "decided")
+
+
+def _choose(listed: list[Approval], line: int | None, label: str, key: str) -> None:
+    by_id = {one.id: one for one in listed}
+    current = st.query_params.get("approval", "")
+    known = list(by_id)
+    chosen = st.selectbox(
+        label,
+        known,
+        index=known.index(current) if current in by_id else None,
+        format_func=lambda one: f"{by_id[one].model} for {by_id[one].node}",
+        key=f"chosen_{key}",
+        placeholder="Choose one",
+        width=360,
+        on_change=_open,
+        args=(f"chosen_{key}",),
+    )
+    if line is not None and known[line] != current and chosen != known[line]:
+        st.query_params["approval"] = known[line]
+
+
+def _open(key: str) -> None:
+    chosen = st.session_state[key]
+    if chosen:
+        st.query_params["approval"] = chosen
+
+
+def _show_one(client: Client, viewer: Viewer, one: Approval) -> None:
+    text = wiring.currency().text
+    with st.container(border=True):
+        st.subheader(f"{one.model} for {one.node}", anchor=False)
+        st.markdown(f"> {one.reason or 'No reason was given.'}")
+        told = (
+            ("State", one.state.capitalize(), ""),
+            ("Asked", "no cap" if one.asked_usd is None else text(one.asked_usd), ""),
+            ("Until", f"{one.granted_until or one.asked_until:%Y-%m-%d}", "Its end, in UTC."),
+            ("Spent of it", text(one.spent_usd), "By calls that relied on the grant."),
+        )
+        shown.metrics(told)
+        st.caption(
+            f"{one.requester} asked on {formats.time_text(one.created_at)} UTC, in team "
+            f"{one.team} of {one.department}."
+            + (f" Answer by {formats.time_text(one.answer_by)} UTC." if one.answer_by else "")
+        )
+        facts, decide = st.columns([3, 2], gap="medium")
+        with facts:
+            with page.section("Price"):
+                _show_price(client, one.model)
+            with page.section("Before", "Requests of this team for this model."):
+                _show_before(client, one)
+            with page.section("History"):
+                frame = control.steps_frame(one.steps)
+                shown.table(frame, _STEPS, key="steps", alt="Steps of this request")
+        with decide, page.section("Decide"):
+            deciding.form(client, viewer, one)
+
+
+def _show_price(client: Client, model: str) -> None:
+    if model.startswith("group:"):
+        page.nothing("This is a group of models.", "Its members have prices of their own.")
+        return
+    rows = approvals.prices(client, model)
+    if not rows:
+        page.nothing("No price is known for this model.", "Its calls are refused until one is.")
+        return
+    flat = [{name: value for name, value in row.items() if _is_plain(value)} for row in rows]
+    st.dataframe(flat, hide_index=True, key="prices", alt=f"Prices of {model}")
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _show_before(client: Client, one: Approval) -> None:
+    listed = approvals.listed(client, model=one.model, team=one.team)
+    before = [other for other in listed if other.id != one.id]
+    if not before:
+        st.caption("None: this is the first one.")
+        return
+    frame = control.approvals_frame(before)
+    shown.table(frame, _PAST, key="before", alt="Earlier requests of this team for this model")
+
+
+page.show(
+    "Approvals",
+    "Requests for costly or restricted models: what waits, and what was decided.",
+    render,
+    needs="usage.read",
+)

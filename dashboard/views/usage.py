@@ -1,0 +1,229 @@
+"""Who uses models, when, and for how much of what."""
+
+import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
+import streamlit as st
+
+from dashboard import formats, wiring
+from dashboard.api import costs, limits, reliability, usage
+from dashboard.api.client import Client
+from dashboard.api.costs import Costs
+from dashboard.api.identity import Viewer
+from dashboard.figures import usage as figures
+from dashboard.frames import control, money
+from dashboard.frames import reliability as reliability_frames
+from dashboard.frames import usage as frames
+from dashboard.parts import filters, page, shown
+from dashboard.parts.filters import Chosen, Span
+from dashboard.tables import Column, Kind
+
+_CACHES = {"prompt_cache": "Provider's prompt cache", "response_cache": "Response cache"}
+_ACTIVE = ("Users", "Applications", "Teams")
+
+
+def render(client: Client, viewer: Viewer) -> None:
+    """Show requests, tokens, hours, people, models, caches and capacity."""
+    chosen = filters.bar(client, usual=Span.DAYS_30)
+    with page.section():
+        found = costs.costs(client, chosen.query, (), chosen.interval)
+        if not found.total.requests:
+            page.nothing(
+                f"Nothing was asked from {chosen.told}.",
+                "Choose a longer period or fewer filters, or send a request through the gateway.",
+            )
+            return
+        _show_numbers(found)
+        asked, tokens = st.columns(2, gap="medium")
+        days = frames.days_frame(found.rows, found.tz)
+        with asked, page.section("Requests", f"{chosen.told}, in {found.tz}."):
+            _show_requests(days)
+        with tokens, page.section("Tokens by bucket", "What was read, from where, and written."):
+            _show_tokens(found)
+        hours, people = st.columns(2, gap="medium")
+        with hours, page.section("Hours of the week", "Requests by weekday and hour."):
+            _show_hours(client, chosen)
+        with people, page.section("Adoption", "Who was active each day."):
+            _show_adoption(client, chosen)
+        models, caches = st.columns(2, gap="medium")
+        with models, page.section("Model mix", "By the name that was asked for."):
+            _show_mix(client, chosen)
+        with caches, page.section("Cache rates", "Of input tokens, and of requests."):
+            _show_caches(days)
+    capacity, refused = st.columns(2, gap="medium")
+    with capacity, page.section("Capacity", "Limits by the minute: what is taken of them now."):
+        _show_capacity(client, viewer)
+    with refused, page.section("Refused", "Calls that policy or a limit did not let pass."):
+        _show_refused(client, chosen)
+
+
+def _show_numbers(found: Costs) -> None:
+    total = found.total
+    told = (
+        ("Requests", formats.short_count_text(total.requests), f"{total.requests:,}"),
+        (
+            "Failed",
+            formats.percent_text(money.share(total.failed, total.requests), 1),
+            f"{total.failed:,} requests ended with an error.",
+        ),
+        ("Input tokens", formats.short_count_text(total.input_tokens), f"{total.input_tokens:,}"),
+        (
+            "Output tokens",
+            formats.short_count_text(total.output_tokens),
+            f"{total.output_tokens:,}, of which {total.reasoning_tokens:,} of reasoning.",
+        ),
+        (
+            "Prompt cache",
+            formats.percent_text(money.share(total.cached_input_tokens, total.input_tokens), 1),
+            "Of input tokens, those that a provider had read before.",
+        ),
+        (
+            "Response cache",
+            formats.percent_text(money.share(total.cache_hits, total.requests), 1),
+            f"{total.cache_hits:,} requests were answered from the response cache.",
+        ),
+    )
+    shown.metrics(told)
+
+
+def _show_requests(days: pd.DataFrame) -> None:
+    shown.figure(
+        figures.requests_line(days, is_dark=wiring.is_dark()),
+        key="requests",
+        alt="Line of requests over time; its numbers are in the table below it",
+    )
+    columns = (
+        Column("start", "From", Kind.TIME),
+        Column("requests", "Requests", Kind.COUNT),
+        Column("failed", "Failed", Kind.COUNT),
+    )
+    shown.numbers(days, columns, key="requests_numbers", alt="Requests over time")
+
+
+def _show_tokens(found: Costs) -> None:
+    buckets = frames.buckets_frame(found.rows, found.tz)
+    shown.figure(
+        figures.tokens_by_bucket(buckets, is_dark=wiring.is_dark()),
+        key="tokens",
+        alt="Bars of tokens by day, stacked by bucket; their numbers are in the table below",
+    )
+    columns = (
+        Column("start", "From", Kind.TIME),
+        Column("bucket", "Bucket"),
+        Column("tokens", "Tokens", Kind.COUNT),
+    )
+    shown.numbers(buckets, columns, key="tokens_numbers", alt="Tokens by day and bucket")
+
+
+def _show_hours(client: Client, chosen: Chosen) -> None:
+    hours = frames.heat_frame(usage.hours(client, chosen.query))
+    shown.figure(
+        figures.heat_map(hours, is_dark=wiring.is_dark()),
+        key="hours",
+        alt="Map of requests by weekday and hour; its numbers are in the table below it",
+    )
+    columns = (
+        Column("day", "Day"),
+        Column("hour", "Hour", Kind.COUNT),
+        Column("requests", "Requests", Kind.COUNT),
+        Column("tokens", "Tokens", Kind.COUNT),
+        Column("usd", "Spent", Kind.MONEY),
+    )
+    busy = hours[hours["requests"] > 0]
+    shown.numbers(busy, columns, key="hours_numbers", alt="Requests by weekday and hour")
+
+
+def _show_adoption(client: Client, chosen: Chosen) -> None:
+    found = usage.adoption(client, chosen.query)
+    adoption = frames.adoption_frame(found.rows, chosen.tz or "UTC")
+    total = found.total
+    st.markdown(
+        f"In all **{total.users:,}** users, **{total.applications:,}** applications and "
+        f"**{total.teams:,}** teams."
+    )
+    shown.figure(
+        figures.lines(adoption, _ACTIVE, kind="kind", value="active", is_dark=wiring.is_dark()),
+        key="adoption",
+        alt="Lines of active users, applications and teams by day; numbers in the table below",
+    )
+    columns = (
+        Column("start", "Day", Kind.TIME),
+        Column("kind", "Who"),
+        Column("active", "Active", Kind.COUNT),
+    )
+    shown.numbers(adoption, columns, key="adoption_numbers", alt="Who was active by day")
+
+
+def _show_mix(client: Client, chosen: Chosen) -> None:
+    mix = frames.mix_frame(costs.costs(client, chosen.query, ("model",)).rows, "model")
+    shown.figure(
+        figures.counted_bars(mix, name="name", is_dark=wiring.is_dark()),
+        key="mix",
+        alt="Bars of requests by model; their numbers are in the table below",
+    )
+    columns = (
+        Column("name", "Model"),
+        Column("share", "Share", Kind.BAR),
+        Column("requests", "Requests", Kind.COUNT),
+        Column("tokens", "Tokens", Kind.COUNT),
+        Column("usd", "Spent", Kind.MONEY),
+    )
+    shown.numbers(mix, columns, key="mix_numbers", alt="Requests, tokens and spend by model")
+
+
+def _show_caches(days: pd.DataFrame) -> None:
+    rates = days.melt("start", list(_CACHES), "cache", "rate").replace({"cache": _CACHES})
+    shown.figure(
+        figures.lines(
+            rates,
+            list(_CACHES.values()),
+            kind="cache",
+            value="rate",
+            is_dark=wiring.is_dark(),
+            as_percent=True,
+        ),
+        key="caches",
+        alt="Lines of cache rates over time; their numbers are in the table below",
+    )
+    columns = (
+        Column("start", "From", Kind.TIME),
+        Column("prompt_cache", "Of input tokens", Kind.SHARE),
+        Column("response_cache", "Of requests", Kind.SHARE),
+    )
+    shown.numbers(days, columns, key="caches_numbers", alt="Cache rates over time")
+
+
+def _show_capacity(client: Client, viewer: Viewer) -> None:
+    if not viewer.may("organisation.read"):
+        page.nothing("Limits are not yours to see.", "Your own are on the page My usage.")
+        return
+    by_minute = [one for one in limits.states(client) if one.measure.endswith("per_minute")]
+    if not by_minute:
+        page.nothing("There is no limit by the minute.", "Set one in the company's file.")
+        return
+    columns = (
+        Column("node", "Who"),
+        Column("limit", "Limit"),
+        Column("used_percent", "Taken", Kind.BAR),
+        Column("left", "Left", Kind.NUMBER_TEXT),
+    )
+    frame = control.states_frame(by_minute, wiring.currency())
+    shown.table(
+        frame, columns, key="capacity", alt="Limits by the minute and what is taken of them"
+    )
+
+
+def _show_refused(client: Client, chosen: Chosen) -> None:
+    found = reliability.refusals(client, chosen.query, ("code",))
+    if not found:
+        st.success("No call was refused.", icon=":material/check_circle:")
+        return
+    columns = (
+        Column("code", "Code"),
+        Column("count", "Calls", Kind.COUNT),
+        Column("last_at", "Last", Kind.TIME),
+        Column("message", "Told", width="large"),
+    )
+    frame = reliability_frames.refusals_frame(found, ("code",), chosen.tz or "UTC")
+    shown.table(frame, columns, key="refused", alt="Refused calls by code")
+
+
+page.show("Usage", "Who uses models, when, and for how much of what.", render, needs="usage.read")

@@ -1,0 +1,134 @@
+"""Every page in light and dark, narrow and wide: nothing breaks, and nothing complains.
+
+The gateway's own policy service answers for what there is; a service of the test's own has data in
+everything.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+
+from dashboard import navigation
+from dashboard.navigation import PAGES
+from policy_service.cli.demo import processes
+from tests.fakes.admin_service import admin_service
+from tests.fixtures import admin_answers
+from tests.fixtures.chromium import ARGUMENTS
+from tests.fixtures.services import binary_or_skip, free_port
+
+pytestmark = pytest.mark.browser
+TIMEOUT_MS = 60_000
+HOST = "127.0.0.1"
+ADDRESSES = {entry.title: "" if entry is PAGES[0] else entry.file for entry in PAGES}
+# Streamlit's own script looks for its server below the page's address first.
+_LOOKS_FOR_ITS_SERVER = re.compile(r"/_stcore/(health|host-config)$")
+
+
+@pytest.fixture(scope="module", params=["full", "empty"])
+def dashboard_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    answers = admin_answers.full() if request.param == "full" else admin_answers.empty()
+    port = free_port()
+    with admin_service(answers) as service:
+        spec = processes.Spec(
+            "dashboard",
+            ("-m", "dashboard", "--port", str(port)),
+            {
+                "DASHBOARD_POLICY_URL": service.url,
+                "DASHBOARD_GATEWAY_URL": service.url,
+                "DASHBOARD_ADMIN_TOKEN": "root-token",
+                "DASHBOARD_CURRENCY": "EUR",
+                "DASHBOARD_USD_RATE": "0.92",
+            },
+            f"http://{HOST}:{port}/_stcore/health",
+        )
+        logs: Path = tmp_path_factory.mktemp("logs")
+        process = processes.start(spec, logs)
+        try:
+            processes.wait_ready(spec, process, logs, lambda _: None)
+            yield f"http://{HOST}:{port}"
+        finally:
+            processes.stop({"dashboard": process.pid})
+            process.wait(10)
+
+
+@contextmanager
+def browsing(*, width: int, theme: str) -> Iterator[tuple[Page, list[str]]]:
+    """A browser in a theme, and what it complained of so far."""
+    binary = binary_or_skip("chromium", "install Chromium (Debian: apt-get install chromium)")
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        where = message.location.get("url", "")
+        if message.type == "error" and not _LOOKS_FOR_ITS_SERVER.search(where):
+            complaints.append(f"{message.text} ({where})")
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS)
+        try:
+            page = browser.new_page(
+                viewport={"width": width, "height": 1200},
+                color_scheme="dark" if theme == "dark" else "light",
+            )
+            page.on("console", note)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            yield page, complaints
+        finally:
+            browser.close()
+
+
+def drawn(page: Page, title: str) -> None:
+    """Wait until all of a page is there, and see that none of it failed."""
+    heading = page.get_by_role("heading", name=title, exact=True, level=1)
+    expect(heading).to_be_visible(timeout=TIMEOUT_MS)
+    for unfinished in ("stStatusWidget", "stSkeleton"):
+        expect(page.get_by_test_id(unfinished)).to_have_count(0, timeout=TIMEOUT_MS)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("width", "theme"), [(1280, "light"), (1280, "dark"), (1920, "light"), (1920, "dark")]
+)
+def test_every_page_is_drawn_without_a_complaint(
+    dashboard_url: str, width: int, theme: str
+) -> None:
+    with browsing(width=width, theme=theme) as (page, complaints):
+        page.goto(dashboard_url)
+        for title in ADDRESSES:
+            page.get_by_test_id("stSidebarNav").get_by_text(title, exact=True).click(
+                timeout=TIMEOUT_MS
+            )
+            drawn(page, title)
+            # Nothing is wider than the window: nobody has to scroll sideways.
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert complaints == []
+
+
+def test_a_page_is_linked_with_its_filters_and_the_back_button_undoes_one(
+    dashboard_url: str,
+) -> None:
+    with browsing(width=1280, theme="light") as (page, complaints):
+        page.goto(f"{dashboard_url}/costs?period=Last+month&department=research&group=Team")
+        drawn(page, "Costs")
+        expect(page.get_by_test_id("stMultiSelect").first).to_contain_text("research")
+        page.get_by_test_id("stSelectbox").first.click()
+        page.get_by_role("option", name="Last 90 days").click()
+        expect(page).to_have_url(re.compile(r"period=Last(\+|%20)90(\+|%20)days"))
+        drawn(page, "Costs")
+        assert "department=research" in page.url
+        assert complaints == []
+
+
+def test_who_comes_by_a_link_first_is_offered_the_table_of_pages(dashboard_url: str) -> None:
+    """A folder `pages` beside the app would be served by Streamlit itself, until somebody opened
+    the app's own address."""
+    assert not (Path(navigation.__file__).parent / "pages").exists()
+    with browsing(width=1280, theme="light") as (page, _):
+        page.goto(f"{dashboard_url}/limits")
+        drawn(page, "Budgets and limits")
+        expect(page.get_by_test_id("stSidebarNav")).to_contain_text("My usage")

@@ -1,0 +1,77 @@
+"""The frame around the pages: who gets in, and which pages they are offered."""
+
+import pytest
+
+from dashboard.api.identity import Held, Viewer
+from dashboard.navigation import PAGES, offered
+from llm_core.policy.roles import ROLES, Role
+from tests.fixtures import admin_answers
+from tests.fixtures.dashboard_page import metrics, opened, served
+from tests.unit.dashboard.test_settings import SIGN_IN
+
+
+def _viewer(role: Role) -> Viewer:
+    permissions = tuple(one.value for one in ROLES[role])
+    return Viewer("user:x", "oidc", (Held(role, "organisation:acme", permissions),))
+
+
+def _offered(viewer: Viewer | None) -> set[str]:
+    return {entry.file for entries in offered(viewer).values() for entry in entries}
+
+
+def test_everybody_is_offered_the_pages_that_their_roles_let_them_see():
+    member = {"overview", "costs", "usage", "reliability", "alerts", "approvals", "mine"}
+    manager = member | {"chargeback", "limits"}
+    assert _offered(None) == {"overview", "mine"}
+    assert _offered(_viewer(Role.MEMBER)) == member
+    assert _offered(_viewer(Role.DEPT_MANAGER)) == manager
+    assert _offered(_viewer(Role.AUDITOR)) == {entry.file for entry in PAGES}
+    assert _offered(_viewer(Role.PLATFORM_ADMIN)) == {entry.file for entry in PAGES}
+
+
+def test_every_page_that_is_listed_has_its_file_and_no_other_does():
+    from dashboard.navigation import FOLDER  # noqa: PLC0415 - beside what is compared with it
+
+    assert {entry.file for entry in PAGES} == {one.stem for one in FOLDER.glob("*.py")}
+
+
+def test_no_page_is_longer_than_a_page_should_be():
+    from dashboard.navigation import FOLDER  # noqa: PLC0415
+
+    for file in FOLDER.glob("*.py"):
+        assert len(file.read_text("utf-8").splitlines()) <= 250, file.name
+
+
+def test_the_app_opens_on_the_overview_and_says_who_looks(monkeypatch: pytest.MonkeyPatch):
+    with served(admin_answers.full(), monkeypatch):
+        page = opened("app")
+        assert page.title[0].value == "Overview"
+        assert metrics(page)["Budget"] == "$1,500.00"
+        assert [one.value for one in page.sidebar.caption] == ["user:carol"]
+
+
+def test_amounts_can_be_switched_where_a_second_currency_is_set(monkeypatch: pytest.MonkeyPatch):
+    rate = {"DASHBOARD_CURRENCY": "EUR", "DASHBOARD_USD_RATE": "0.5"}
+    with served(admin_answers.full(), monkeypatch, **rate):
+        page = opened("app")
+        page.segmented_control(key="currency").set_value("EUR").run()
+        assert not page.exception
+        assert metrics(page)["Budget"] == "€750.00"
+
+
+def test_where_people_sign_in_nobody_else_gets_past_the_door(monkeypatch: pytest.MonkeyPatch):
+    """Also where Streamlit was started without being told how: closed, and not open."""
+    with served(admin_answers.full(), monkeypatch, **SIGN_IN) as service:
+        page = opened("app")
+        assert page.title[0].value == "Gatehouse"
+        assert page.button(key="sign_in").label == "Sign in"
+        assert not any((service.asked, page.metric, page.dataframe))
+
+
+def test_a_page_without_its_door_asks_nobody_in_the_name_of_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    with served(admin_answers.full(), monkeypatch, **SIGN_IN) as service:
+        page = opened("costs")
+        assert "You are not signed in." in page.warning[0].value
+        assert service.asked == []

@@ -1,0 +1,173 @@
+"""Alerts, audit, policy, reliability and one's own use: what can be done there."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+import streamlit as st
+
+from llm_core.audit.event import GENESIS, Head, Header, NewEvent, linked, rfc3339
+from tests.fakes.admin_service import AdminService, Answer, refused
+from tests.fixtures import admin_answers
+from tests.fixtures.dashboard_page import checked, metrics, opened, served, table, words
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[AdminService]:
+    with served(admin_answers.full(), monkeypatch) as running:
+        yield running
+
+
+# --- alerts
+
+
+def test_a_channel_is_tested_with_a_button(service: AdminService):
+    service.say("POST alerts/channels/ops/test", {"delivered": True})
+    page = opened("alerts")
+    page.button(key="test_ops").click().run()
+    assert service.changes() == [("POST", "alerts/channels/ops/test", {})]
+    assert "A test was delivered to ops." in checked(page).success[0].value
+
+
+def test_a_channel_that_does_not_answer_is_told_why(service: AdminService):
+    service.answers["POST /admin/v1/alerts/channels/finance/test"] = refused(502, "No such host.")
+    page = opened("alerts")
+    page.button(key="test_finance").click().run()
+    assert "No such host." in checked(page).error[0].value
+
+
+def test_incidents_of_the_past_are_asked_for_by_the_address(service: AdminService):
+    opened("alerts", state="All")
+    [asked] = [one for one in service.asked if one.path.endswith("incidents")]
+    assert asked.query["state"] == ["all"]
+
+
+# --- audit
+
+
+def test_filters_of_the_address_are_sent(service: AdminService):
+    page = opened("audit", kind="approval.", by="user:carol")
+    [asked] = [one for one in service.asked if one.path.endswith("audit/chain")]
+    assert asked.query["kind"] == ["approval."]
+    assert asked.query["by"] == ["user:carol"]
+    assert asked.query["since"] == ["2026-11-13T00:00:00+00:00"]
+    assert table(page, "events")["kind"].to_list() == ["decision", "key.issue"]
+
+
+def test_an_event_is_shown_whole_and_an_erased_one_says_so(service: AdminService):
+    page = opened("audit")
+    page.selectbox(key="event").set_value("org:acme 41").run()
+    assert json.loads(checked(page).json[0].value) == admin_answers.EVENT["payload"]
+    page.selectbox(key="event").set_value("org:acme 40").run()
+    assert "was erased" in words(checked(page))
+
+
+def _export(*, is_changed: bool) -> bytes:
+    at = datetime(2026, 11, 20, tzinfo=UTC)
+    head = Head("org:acme", 0, GENESIS)
+    lines = []
+    for place in range(3):
+        new = NewEvent(f"evt_{place}", "org:acme", at, "decision", "user:sam", "x", {"n": place})
+        event, head = linked(head, new, f"{place:032x}")
+        lines.append(event)
+    if is_changed:
+        del lines[1]
+    encoded = [Header(at=rfc3339(at), chains={}), *lines]
+    import msgspec  # noqa: PLC0415 - for this alone
+
+    return msgspec.json.Encoder().encode_lines(encoded)
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_chains_are_verified_after_a_second_yes(is_changed: bool, service: AdminService):
+    service.answers["GET /admin/v1/audit/export"] = Answer(_export(is_changed=is_changed))
+    page = opened("audit")
+    page.button(key="verify").click().run()
+    assert not [one for one in service.asked if one.path.endswith("export")]
+    page.button(key="verify_yes").click().run()
+    assert "were verified" in checked(page).success[0].value
+    if is_changed:
+        assert "Something was changed" in words(page)
+        assert "deleted" in words(page)
+    else:
+        assert "Nothing is wrong" in words(page)
+
+
+# --- policy, reliability
+
+
+def test_the_policy_page_says_what_is_live_and_what_the_shadow_would_deny(service: AdminService):
+    page = opened("policy")
+    assert metrics(page)["Live revision"] == "2026-11-18.1"
+    assert (
+        table(page, "Denied calls by reason and rule")["code"].to_list()[0] == "model_not_allowed"
+    )
+    assert table(page, "Decisions that would be others")["after"].to_list() == [
+        "denied: region_not_allowed"
+    ]
+    assert table(page, "Decisions that differ by team")["differing"].to_list() == [12, 0]
+
+
+def test_what_is_measured_is_in_the_address(service: AdminService):
+    page = opened("reliability", measured="First token")
+    assert page.segmented_control(key="measured").value == "first_token_ms"
+    assert table(page, "How each deployment fares now")["breaker"].to_list()[0] == "open"
+
+
+def test_deployments_are_for_who_sees_the_platform(service: AdminService):
+    service.answers["GET /v1/providers/health"] = refused(403, "Not on `platform:*`.")
+    page = opened("reliability")
+    assert "Not on `platform:*`." in words(page)
+    assert (
+        table(page, "Requests, failures and latencies by provider and model")["name"]
+        .to_list()[0]
+        .startswith("openai")
+    )
+
+
+# --- my usage
+
+
+def test_a_key_is_asked_for_in_a_field_that_hides_it_and_sent_to_the_gateway_only(
+    service: AdminService,
+):
+    page = opened("mine")
+    field = page.text_input(key="given_key")
+    assert field.proto.type == field.proto.PASSWORD
+    field.set_value("gk-secret-key")
+    page.button(key="show_mine").click().run()
+    assert metrics(checked(page))["November 2026"] == "$0.0136"
+    assert table(page, "Limits that bind you")["left"].to_list() == ["$69.55"]
+    with_key = {one.path for one in service.asked if one.token == "gk-secret-key"}
+    assert with_key == {"/v1/me", "/v1/me/usage"}
+    shown = [one.value for one in (*page.markdown, *page.caption)]
+    assert not [one for one in shown if "gk-secret-key" in one]
+    assert "gk-secret-key" not in str(page.query_params)
+    page.button(key="forget").click().run()
+    assert page.text_input(key="given_key").value == ""
+
+
+def test_an_answer_about_a_key_is_not_remembered_for_others(service: AdminService):
+    page = opened("mine")
+    page.text_input(key="given_key").set_value("gk-one")
+    page.button(key="show_mine").click().run()
+    st.cache_resource.clear()
+    page.run()
+    asked = [one for one in service.asked if one.path == "/v1/me"]
+    assert len(asked) == 2
+
+
+def test_a_key_that_is_not_known_is_told(service: AdminService):
+    service.answers["GET /v1/me"] = refused(401, "This key was revoked.")
+    page = opened("mine")
+    page.text_input(key="given_key").set_value("gk-old")
+    page.button(key="show_mine").click().run()
+    assert "This key was revoked." in words(checked(page))
+    assert page.button(key="forget").label == "Forget the key"
+
+
+def test_without_a_gateway_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch):
+    with served(admin_answers.full(), monkeypatch, DASHBOARD_GATEWAY_URL=""):
+        page = opened("mine")
+    assert "DASHBOARD_GATEWAY_URL" in words(page)
