@@ -40,8 +40,9 @@ class Spoken:
     """What an operation takes and answers.
 
     Args:
-        answer: The type of a good answer; `None` for an answer without a body.
-        asked: The type of the body; `None` for none.
+        answer: The type of a good answer; `None` for an answer without a body, `dict` for an object
+            whose fields are described elsewhere, `str` for JSON Lines.
+        asked: The type of the body; `None` for none, `bytes` for a tarball.
         statuses: Of good answers.
         may_be_empty: Whether the body can be left out.
     """
@@ -77,6 +78,7 @@ SPOKEN: Mapping[tuple[str, str], Spoken] = MappingProxyType(
         ("GET", "/admin/v1/audit"): Spoken(said.ListedAudit),
         ("GET", "/admin/v1/audit/chain"): Spoken(said.ListedEvents),
         ("GET", "/admin/v1/audit/checkpoints"): Spoken(said.ListedCheckpoints),
+        ("GET", "/admin/v1/audit/export"): Spoken(str),
         ("GET", "/admin/v1/content"): Spoken(said.ListedContent),
         ("GET", "/admin/v1/content/{decision_id}"): Spoken(Content),
         ("GET", "/admin/v1/keys"): Spoken(said.ListedKeys),
@@ -129,7 +131,7 @@ _ANY_OBJECT: _Object = {"type": "object"}
 def admin_kinds() -> list[type]:
     """Every type that is taken or answered."""
     kinds = [kind for one in SPOKEN.values() for kind in (one.asked, one.answer)]
-    named = (kind for kind in kinds if kind is not None and kind not in {dict, bytes})
+    named = (kind for kind in kinds if kind is not None and kind not in {dict, bytes, str})
     return [Problem, *dict.fromkeys(named)]
 
 
@@ -178,7 +180,10 @@ def _content(kind: type | None) -> _Object:
     if kind is None:
         return {}
     if kind is bytes:
-        return {"content": {"application/gzip": {"schema": {"type": "string"}}}}
+        schema = {"type": "string", "format": "binary"}
+        return {"content": {"application/gzip": {"schema": schema}}}
+    if kind is str:
+        return {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
     if kind is dict:
         return {"content": {"application/json": {"schema": _ANY_OBJECT}}}
     told: _Object = {"schema": {"$ref": REFERENCE.format(name=kind.__name__)}}
