@@ -14,6 +14,7 @@ from llm_core.chargeback.statement import Statement
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 from policy_service.api.admin import WhoAmI
+from policy_service.api.admin_description import admin_kinds, described
 from policy_service.api.admin_tokens import ListedAdminTokens
 from policy_service.api.approvals import ListedApprovals
 from policy_service.api.chargeback import ListedChargebacks, ShownRules
@@ -146,7 +147,8 @@ def _with_our_failures(made: _Object) -> _Object:
 
 def _completed(made: _Object) -> _Object:
     kinds = [kind for _, _, *both in _FOR_PLUGINS for kind in both] + [*_FOR_ADMINS.values()]
-    kinds += [Me, MyUsage]
+    kinds += [Me, MyUsage, *admin_kinds()]
+    kinds = list(dict.fromkeys(kinds))
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
     paths: _Object = {path: dict(item) for path, item in made["paths"].items()}
     for path, told, asked, answered in _FOR_PLUGINS:
@@ -158,6 +160,7 @@ def _completed(made: _Object) -> _Object:
             "security": [{"admin_token": []}],
             "responses": {**paths[path]["get"]["responses"], "200": _body("OK", answered)},
         }
+    described(paths)
     for name in _RELAYED:
         paths[f"/relay/v1/{name}"] = {
             "post": {

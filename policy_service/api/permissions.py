@@ -15,25 +15,17 @@ from llm_core.policy.roles import Permission
 class Where(StrEnum):
     """On which node the permission has to be held."""
 
-    NOWHERE = "nowhere"
-    """Whoever is known may."""
-    ANYWHERE = "anywhere"
-    """On any node: what is told is the same for all."""
-    ROWS = "rows"
-    """On any node: only rows at or below such nodes are told."""
-    NODE = "node"
-    """On the node that is asked about, or above it."""
-    HIDDEN = "hidden"
-    """Likewise, and for everybody else it is not there: 404."""
-    ABOVE = "above"
-    """Above the node: who has a limit does not set it."""
-    ORGANISATION = "organisation"
-    """On the whole organisation that is asked about."""
-    ORGANISATIONS = "organisations"
-    """On any whole organisation: only rows of such are told."""
-    EVERY_ORGANISATION = "every organisation"
-    """On all of them, or on the platform."""
-    PLATFORM = "platform"
+    NOWHERE = "whoever is known"
+    ANYWHERE = "on any node"
+    """What is told is the same for all."""
+    ROWS = "on any node; only rows at or below it are told"
+    NODE = "on the node that is asked about, or above it"
+    HIDDEN = "on its node or above; for everybody else it is not there"
+    ABOVE = "above the node: who has a limit does not set it"
+    ORGANISATION = "on the whole organisation that is asked about"
+    ORGANISATIONS = "on a whole organisation; only rows of such are told"
+    EVERY_ORGANISATION = "on every organisation"
+    PLATFORM = "on the platform"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +34,10 @@ class Asked:
 
     permission: Permission | None
     where: Where
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"`{self.permission}` {self.where}" if self.permission else str(self.where)
 
 
 _P = Permission

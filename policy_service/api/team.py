@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.security import HTTPBearer
 
@@ -66,14 +67,13 @@ class TeamTotal:
     saved_usd: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class UsageOfTeam:
+class UsageOfTeam(msgspec.Struct, frozen=True, rename={"first": "from", "until": "to"}):
     """Usage by day, team and model.
 
     Args:
         team: Of whose key it was asked; `None` for an administrator.
-        first: The first day.
-        until: The day after the last one.
+        first: `from` in JSON: the first day.
+        until: `to` in JSON: the day after the last one.
         tz: Whose clocks days begin by.
     """
 

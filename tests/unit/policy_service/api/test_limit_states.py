@@ -19,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STATES = "/admin/v1/limits/states"
 
+
 async def state(api: Api, measure: str, **params: str) -> dict[str, Any]:
     rows = (await api.get(STATES, node="team:search", **params)).json()["rows"]
     [found] = [one for one in rows if one["measure"] == measure]

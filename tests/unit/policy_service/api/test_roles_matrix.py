@@ -220,7 +220,7 @@ async def _faults(
     return []
 
 
-def is_permitted(actor: Actor, asked: Asked, company: Company) -> bool:
+def is_permitted(actor: Actor, asked: Asked, company: Company) -> bool:  # noqa: PLR0911 - a table
     """Whether the table and the roles let somebody do something to a company's thing."""
     grants, permission = actor.grants, asked.permission
     if permission is None:

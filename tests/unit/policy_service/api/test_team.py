@@ -61,7 +61,7 @@ async def test_a_key_sees_its_teams_usage_by_day_and_model(api: Api, key: dict[s
         ("2026-11-20", "search", "large", "1.000000000000"),
         ("2026-11-20", "search", "mini", "0.250000000000"),
     ]
-    assert (told["team"], told["tz"], told["until"]) == ("search", "UTC", "2026-11-21")
+    assert (told["team"], told["tz"], told["to"]) == ("search", "UTC", "2026-11-21")
     assert Decimal(told["total"]["usd"]) == Decimal("1.75")
     assert told["total"]["requests"] == 3
 
