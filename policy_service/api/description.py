@@ -15,10 +15,13 @@ from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_tokens import ListedAdminTokens
 from policy_service.api.approvals import ListedApprovals
+from policy_service.api.costs import Adoption, Hours, ListedCosts
+from policy_service.api.reliability import ListedRefusals, ListedReliability
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
 from policy_service.services.approvals import ShownApproval
+from policy_service.services.cost_summary import Summary
 from policy_service.services.health import ProvidersHealth
 from policy_service.services.identify import IdentifyAnswer
 from policy_service.services.self_service import Me, MyUsage
@@ -91,6 +94,12 @@ _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/whoami": WhoAmI,
     "/admin/v1/admin-tokens": ListedAdminTokens,
     "/admin/v1/approvals": ListedApprovals,
+    "/admin/v1/costs": ListedCosts,
+    "/admin/v1/costs/summary": Summary,
+    "/admin/v1/usage/hours": Hours,
+    "/admin/v1/usage/adoption": Adoption,
+    "/admin/v1/reliability": ListedReliability,
+    "/admin/v1/refusals": ListedRefusals,
     "/admin/v1/approvals/{approval_id}": ShownApproval,
 }
 _RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")
