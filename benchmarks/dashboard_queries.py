@@ -33,6 +33,8 @@ from tests.fixtures.postgres_server import start_postgres
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DAYS = 90
 A_ROW = 5
+TEAMS = 50
+FULL = 10_000_000
 ZONE = ZoneInfo("Europe/Berlin")
 _HOURLY = """
 INSERT INTO usage_hourly
@@ -52,7 +54,8 @@ FROM (
   FROM generate_series(1, :rows) AS n
 ) AS made
 """
-# Each team asks each model on each day, and its calls lie in some 70 slots.
+# Each team asks each model on each day, and its calls lie in some 70 slots. Fewer requests are
+# those of fewer teams.
 _LATENCY = """
 INSERT INTO usage_latency
 SELECT md5(day || '/' || team || '/' || model || '/' || slot), day, 'acme',
@@ -60,7 +63,8 @@ SELECT md5(day || '/' || team || '/' || model || '/' || slot), day, 'acme',
   'provider-' || model % 3, slot, 1 + slot % 7, 1 + slot % 5, 1 + slot % 3
 FROM generate_series(timestamptz '2026-11-29 00:00Z' - interval '1 day' * :days,
     '2026-11-28 00:00Z', interval '1 day') AS day,
-  generate_series(0, 49) AS team, generate_series(0, 5) AS model, generate_series(50, 119) AS slot
+  generate_series(1, :teams) AS team, generate_series(0, 5) AS model,
+  generate_series(50, 119) AS slot
 """
 
 Question = Callable[[], Awaitable[object]]
@@ -71,7 +75,8 @@ async def fill(engine: AsyncEngine, requests: int) -> None:
     await Organisation(engine).put_organisation("acme")
     async with writing(engine) as connection:
         await connection.execute(text(_HOURLY), {"rows": requests // A_ROW, "days": DAYS})
-        await connection.execute(text(_LATENCY), {"days": DAYS})
+        teams = max(1, TEAMS * requests // FULL)
+        await connection.execute(text(_LATENCY), {"days": DAYS, "teams": teams})
     async with writing(engine) as connection:
         await connection.execute(text("ANALYZE"))
 
@@ -136,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--requests", type=int, default=10_000_000)
+    parser.add_argument("--requests", type=int, default=FULL)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     print(machine())

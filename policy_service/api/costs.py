@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
+from msgspec import Struct
 from pydantic import Field
 
 from llm_core.costs.calendar import Interval, edges
@@ -59,20 +60,15 @@ class CostRow(Sums):
     keys: Keys = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ListedCosts:
-    """A page of costs.
+class ListedCosts(Struct, frozen=True, rename={"start": "from", "end": "to"}):
+    """A page of costs; `total` is that of all pages, and `next` the cursor of the next one."""
 
-    Args:
-        from_: Is `from`.
-        total: Of all pages.
-        next: The cursor of the next page.
-    """
-
+    start: datetime
+    end: datetime
     tz: str
     interval: Interval
     group_by: tuple[Dimension, ...]
-    rows: tuple[CostRow, ...]
+    rows: list[CostRow]
     total: Sums
     next: str | None
 
@@ -140,16 +136,16 @@ async def costs(
     else:
         total = total_of(rows)
     return json_answer(
-        {
-            "from": asked.start,
-            "to": asked.end,
-            "tz": asked.tz,
-            "interval": query.interval,
-            "group_by": by,
-            "rows": rows,
-            "total": total,
-            "next": cursor_of(query, offset + query.limit) if has_more else None,
-        }
+        ListedCosts(
+            start=asked.start,
+            end=asked.end,
+            tz=asked.tz,
+            interval=query.interval,
+            group_by=by,
+            rows=rows,
+            total=total,
+            next=cursor_of(query, offset + query.limit) if has_more else None,
+        )
     )
 
 

@@ -144,7 +144,7 @@ async def read(
         raise MalformedRequest(
             f"By {interval} at most {LONGEST[interval].days} days can be asked for; choose a "
             "shorter time or a longer interval.",
-            param="interval" if interval is not Interval.NONE else "from",
+            param="from",
         )
     return Asked(scope, start, end, zone, tz)
 

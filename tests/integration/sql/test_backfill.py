@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from policy_service.adapters.sql.engine import writing
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.partitions import SqlUpkeep
-from policy_service.adapters.sql.rollups import Change, hourly_changes
+from policy_service.adapters.sql.rollups import Change, hourly_changes, latency_changes
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.upkeep import Remade
-from tests.integration.sql.usage_rows import NOW, stored_rollups, usage_row
+from tests.integration.sql.usage_rows import NOW, stored_latencies, stored_rollups, usage_row
 
 
 def many_rows(count: int) -> list[UsageRow]:
@@ -45,6 +45,7 @@ def many_rows(count: int) -> list[UsageRow]:
 
 async def spoil(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
+        await connection.execute(text("UPDATE usage_latency SET total = 9"))
         await connection.execute(text("UPDATE usage_hourly SET requests = 0, input_tokens = 7"))
 
 
@@ -52,7 +53,9 @@ async def test_what_is_made_anew_is_what_was_added_row_by_row(engine: AsyncEngin
     upkeep, rows = SqlUpkeep(engine), many_rows(800)
     await SqlLedger(engine).record(rows)
     truth = hourly_changes(Change(row, 1) for row in rows)
+    latencies = latency_changes(Change(row, 1) for row in rows)
     assert await stored_rollups(engine) == truth
+    assert await stored_latencies(engine) == latencies
     await spoil(engine)
     assert await upkeep.months() == ("2026-10", "2026-11")
     for month in await upkeep.months():
@@ -60,6 +63,7 @@ async def test_what_is_made_anew_is_what_was_added_row_by_row(engine: AsyncEngin
         assert made.is_changed
         assert made.rows == sum(f"{row.at:%Y-%m}" == month for row in rows)
     assert await stored_rollups(engine) == truth
+    assert await stored_latencies(engine) == latencies
 
 
 async def test_only_the_month_that_was_asked_for_changes(engine: AsyncEngine):
@@ -84,6 +88,7 @@ async def test_sums_whose_rows_are_gone_are_left_alone_unless_they_may_shrink(en
     assert await stored_rollups(engine) == before
     assert await upkeep.remake_rollups("2026-11", may_shrink=True) == Remade(0, 2, is_changed=True)
     assert await stored_rollups(engine) == []
+    assert await stored_latencies(engine) == []
 
 
 async def test_rows_that_are_written_meanwhile_count_once(engine: AsyncEngine):
@@ -101,6 +106,7 @@ async def test_rows_that_are_written_meanwhile_count_once(engine: AsyncEngine):
         remake(),
     )
     assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
+    assert await stored_latencies(engine) == latency_changes(Change(row, 1) for row in rows)
 
 
 async def test_an_empty_ledger_has_no_months(engine: AsyncEngine):

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from llm_core.policy.limits import Limit, Measure
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.reports import UsageReports
-from policy_service.adapters.sql.rollups import Change, hourly_changes
+from policy_service.adapters.sql.rollups import Change, hourly_changes, latency_changes
 from policy_service.ports.ledger import UsageRow
 from tests.integration.sql import ledger_writer
-from tests.integration.sql.usage_rows import NOW, stored_rollups, usage_row
+from tests.integration.sql.usage_rows import NOW, stored_latencies, stored_rollups, usage_row
 
 AWKWARD = [
     Decimal("0.1"),
@@ -40,7 +40,9 @@ async def spent(ledger: SqlLedger, node: str, now: datetime) -> Decimal:
 
 
 async def assert_rollups_equal(engine: AsyncEngine, rows: Iterable[UsageRow]) -> None:
-    assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
+    changes = [Change(row, 1) for row in rows]
+    assert await stored_rollups(engine) == hourly_changes(changes)
+    assert await stored_latencies(engine) == latency_changes(changes)
 
 
 async def test_a_row_comes_back_as_it_was_recorded(engine: AsyncEngine):

@@ -17,12 +17,12 @@ from policy_service.adapters.sql.engine import open_engine, reading, writing
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.partitions import include_name, is_partition
 from policy_service.adapters.sql.reports import UsageReports
-from policy_service.adapters.sql.rollups import Change, hourly_changes
+from policy_service.adapters.sql.rollups import Change, hourly_changes, latency_changes
 from policy_service.adapters.sql.schema import downgrade, is_current, migrate, upgrade
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
 from tests.fixtures.postgres_server import PostgresServer
-from tests.integration.sql.usage_rows import stored_rollups, usage_row
+from tests.integration.sql.usage_rows import stored_latencies, stored_rollups, usage_row
 
 SINCE_0009 = ("request_bytes", "response_bytes", "data_labels", "approval_id")
 SINCE_0004 = ("cost_centre", "use_case", "priority", *SINCE_0009)
@@ -112,6 +112,7 @@ async def test_rows_from_before_the_ledger_went_by_month_are_kept_and_summed(dat
     await upgrade(engine)
     assert set(await UsageReports(engine).recent(100)) == set(rows)
     assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
+    assert await stored_latencies(engine) == latency_changes(Change(row, 1) for row in rows)
     await engine.dispose()
 
 
@@ -132,6 +133,7 @@ async def test_going_back_keeps_the_rows_and_their_sums(database_url: str):
     await upgrade(engine)
     assert set(await UsageReports(engine).recent(100)) == set(rows)
     assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
+    assert await stored_latencies(engine) == latency_changes(Change(row, 1) for row in rows)
     await engine.dispose()
 
 

@@ -60,9 +60,18 @@ def usage_row(decision_id: str = "dec_1", **changes: object) -> UsageRow:
 
 async def stored_rollups(engine: AsyncEngine) -> list[dict[str, Any]]:
     """The rows of `usage_hourly`, in the order of `rollups.hourly_changes`."""
-    hourly = Base.metadata.tables["usage_hourly"]
+    return await _stored(engine, "usage_hourly")
+
+
+async def stored_latencies(engine: AsyncEngine) -> list[dict[str, Any]]:
+    """The rows of `usage_latency`, in the order of `rollups.latency_changes`."""
+    return await _stored(engine, "usage_latency")
+
+
+async def _stored(engine: AsyncEngine, name: str) -> list[dict[str, Any]]:
+    table = Base.metadata.tables[name]
     async with reading(engine) as connection:
         found = await connection.execute(
-            select(*(column.label(column.key) for column in hourly.c)).order_by(hourly.c.bucket)
+            select(*(column.label(column.key) for column in table.c)).order_by(table.c.bucket)
         )
         return [dict(row) for row in found.mappings()]

@@ -113,6 +113,4 @@ def test_a_week_before_is_the_same_time_of_the_day() -> None:
 
 
 def _hours(found: list[datetime]) -> list[float]:
-    return [
-        (after - first) / timedelta(hours=1) for first, after in itertools.pairwise(found)
-    ]
+    return [(after - first) / timedelta(hours=1) for first, after in itertools.pairwise(found)]

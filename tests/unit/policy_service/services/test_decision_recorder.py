@@ -135,6 +135,7 @@ async def test_an_allowed_call_is_noted_with_what_policy_was_asked_and_said() ->
     assert logged.input["call"]["asked_model"] == "mini"
     assert logged.result["permitted"] == ["openai-mini"]
     assert logged.result["outcome"] == {"allow": True, "code": "", "status": None, "codes": []}
+    assert logged.refused_for is None
     assert one.event.subject == "decision:dec_1"
     assert one.event.chain == f"org:{CALLER.organisation}"
     assert payload(one)["allow"] is True
@@ -158,6 +159,7 @@ async def test_what_limits_refuse_says_what_policy_said_and_what_came_of_it() ->
     assert one.decision is not None
     assert one.decision.allow is True  # of policy: a replay asks policy again
     assert one.decision.result["outcome"]["code"] == "rate_limit_exceeded"
+    assert one.decision.refused_for == "rate_limit_exceeded"
     assert payload(one)["allow"] is False
     assert payload(one)["codes"] == ["rate_limit_exceeded"]
 
