@@ -49,6 +49,12 @@ async def test_the_example_of_the_docstring_says_what_it_says(tmp_path: Path) ->
     assert config.rules.spend_anomaly.rules.floor_usd == Decimal(50)
 
 
+async def test_the_page_about_alerts_tells_the_rules_that_hold_by_default(tmp_path: Path) -> None:
+    page = Path(__file__).parents[4] / "docs" / "alerts.md"
+    [example] = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert (await closed(read(tmp_path, example))).rules == AlertRules()
+
+
 async def test_a_file_that_says_little_leaves_the_rules_as_they_are(tmp_path: Path) -> None:
     assert read(tmp_path, "time_zone: UTC\n").rules == AlertRules()
 
