@@ -18,10 +18,10 @@ from policy_service.api.admin_description import admin_kinds, described
 from policy_service.api.admin_tokens import ListedAdminTokens
 from policy_service.api.approvals import ListedApprovals
 from policy_service.api.chargeback import ListedChargebacks, ShownRules
-from policy_service.api.incidents import ListedChannels, ListedIncidents
-from policy_service.api.reports import ListedRuns, ListedSchedules
 from policy_service.api.costs import Adoption, Hours, ListedCosts
+from policy_service.api.incidents import ListedChannels, ListedIncidents
 from policy_service.api.reliability import ListedRefusals, ListedReliability
+from policy_service.api.reports import ListedRuns, ListedSchedules
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow

@@ -87,9 +87,11 @@ async def open_alerting(
         clock,
     )
     owner = secrets.token_hex(8)
-    deliverer = Deliverer(desk.outbox, desk.channels, desk.routes, clock, owner)
-    stack.push_async_callback(deliverer.finish)
-    await in_background(stack, deliverer.run())
+    for name, channel in desk.channels.items():
+        # One for each, so that a slow one holds up no other.
+        deliverer = Deliverer(desk.outbox, {name: channel}, desk.routes, clock, owner)
+        stack.push_async_callback(deliverer.finish)
+        await in_background(stack, deliverer.run())
     is_off = IncidentKind.BUDGET in config.rules.off
     teller = None if is_off else BudgetTeller(desk.incidents, desk.routes)
     return Alerting(desk, config.rules, owner, teller)

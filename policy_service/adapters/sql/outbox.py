@@ -27,6 +27,8 @@ class SqlOutbox:
         self, channels: Collection[str], owner: str, now: datetime, until: datetime, most: int
     ) -> Sequence[Notice]:
         """See `Outbox.claim`: rows that another process is just claiming are passed over."""
+        if not await self._has_due(channels, now):
+            return []  # most of the time there is nothing, and nobody need wait for the lock
         is_free = or_(OUTBOX.c.claimed_until.is_(None), OUTBOX.c.claimed_until < now)
         is_behind = exists().where(
             _EARLIER.c.incident_id == OUTBOX.c.incident_id,
@@ -52,6 +54,15 @@ class SqlOutbox:
                     .values(claimed_by=owner, claimed_until=until)
                 )
         return [_notice_of(row) for row in rows]
+
+    async def _has_due(self, channels: Collection[str], now: datetime) -> bool:
+        due = exists().where(
+            OUTBOX.c.sent_at.is_(None),
+            OUTBOX.c.due_at <= now,
+            OUTBOX.c.channel.in_(sorted(channels)),
+        )
+        async with reading(self._engine) as connection:
+            return bool((await connection.execute(select(due))).scalar_one())
 
     async def sent(self, notice_ids: Sequence[str], now: datetime) -> None:
         """See `Outbox.sent`."""

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _INTERVAL_S = 1.0
 _AT_ONCE = 20
 _CLAIM = timedelta(minutes=10)
-"""Longer than all channels together may take for a batch."""
+"""Longer than a channel may take for a batch."""
 
 _SEND_TIMEOUT_S = 25.0
 _KEPT = timedelta(days=30)
@@ -34,7 +34,7 @@ class Deliverer:
     """Runs in every process.
 
     Args:
-        channels: By name. What waits for one that is not among them stays until it is.
+        channels: By name. What waits for one that is not among them is not touched.
         owner: Names this process.
     """
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from llm_core.alerts.anomaly import Compared, Verdict, compared_with, judged
 from llm_core.alerts.incident import Incident, IncidentKind, Severity, Trouble
 from llm_core.alerts.rules import SpendAnomaly, short_usd
+from policy_service.periods import local
 from policy_service.ports.incidents import SpentHours, Watched
 from policy_service.services.alerting.watch import Sight
 
@@ -35,7 +35,7 @@ class SpendAnomalyWatcher:
         hours = [last - back * _HOUR for back in range(self.rule.calm_hours)]
         troubles: list[Trouble] = []
         for zone_name in sorted(await self.watched.time_zones()):
-            zone = ZoneInfo(zone_name)
+            zone = local(now, zone_name).tzinfo or UTC
             compared = {hour: compared_with(hour, zone, self.rule.rules.weeks) for hour in hours}
             wanted = {one for each in compared.values() for one in each.hours} | set(hours)
             for spent in await self.watched.spent_hours(self.rule.level, zone_name, wanted):
@@ -59,7 +59,7 @@ class SpendAnomalyWatcher:
 
 
 def _trouble(spent: SpentHours, hour: datetime, verdict: Verdict) -> Trouble:
-    local = hour.astimezone(ZoneInfo(spent.time_zone))
+    at = local(hour, spent.time_zone)
     is_much = verdict.usd > _VERY_MUCH * verdict.most_usd
     return Trouble(
         kind=IncidentKind.SPEND_ANOMALY,
@@ -68,7 +68,7 @@ def _trouble(spent: SpentHours, hour: datetime, verdict: Verdict) -> Trouble:
         severity=Severity.CRITICAL if is_much else Severity.WARNING,
         title=f"{spent.node} spent {short_usd(verdict.usd)} in an hour, which is not usual",
         detail=(
-            f"In the hour from {local:%A %Y-%m-%d %H:%M %Z}; such an hour costs "
+            f"In the hour from {at:%A %Y-%m-%d %H:%M %Z}; such an hour costs "
             f"{short_usd(verdict.expected_usd)}, and up to {short_usd(verdict.most_usd)} is usual."
         ),
         facts={

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from llm_core.alerts.rules import AuditCheck
 from llm_core.audit.event import Checkpoint, Event, NewEvent
 from llm_core.audit.findings import Fault
 from llm_core.errors import PolicyUnavailable
@@ -23,6 +25,8 @@ from policy_service.adapters.sql.organisation import Organisation
 from policy_service.adapters.sql.schema import upgrade
 from policy_service.ports.audit import AuditFilter, Noted, UnwritableEvents
 from policy_service.ports.decision_log import LoggedDecision
+from policy_service.services.alerting.audit_chain import AuditChainWatcher
+from policy_service.services.alerting.watch import Sight
 from policy_service.services.decision_retention import DecisionRetention
 from tests.fakes.audit_chains import key_pair, new_event
 from tests.fixtures.verified_chains import exported_lines, parsed, verified
@@ -306,6 +310,31 @@ async def test_an_export_from_some_day_on_verifies_alone(engine: AsyncEngine) ->
     assert (chains["org:acme"].first, chains["org:acme"].last) == (3, 5)
     assert await exported_lines(engine, chains=["org:globex"])
     assert len(await exported_lines(engine, since=NOW + timedelta(days=1))) == 1
+
+
+async def test_the_newest_part_verifies_alone_and_says_where_it_does_not(
+    engine: AsyncEngine,
+) -> None:
+    chain = chain_on(engine)
+    for number in range(1, 8):
+        await chain.append(noted(number))
+        if number % 3 == 0:
+            await seal(engine)
+    [public_key] = KEYS._keys.values()
+    assert SIGNER.public_pem == public_key.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+    def is_genuine(one: Checkpoint) -> bool:
+        return KEYS.is_genuine(one.key_id, one.signed_bytes, one.signature)
+
+    watcher = AuditChainWatcher(chain, AuditCheck(newest=4), is_genuine)
+    assert await watcher.look(NOW, {}) == Sight()
+    await run(engine, "UPDATE audit_chain SET actor = 'user:forged' WHERE seq = 2")
+    assert await watcher.look(NOW, {}) == Sight()  # it is older than what is looked at
+    await run(engine, "UPDATE audit_chain SET kind = 'forged' WHERE seq = 5")
+    [trouble] = (await watcher.look(NOW, {})).troubles
+    assert (trouble.subject, trouble.facts["first_seq"]) == ("chain:org:acme", 5)
 
 
 async def test_an_export_holds_what_it_began_with(engine: AsyncEngine) -> None:

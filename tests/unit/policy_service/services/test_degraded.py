@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -277,3 +277,17 @@ async def test_a_call_that_is_booked_after_an_outage_is_booked_where_all_count()
     assert await fresh.settler.settle("b", sent) is SettleOutcome.SETTLED
     assert fresh.limits.admitted == 0
     assert reserved_for(made("b", ())).usd == 0
+
+
+async def test_the_limits_that_calls_were_admitted_from_alone_are_known_for_a_while() -> None:
+    world = World()
+    world.shared.is_away = True
+    await world.call("a", BUDGET, REQUESTS)
+    assert [limit.key for limit in world.limits.touched] == [BUDGET.key]
+    assert not world.limits.was_back_for(timedelta(0))
+    await world.come_back()
+    assert not world.limits.was_back_for(timedelta(minutes=1))
+    world.clock.advance(60)
+    assert world.limits.was_back_for(timedelta(minutes=1))
+    world.limits.forget_touched()
+    assert world.limits.touched == ()
