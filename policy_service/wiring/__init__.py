@@ -23,7 +23,6 @@ from policy_service.adapters.sql.costs import SqlCosts, SqlReliability
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.grants import SqlGrants
 from policy_service.adapters.sql.idempotency import SqlIdempotency
-from policy_service.adapters.sql.keys import ApiKeys
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.organisation import Organisation
 from policy_service.adapters.sql.partitions import SqlUpkeep
@@ -45,7 +44,6 @@ from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.erasure import Erasures
 from policy_service.services.findings import RecordedFindings
-from policy_service.services.last_used import LastUsed
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay
 from policy_service.services.reserving import Reserving
@@ -61,6 +59,7 @@ from policy_service.wiring.background import in_background
 from policy_service.wiring.books import keep_books
 from policy_service.wiring.caches import open_cache, open_semantic_cache
 from policy_service.wiring.costs import open_refusals
+from policy_service.wiring.keys import open_keys
 from policy_service.wiring.neighbours import (
     degradable_limits,
     open_changes,
@@ -191,10 +190,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         looked = Looked(catalogue, health, limits, degradable, ledger, alerts)
         await look_out(stack, settings, engine, alerting, looked)
         stack.push_async_callback(relay.drain)
-        keys = ApiKeys(engine, clock)
-        last_used = LastUsed(keys, clock)
-        stack.push_async_callback(last_used.finish)
-        await in_background(stack, last_used.run())
+        keys, last_used = await open_keys(stack, engine, clock)
         admin_tokens = SqlAdminTokens(engine, clock)
         chargebacks = SqlChargebacks(engine, clock)
         root = settings.admin_token
