@@ -1,11 +1,12 @@
 """Reading a provider's cost export: which column is the model, which the money.
 
-The guesses are the exports' own heads, compared without case, spaces and punctuation. Sources,
-checked 2026-11-29: the cost exports of the OpenAI and Anthropic consoles as people keep them in
-public repositories;
-https://learn.microsoft.com/azure/cost-management-billing/dataset-schema/cost-usage-details-ea;
-https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html;
-https://cloud.google.com/billing/docs/how-to/export-data-bigquery-tables/standard-usage.
+The guesses are the exports' own heads, compared without case, spaces and punctuation. Those of the
+OpenAI and Anthropic consoles are as people keep such exports in public repositories, those of AWS
+as its user guide names them (seen 2026-11-29). Those of Azure and of Google Cloud have not been
+held against an export; `columns` mends a guess that is wrong.
+https://docs.aws.amazon.com/cur/latest/userguide/Lineitem-columns.html
+https://learn.microsoft.com/azure/cost-management-billing/dataset-schema/cost-usage-details-ea
+https://docs.cloud.google.com/billing/docs/how-to/export-data-bigquery-tables/standard-usage
 An export in FOCUS is read for every provider.
 """
 

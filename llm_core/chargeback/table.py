@@ -87,7 +87,7 @@ def cell_text(cell: Cell) -> str:
 
     A spreadsheet takes text that begins with `=` and the like for a formula, and names of projects
     are anybody's; a quote before it makes it text again.
-    https://owasp.org/www-community/attacks/CSV_Injection (checked 2026-11-29)
+    https://owasp.org/www-community/attacks/CSV_Injection
     """
     match cell:
         case None:

@@ -7,7 +7,7 @@ import vl_convert
 
 from policy_service.ports.report_schedules import UsedBy
 
-# The blue of Okabe and Ito's palette, https://jfly.uni-koeln.de/color/ (checked 2026-11-29).
+# The blue of Okabe and Ito's palette, https://jfly.uni-koeln.de/color/.
 _COLOUR = "#0072B2"
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _VERSION = "5.20"
