@@ -76,14 +76,16 @@ async def summary(  # noqa: PLR0917 - who is asked, about what, when
     """
     today = now.astimezone(zone).date()
     month = calendar.month_start(today, zone)
-    months, history, moved, active, budget = await asyncio.gather(
-        _months(costs, scope, now, zone),
+    sums, last_month, history, moved, active, budget = await asyncio.gather(
+        costs.sums(scope, (month, now)),
+        _last_month(costs, scope, now, zone),
         _history(costs, scope, today, zone),
         _movers(costs, scope, now, zone),
         costs.active(scope, (month, now)),
         _budget(costs, administration, scope, now),
     )
-    to_date, last_to_date, last = months
+    to_date = total_of([one.sums for one in sums])
+    last_to_date, last = last_month
     whole = active[0]
     return Summary(
         as_of=now,
@@ -110,19 +112,19 @@ def total_of(several: Sequence[Sums]) -> Sums:
     return Sums(**{n: sum((getattr(one, n) for one in several), getattr(empty, n)) for n in names})
 
 
-async def _months(
+async def _last_month(
     costs: Costs, scope: Scope, now: datetime, zone: ZoneInfo
-) -> tuple[Sums, Decimal, Decimal]:
+) -> tuple[Decimal, Decimal]:
+    """Its spend up to the same day and time, and all of it."""
     today = now.astimezone(zone).date()
     edges = (
         calendar.month_start(calendar.last_month(today), zone),
         calendar.a_month_before(now, zone),
         calendar.month_start(today, zone),
-        now,
     )
-    found = {one.span: one.sums for one in await costs.sums(scope, edges)}
-    before, rest, to_date = (found.get(span, Sums()) for span in range(3))
-    return to_date, before.usd, before.usd + rest.usd
+    found = await costs.usd(scope, edges)
+    to_date = found.get((0, ()), Decimal(0))
+    return to_date, to_date + found.get((1, ()), Decimal(0))
 
 
 async def _history(

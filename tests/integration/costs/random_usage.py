@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from policy_service.ports.ledger import UsageRow
 from tests.integration.sql.usage_rows import usage_row
 
 _USAGE = Base.metadata.tables["usage"]
+_FIELDS = tuple(field.name for field in fields(UsageRow))
 # Clocks of Europe change on 29 March and 25 October, those of America on 1 November, those of Lord
 # Howe on 5 April, by half an hour.
 PERIODS = (
@@ -76,7 +77,9 @@ def _random_row(chance: random.Random, number: int) -> UsageRow:
 async def put(engine: AsyncEngine, rows: Sequence[UsageRow]) -> None:
     """Insert them, and make the roll-ups from them."""
     async with writing(engine) as connection:
-        await connection.execute(_USAGE.insert(), [asdict(row) for row in rows])
+        await connection.execute(
+            _USAGE.insert(), [{name: getattr(row, name) for name in _FIELDS} for row in rows]
+        )
     upkeep = SqlUpkeep(engine)
     for month in sorted({f"{row.at:%Y-%m}" for row in rows}):
         await upkeep.remake_rollups(month)
