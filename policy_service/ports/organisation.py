@@ -13,6 +13,8 @@ from llm_core.policy.roles import Actor, Grant, Role
 T = TypeVar("T")
 Check = Callable[[T | None], None]
 """Looks at what is to be changed, in the transaction of the change; raises to leave it as it is."""
+PartCheck = Check[Mapping[str, Any]] | None
+"""Of a part's or a limit's record."""
 
 
 class OrganisationError(ValueError):
@@ -160,7 +162,7 @@ class Administration(Protocol):
         record: Mapping[str, Any],
         actor: Actor,
         *,
-        check: Check[Mapping[str, Any]] | None = None,
+        check: PartCheck = None,
     ) -> Change | None:
         """Make one part, or change it to this; `None` when it was so already.
 
@@ -173,7 +175,7 @@ class Administration(Protocol):
         ...
 
     async def remove(
-        self, subject: str, actor: Actor, *, check: Check[Mapping[str, Any]] | None = None
+        self, subject: str, actor: Actor, *, check: PartCheck = None
     ) -> tuple[Change, ...]:
         """Take one part away with everything below it, if it is there; its keys are revoked."""
         ...
@@ -197,9 +199,7 @@ class Administration(Protocol):
         """Every limit, by node, scope and measure."""
         ...
 
-    async def put_limit(
-        self, limit: Limit, actor: Actor, *, check: Check[Mapping[str, Any]] | None = None
-    ) -> None:
+    async def put_limit(self, limit: Limit, actor: Actor, *, check: PartCheck = None) -> None:
         """Set a limit, or change it; its raises, models and time zone are not looked at.
 
         `check` is of its record: node, scope, measure, and as text amount and interactive_share.
@@ -213,7 +213,7 @@ class Administration(Protocol):
         scope: str = "",
         actor: Actor = ...,
         *,
-        check: Check[Mapping[str, Any]] | None = None,
+        check: PartCheck = None,
     ) -> bool:
         """Lift a limit; false when there was none."""
         ...

@@ -1,9 +1,7 @@
 """Limits, and what raises them for a while."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.roles import Actor
@@ -15,18 +13,14 @@ from policy_service.adapters.sql.organisation.changing import queue
 from policy_service.adapters.sql.organisation.checks import require_limit
 from policy_service.adapters.sql.organisation.every_limit import every_limit
 from policy_service.adapters.sql.organisation.parts import amount_text, limit_subject
-from policy_service.ports.organisation import Check, RaiseRecord
+from policy_service.ports.organisation import PartCheck, RaiseRecord
 
 
 class Limiting(Store):
     """Reads and changes limits."""
 
     async def put_limit(
-        self,
-        limit: Limit,
-        actor: Actor = BY_US,
-        *,
-        check: Check[Mapping[str, Any]] | None = None,
+        self, limit: Limit, actor: Actor = BY_US, *, check: PartCheck = None
     ) -> None:
         """Set a limit, or change it; its raises, models and time zone are not looked at.
 
@@ -60,7 +54,7 @@ class Limiting(Store):
         scope: str = "",
         actor: Actor = BY_US,
         *,
-        check: Check[Mapping[str, Any]] | None = None,
+        check: PartCheck = None,
     ) -> bool:
         """Lift a limit, and what raises it; false when there was none."""
         key = {"node": node, "scope": scope, "measure": measure.value}

@@ -25,8 +25,10 @@ from policy_service.adapters.sql.organisation.limiting import Limiting
 from policy_service.adapters.sql.organisation.parts import (
     CONSUMERS,
     HOLDER,
+    KINDS,
     ROLES,
     STORED,
+    Record,
     consumer_subject,
     held_of,
     key_values,
@@ -39,22 +41,14 @@ from policy_service.adapters.sql.organisation.removal import removal
 from policy_service.ports.organisation import (
     Change,
     ChangeKind,
-    Check,
     Holder,
     OrganisationError,
+    PartCheck,
 )
 
-PUTTABLE = (
-    "organisation",
-    "cost_centre",
-    "model_group",
-    "department",
-    "team",
-    "project",
-    "user",
-    "application",
-    "group",
-)
+PUTTABLE = KINDS[: KINDS.index("consumer")]
+"""Units, people and groups; keys, limits and roles have ways of their own."""
+
 _UNLISTED = ("key", "limit")
 
 
@@ -107,12 +101,7 @@ class Organisation(Limiting):
     # --- units and people ------------------------------------------------------------------------
 
     async def put(
-        self,
-        subject: str,
-        record: Mapping[str, Any],
-        actor: Actor = BY_US,
-        *,
-        check: Check[Mapping[str, Any]] | None = None,
+        self, subject: str, record: Record, actor: Actor = BY_US, *, check: PartCheck = None
     ) -> Change | None:
         """Make one part, or change it to this; `None` when it was so already."""
         if kind_of(subject) not in PUTTABLE:
@@ -261,11 +250,7 @@ class Organisation(Limiting):
         await self.put(f"group:{source} {name}", record, actor)
 
     async def remove(
-        self,
-        subject: str,
-        actor: Actor = BY_US,
-        *,
-        check: Check[Mapping[str, Any]] | None = None,
+        self, subject: str, actor: Actor = BY_US, *, check: PartCheck = None
     ) -> tuple[Change, ...]:
         """Take one part away with everything below it; its keys are revoked."""
         if kind_of(subject) not in (*PUTTABLE, "consumer"):
