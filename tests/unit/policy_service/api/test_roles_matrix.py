@@ -16,9 +16,12 @@ import pytest_asyncio
 
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.roles import PLATFORM, Actor, Grant, Permission, Role, granted_on, may
+from policy_service.adapters.sql.report_schedules import SqlReportSchedules
 from policy_service.api.permissions import OPERATIONS, Asked, Where
 from policy_service.ports.organisation import Holder
+from policy_service.ports.report_schedules import Cadence, ReportKind, ReportSchedule
 from policy_service.services.administrators import ROOT, Administrators
+from policy_service.services.report_sender import ReportSender
 from tests.fakes.running_service import ADMIN, Api
 from tests.fixtures.admin_routes import operations
 
@@ -55,12 +58,20 @@ class Company:
 
 OURS = Company("acme", "engineering", "search")
 THEIRS = Company(f"{MARK}-org", f"{MARK}-dept", f"{MARK}-team")
-TARGETED = {Where.NODE, Where.HIDDEN, Where.ABOVE, Where.ORGANISATION}
+TARGETED = {Where.NODE, Where.HIDDEN, Where.ABOVE, Where.ORGANISATION, Where.WITHIN}
 """Where something of one company is asked about; elsewhere one request tells all."""
 Request = Callable[[Company], dict[str, Any]]
 
 LIMIT = {"measure": "usd_per_day"}
 MONTH = {"params": {"month": "2026-11"}}
+CLOSED = "2020-01"
+"""A month that each company has closed."""
+
+
+def month_of(company: Company) -> dict[str, str]:
+    return {"organisation": company.organisation, "period": CLOSED}
+
+
 REQUESTS: Mapping[tuple[str, str], Request] = {
     ("POST", "/admin/v1/admin-tokens"): lambda c: {
         "json": {"name": "", "grants": [{"role": "member", "node": c.node}]}
@@ -77,6 +88,20 @@ REQUESTS: Mapping[tuple[str, str], Request] = {
     ("POST", "/admin/v1/approvals/{approval_id}/revoke"): lambda _: {"json": {"reason": "x"}},
     ("POST", "/admin/v1/approvals/{approval_id}/withdraw"): lambda _: {},
     ("GET", "/admin/v1/budgets"): lambda _: MONTH,
+    ("POST", "/admin/v1/chargebacks"): lambda c: {
+        "json": {"organisation": c.organisation, "period": CLOSED}
+    },
+    ("GET", "/admin/v1/chargebacks/preview"): lambda c: {"params": month_of(c)},
+    ("GET", "/admin/v1/chargebacks/preview/export"): lambda c: {"params": month_of(c)},
+    ("POST", "/admin/v1/chargebacks/reconcile"): lambda c: {
+        "json": {**month_of(c), "provider": "openai", "invoice_csv": ""}
+    },
+    ("GET", "/admin/v1/chargebacks/rules"): lambda c: {"params": {"organisation": c.organisation}},
+    ("PUT", "/admin/v1/chargebacks/rules"): lambda c: {
+        "params": {"organisation": c.organisation},
+        "json": {"organisation": c.organisation, "shared": [{"name": ""}]},
+    },
+    ("GET", "/admin/v1/costs"): lambda _: {"params": {"from": "2026-11-01"}},
     ("GET", "/admin/v1/content/{decision_id}"): lambda _: {"params": {"reason": "x" * 30}},
     ("POST", "/admin/v1/keys"): lambda c: {"json": {"name": "", "team": c.team}},
     ("GET", "/admin/v1/keys/{key_id}"): lambda _: {},
@@ -113,6 +138,10 @@ REQUESTS: Mapping[tuple[str, str], Request] = {
     ("GET", "/admin/v1/policies/{bundle}"): lambda _: {},
     ("POST", "/admin/v1/privacy/erasures"): lambda c: {
         "json": {"user": f"u-{c.team}", "reason": "request 1", "dry_run": True}
+    },
+    ("GET", "/admin/v1/reports/preview"): lambda c: {"params": {"node": c.node}},
+    ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): lambda c: {
+        "json": {"node": c.node, "kind": "summary", "cadence": "weekly", "to": []}
     },
     ("PUT", "/admin/v1/roles"): lambda c: {
         "json": {"role": "member", "node": c.node, "subject": "nobody"}
@@ -156,8 +185,24 @@ async def _fill(api: Api, company: Company) -> None:
     await opened.admin_tokens.revoke(ROOT, token.record.id)
     wanted = {"model": "mini", "reason": company.team, "for": company.node}
     asked = await api.post("/admin/v1/approvals", wanted, ADMIN)
+    closed = await opened.chargebacks.store.close(ROOT, company.organisation, CLOSED)
+    schedule = ReportSchedule(
+        id=f"weekly-{company.team}",
+        organisation=company.organisation,
+        node=company.node,
+        kind=ReportKind.SUMMARY,
+        cadence=Cadence.WEEKLY,
+        hour=6,
+        to=("finance@example.com",),
+        since=opened.clock(),
+        set_by=ROOT.name,
+    )
+    await opened.reporting.store.put(ROOT, schedule)
     company.ids.update(
         {
+            "{chargeback_id}": closed.statement.id or "",
+            "{schedule_id}": schedule.id,
+            "{name}": "none",
             "{token_id}": token.record.id,
             "{approval_id}": asked.json()["id"],
             "{key_id}": issued.record.id,
@@ -187,7 +232,15 @@ async def test_every_role_gets_what_the_table_says(
     async def signed_in(_: Administrators, _token: str) -> Actor:
         return actor
 
+    async def not_sent(*_: object) -> tuple[()]:
+        return ()
+
+    async def not_removed(*_: object) -> bool:
+        return True
+
     monkeypatch.setattr(Administrators, "actor_of", signed_in)
+    monkeypatch.setattr(ReportSender, "send_now", not_sent)
+    monkeypatch.setattr(SqlReportSchedules, "remove", not_removed)
     faults = []
     for operation, asked in OPERATIONS.items():
         for company in (OURS, THEIRS) if asked.where in TARGETED else (OURS,):
@@ -236,6 +289,9 @@ def is_permitted(actor: Actor, asked: Asked, company: Company) -> bool:  # noqa:
             return may(grants, permission, company.path[1:])
         case Where.ORGANISATION:
             return may(grants, permission, company.path[2:])
+        case Where.WITHIN:
+            parts = {*company.path, PLATFORM}
+            return any(node in parts for node in granted_on(grants, permission))
         case Where.ORGANISATIONS:
             tops = (OURS.path[2:], THEIRS.path[2:])
             return any(may(grants, permission, top) for top in tops)
