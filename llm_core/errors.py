@@ -130,10 +130,29 @@ class BodyTooLarge(RequestError):
 
 
 class Conflict(RequestError):
-    """What is to be changed is not as it was: somebody else was faster, or it is over."""
+    """What is to be changed is not as it was: somebody else was faster, or it is over.
+
+    Args:
+        retry_after_s: Seconds after which the same request may fare better.
+    """
 
     status = 409
     code = "conflict"
+
+    def __init__(
+        self,
+        public_message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(public_message, param=param)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """When to ask again, where that helps."""
+        return {} if self.retry_after_s is None else {"retry-after": str(self.retry_after_s)}
 
 
 class ChangedMeanwhile(RequestError):

@@ -134,23 +134,15 @@ def _again(known: Remembered, *, is_lost: bool) -> Response:
             "revoke what was made, and send a new request with a new key."
         )
     if known.outcome is Outcome.UNDER_WAY and not is_lost:
-        raise _UnderWay(
+        raise Conflict(
             "Your first request with this `Idempotency-Key` is still being carried out: ask again "
-            "in a second."
+            "in a second.",
+            retry_after_s=1,
         )
     raise Conflict(
         "It is not known whether your first request with this `Idempotency-Key` was carried out."
         f"{where} Look whether it was; if not, send it with a new key."
     )
-
-
-class _UnderWay(Conflict):
-    """Worth another try."""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """When."""
-        return {"retry-after": "1"}
 
 
 def _is_refusal(fault: Exception) -> bool:
