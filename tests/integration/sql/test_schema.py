@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.errors import PolicyUnavailable
@@ -22,6 +22,7 @@ from policy_service.adapters.sql.schema import downgrade, is_current, migrate, u
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
 from tests.fixtures.postgres_server import PostgresServer
+from tests.integration.sql.test_decision_log import logged
 from tests.integration.sql.usage_rows import stored_latencies, stored_rollups, usage_row
 
 SINCE_0009 = ("request_bytes", "response_bytes", "data_labels", "approval_id")
@@ -113,6 +114,30 @@ async def test_rows_from_before_the_ledger_went_by_month_are_kept_and_summed(dat
     assert set(await UsageReports(engine).recent(100)) == set(rows)
     assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
     assert await stored_latencies(engine) == latency_changes(Change(row, 1) for row in rows)
+    await engine.dispose()
+
+
+async def test_why_calls_were_refused_is_read_out_of_the_log_of_before(database_url: str):
+    engine = open_engine(database_url)
+    await upgrade(engine, "0009")
+    outcomes: list[Any] = [
+        {"allow": True, "code": "", "codes": []},
+        {"allow": False, "code": "policy_denied", "codes": ["model_not_allowed", "x"]},
+        {"allow": False, "code": "policy_unavailable", "codes": []},
+        None,
+    ]
+    decisions = Base.metadata.tables["decisions"]
+    rows = [asdict(logged(number)) for number in range(len(outcomes))]
+    for row, outcome in zip(rows, outcomes, strict=True):
+        del row["refused_for"]
+        row["result"] = {} if outcome is None else {"outcome": outcome}
+    async with writing(engine) as connection:
+        await connection.execute(decisions.insert(), rows)
+    await upgrade(engine)
+    async with reading(engine) as connection:
+        query = select(decisions.c.refused_for).order_by(decisions.c.decision_id)
+        found = (await connection.execute(query)).scalars().all()
+    assert found == [None, "model_not_allowed", "policy_unavailable", None]
     await engine.dispose()
 
 
