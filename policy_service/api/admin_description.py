@@ -10,11 +10,22 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
+from llm_core.chargeback.reconcile import Reconciliation
+from llm_core.chargeback.statement import Statement
 from policy_service.api import answers as said
 from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_tokens import ListedAdminTokens, MadeAdminToken, NewAdminToken
 from policy_service.api.approvals import Granted, ListedApprovals, Said
+from policy_service.api.chargeback import (
+    ListedChargebacks,
+    NewRules,
+    ShownRules,
+    WantedClosing,
+    WantedReconciliation,
+)
+from policy_service.api.costs import Adoption, Hours, ListedCosts
 from policy_service.api.examples import EXAMPLES
+from policy_service.api.incidents import Delivered, ListedChannels, ListedIncidents
 from policy_service.api.keys import NewKey, Rotation
 from policy_service.api.limit_states import ListedStandings
 from policy_service.api.limits import NewLimit, NewRaise
@@ -24,12 +35,17 @@ from policy_service.api.permissions import OPERATIONS
 from policy_service.api.policies import ListedPolicies, Reason, WantedShadow
 from policy_service.api.privacy import NewErasure
 from policy_service.api.problems import PROBLEM_JSON, Problem
+from policy_service.api.reliability import ListedRefusals, ListedReliability
+from policy_service.api.reports import ListedRuns, ListedSchedules, WantedSchedule
 from policy_service.api.team import AuditLogOfTeam, UsageOfTeam
 from policy_service.ports.content import Content
 from policy_service.ports.organisation import Applied, RaiseRecord
 from policy_service.ports.policies import ActivationRecord, BundleRecord, ShadowReport
 from policy_service.ports.privacy import Erasure
+from policy_service.ports.report_schedules import ReportSchedule
 from policy_service.services.approvals import ShownApproval, Wanted
+from policy_service.services.chargeback import XLSX
+from policy_service.services.cost_summary import Summary
 
 _Object = dict[str, Any]
 REFERENCE = "#/components/schemas/{name}"
@@ -45,17 +61,20 @@ class Spoken:
         asked: The type of the body; `None` for none, `bytes` for a tarball.
         statuses: Of good answers.
         may_be_empty: Whether the body can be left out.
+        media: The answer is a file, in one of these media types.
     """
 
     answer: type | None
     asked: type | None = None
     statuses: tuple[HTTPStatus, ...] = (HTTPStatus.OK,)
     may_be_empty: bool = False
+    media: tuple[str, ...] = ()
 
 
 _CREATED = (HTTPStatus.CREATED,)
 _GONE = Spoken(None, statuses=(HTTPStatus.NO_CONTENT,))
 _ENDED = Spoken(ShownApproval, Said, may_be_empty=True)
+_FILE = Spoken(None, media=("text/csv", XLSX))
 SPOKEN: Mapping[tuple[str, str], Spoken] = MappingProxyType(
     {
         ("GET", "/admin/audit-log"): Spoken(AuditLogOfTeam),
@@ -64,6 +83,8 @@ SPOKEN: Mapping[tuple[str, str], Spoken] = MappingProxyType(
         ("POST", "/admin/v1/admin-tokens"): Spoken(MadeAdminToken, NewAdminToken, _CREATED),
         ("DELETE", "/admin/v1/admin-tokens/{token_id}"): _GONE,
         ("GET", "/admin/v1/alerts"): Spoken(said.ListedAlerts),
+        ("GET", "/admin/v1/alerts/channels"): Spoken(ListedChannels),
+        ("POST", "/admin/v1/alerts/channels/{name}/test"): Spoken(Delivered),
         ("GET", "/admin/v1/approvals"): Spoken(ListedApprovals),
         ("POST", "/admin/v1/approvals"): Spoken(
             ShownApproval, Wanted, (HTTPStatus.OK, HTTPStatus.CREATED)
@@ -79,8 +100,20 @@ SPOKEN: Mapping[tuple[str, str], Spoken] = MappingProxyType(
         ("GET", "/admin/v1/audit/chain"): Spoken(said.ListedEvents),
         ("GET", "/admin/v1/audit/checkpoints"): Spoken(said.ListedCheckpoints),
         ("GET", "/admin/v1/audit/export"): Spoken(str),
+        ("GET", "/admin/v1/chargebacks"): Spoken(ListedChargebacks),
+        ("POST", "/admin/v1/chargebacks"): Spoken(Statement, WantedClosing, _CREATED),
+        ("GET", "/admin/v1/chargebacks/preview"): Spoken(Statement),
+        ("GET", "/admin/v1/chargebacks/preview/export"): _FILE,
+        ("POST", "/admin/v1/chargebacks/reconcile"): Spoken(Reconciliation, WantedReconciliation),
+        ("GET", "/admin/v1/chargebacks/rules"): Spoken(ShownRules),
+        ("PUT", "/admin/v1/chargebacks/rules"): Spoken(ShownRules, NewRules),
+        ("GET", "/admin/v1/chargebacks/{chargeback_id}"): Spoken(Statement),
+        ("GET", "/admin/v1/chargebacks/{chargeback_id}/export"): _FILE,
         ("GET", "/admin/v1/content"): Spoken(said.ListedContent),
         ("GET", "/admin/v1/content/{decision_id}"): Spoken(Content),
+        ("GET", "/admin/v1/costs"): Spoken(ListedCosts),
+        ("GET", "/admin/v1/costs/summary"): Spoken(Summary),
+        ("GET", "/admin/v1/incidents"): Spoken(ListedIncidents),
         ("GET", "/admin/v1/keys"): Spoken(said.ListedKeys),
         ("POST", "/admin/v1/keys"): Spoken(said.NewlyIssuedKey, NewKey, _CREATED),
         ("GET", "/admin/v1/keys/{key_id}"): Spoken(said.ShownKey),
@@ -111,8 +144,20 @@ SPOKEN: Mapping[tuple[str, str], Spoken] = MappingProxyType(
         ("GET", "/admin/v1/policies/{bundle}"): Spoken(BundleRecord),
         ("GET", "/admin/v1/prices"): Spoken(ListedPrices),
         ("POST", "/admin/v1/privacy/erasures"): Spoken(Erasure, NewErasure),
+        ("GET", "/admin/v1/refusals"): Spoken(ListedRefusals),
+        ("GET", "/admin/v1/reliability"): Spoken(ListedReliability),
+        ("GET", "/admin/v1/reports/preview"): Spoken(None, media=("text/html",)),
+        ("GET", "/admin/v1/reports/schedules"): Spoken(ListedSchedules),
+        ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Spoken(
+            ReportSchedule, WantedSchedule, (HTTPStatus.OK, HTTPStatus.CREATED)
+        ),
+        ("DELETE", "/admin/v1/reports/schedules/{schedule_id}"): _GONE,
+        ("GET", "/admin/v1/reports/schedules/{schedule_id}/runs"): Spoken(ListedRuns),
+        ("POST", "/admin/v1/reports/schedules/{schedule_id}/send"): Spoken(ListedRuns),
         ("PUT", "/admin/v1/roles"): Spoken(said.RoleGiven, GrantedRole),
         ("DELETE", "/admin/v1/roles"): _GONE,
+        ("GET", "/admin/v1/usage/adoption"): Spoken(Adoption),
+        ("GET", "/admin/v1/usage/hours"): Spoken(Hours),
         ("GET", "/admin/v1/whoami"): Spoken(WhoAmI),
     }
 )
@@ -170,10 +215,17 @@ def _say(operation: _Object, spoken: Spoken) -> None:
     responses = operation["responses"]
     responses.pop("200", None)
     for status in spoken.statuses:
-        responses[str(status.value)] = {"description": status.phrase, **_content(spoken.answer)}
+        responses[str(status.value)] = {"description": status.phrase, **_answered(spoken)}
     if spoken.asked is not None:
         required = not spoken.may_be_empty
         operation["requestBody"] = {"required": required, **_content(spoken.asked)}
+
+
+def _answered(spoken: Spoken) -> _Object:
+    if spoken.media:
+        schema = {"type": "string", "format": "binary"}
+        return {"content": {media: {"schema": schema} for media in spoken.media}}
+    return _content(spoken.answer)
 
 
 def _content(kind: type | None) -> _Object:

@@ -17,6 +17,7 @@ from llm_core.chargeback.statement import Document
 from llm_core.errors import Conflict, MalformedRequest, NotServed, PermissionDenied
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.wire import Opened, json_answer, read_body
 from policy_service.ports.chargeback import AlreadyClosed, ChargebackRefused, ClosedMonth
 from policy_service.ports.organisation import OrganisationError
@@ -24,7 +25,7 @@ from policy_service.resources import Resources
 from policy_service.services.chargeback import File, FileFormat, NotOver, exported
 
 T = TypeVar("T")
-router = APIRouter(prefix="/admin/v1/chargebacks")
+router = APIRouter(prefix="/admin/v1/chargebacks", route_class=AdminRoute)
 MOST_INVOICE_BYTES = 32 * 1024 * 1024
 _MOST_BODY_BYTES = 1024 * 1024
 _MOST_LISTED = 240

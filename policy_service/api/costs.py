@@ -11,6 +11,7 @@ from pydantic import Field
 
 from llm_core.costs.calendar import Interval, edges
 from policy_service.api.admins import CurrentActor
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.reading import (
     Asked,
     Filters,
@@ -25,7 +26,7 @@ from policy_service.api.wire import Opened, json_answer
 from policy_service.ports.costs import Active, Costs, Dimension, Group, Keys, Order, Page, Sums
 from policy_service.services.cost_summary import summary, total_of
 
-router = APIRouter(prefix="/admin/v1")
+router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
 _EMPTY = Sums()
 
 

@@ -10,23 +10,12 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI
 
-from llm_core.chargeback.statement import Statement
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
-from policy_service.api.admin import WhoAmI
 from policy_service.api.admin_description import admin_kinds, described
-from policy_service.api.admin_tokens import ListedAdminTokens
-from policy_service.api.approvals import ListedApprovals
-from policy_service.api.chargeback import ListedChargebacks, ShownRules
-from policy_service.api.costs import Adoption, Hours, ListedCosts
-from policy_service.api.incidents import ListedChannels, ListedIncidents
-from policy_service.api.reliability import ListedRefusals, ListedReliability
-from policy_service.api.reports import ListedRuns, ListedSchedules
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
-from policy_service.services.approvals import ShownApproval
-from policy_service.services.cost_summary import Summary
 from policy_service.services.health import ProvidersHealth
 from policy_service.services.identify import IdentifyAnswer
 from policy_service.services.self_service import Me, MyUsage
@@ -96,24 +85,6 @@ _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/usage/recent": Recent,
     "/admin/v1/budgets": Budgets,
     "/v1/providers/health": ProvidersHealth,
-    "/admin/v1/whoami": WhoAmI,
-    "/admin/v1/admin-tokens": ListedAdminTokens,
-    "/admin/v1/approvals": ListedApprovals,
-    "/admin/v1/incidents": ListedIncidents,
-    "/admin/v1/alerts/channels": ListedChannels,
-    "/admin/v1/costs": ListedCosts,
-    "/admin/v1/costs/summary": Summary,
-    "/admin/v1/usage/hours": Hours,
-    "/admin/v1/usage/adoption": Adoption,
-    "/admin/v1/reliability": ListedReliability,
-    "/admin/v1/refusals": ListedRefusals,
-    "/admin/v1/approvals/{approval_id}": ShownApproval,
-    "/admin/v1/chargebacks": ListedChargebacks,
-    "/admin/v1/chargebacks/rules": ShownRules,
-    "/admin/v1/chargebacks/preview": Statement,
-    "/admin/v1/chargebacks/{chargeback_id}": Statement,
-    "/admin/v1/reports/schedules": ListedSchedules,
-    "/admin/v1/reports/schedules/{schedule_id}/runs": ListedRuns,
 }
 _RELAYED = ("chat/completions", "completions", "embeddings", "responses", "messages")
 _SCHEMES: _Object = {

@@ -140,6 +140,33 @@ _NEXT = "WyJrZXlzIixbImtleV8wMW04a2I3ZTNyMTA2eXExcTEwYzRnNDBtYiJdXQ"
 
 EXAMPLES: Mapping[str, Any] = MappingProxyType(
     {
+        "NewRules": {
+            "organisation": "acme",
+            "shared": [
+                {
+                    "name": "platform",
+                    "match": {"team": "platform"},
+                    "allocate": "usage",
+                    "shares": {},
+                }
+            ],
+            "currency": {"code": "EUR", "usd_rate": "0.92"},
+        },
+        "WantedClosing": {"organisation": "acme", "period": "2026-10"},
+        "WantedReconciliation": {
+            "organisation": "acme",
+            "period": "2026-10",
+            "provider": "openai",
+            "invoice_csv": "model,amount,currency\ngpt-4o-mini,12.34,usd\n",
+            "columns": {"usd": "amount"},
+        },
+        "WantedSchedule": {
+            "node": "department:research",
+            "kind": "chargeback",
+            "cadence": "monthly",
+            "to": ["finance@acme.example", "webhook:finance"],
+            "hour": 7,
+        },
         "Problem": {
             "type": "urn:gatehouse:error:permission_denied",
             "title": "Forbidden",

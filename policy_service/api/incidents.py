@@ -15,11 +15,12 @@ from llm_core.alerts.incident import Incident
 from llm_core.errors import NotDelivered, PermissionDenied
 from llm_core.policy.roles import PLATFORM, Actor, Permission, granted_on
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.wire import Opened, json_answer
 from policy_service.ports.incidents import ChannelFailed
 from policy_service.services.alerting.desk import ShownChannel
 
-router = APIRouter(prefix="/admin/v1")
+router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
 _READS_PLATFORM = (Permission.AUDIT_READ, Permission.ORGANISATION_READ)
 
 

@@ -8,11 +8,12 @@ from pydantic import Field
 
 from llm_core.errors import MalformedRequest
 from policy_service.api.admins import CurrentActor
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.reading import TimeAndFilters, groups, read
 from policy_service.api.wire import Opened, json_answer
 from policy_service.ports.costs import Dimension, Ground, Refusal, Reliability
 
-router = APIRouter(prefix="/admin/v1")
+router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
 _BY_DEFAULT = (Dimension.PROVIDER, Dimension.MODEL)
 _LOGGED = frozenset(
     {

@@ -15,6 +15,7 @@ from llm_core.errors import Conflict, MalformedRequest, NotServed
 from llm_core.policy.roles import Actor, Permission, may
 from policy_service.api.admins import CurrentActor, nodes_for, require
 from policy_service.api.chargeback import told_refusals
+from policy_service.api.idempotency import AdminRoute
 from policy_service.api.organisation import told_faults
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
@@ -27,7 +28,7 @@ from policy_service.ports.report_schedules import (
 from policy_service.resources import Resources
 from policy_service.services.report_sender import ScheduleRefused
 
-router = APIRouter(prefix="/admin/v1/reports")
+router = APIRouter(prefix="/admin/v1/reports", route_class=AdminRoute)
 _NEEDED = (Permission.ORGANISATION_WRITE, Permission.USAGE_READ)
 _KINDS = ("organisation", "department", "team", "project")
 _HOUR = 7

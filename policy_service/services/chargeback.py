@@ -22,7 +22,7 @@ from policy_service.ports.clock import Clock
 from policy_service.services.chargeback_xlsx import to_xlsx
 
 _CSV = "text/csv; charset=utf-8"
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class FileFormat(StrEnum):
@@ -142,7 +142,7 @@ async def exported(document: Document, form: FileFormat) -> File:
 _MADE: Mapping[FileFormat, tuple[str, str, Callable[[Document], bytes]]] = MappingProxyType(
     {
         FileFormat.CSV: ("csv", _CSV, lambda document: to_csv(document.statement)),
-        FileFormat.XLSX: ("xlsx", _XLSX, lambda document: to_xlsx(document.statement)),
+        FileFormat.XLSX: ("xlsx", XLSX, lambda document: to_xlsx(document.statement)),
         FileFormat.FOCUS: ("focus.csv", _CSV, to_focus),
     }
 )

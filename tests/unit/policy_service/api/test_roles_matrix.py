@@ -273,7 +273,7 @@ async def _faults(
     return []
 
 
-def is_permitted(actor: Actor, asked: Asked, company: Company) -> bool:  # noqa: PLR0911 - a table
+def is_permitted(actor: Actor, asked: Asked, company: Company) -> bool:  # noqa: C901, PLR0911 - a table
     """Whether the table and the roles let somebody do something to a company's thing."""
     grants, permission = actor.grants, asked.permission
     if permission is None:
