@@ -63,7 +63,7 @@ def render(client: Client, viewer: Viewer) -> None:
         else:
             page.nothing("You may not raise limits.", "Ask whoever manages the unit above.")
     with page.section("Who was refused, and why", "Calls that policy or a limit refused."):
-        chosen = filters.bar(client, usual=Span.WEEK, only_period=True)
+        chosen = filters.bar(client, on="limits", usual=Span.WEEK, only_period=True)
         found = reliability.refusals(client, chosen.query, ("code", "team", "user"))
         if not found:
             st.success("No call was refused.", icon=":material/check_circle:")
