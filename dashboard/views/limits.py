@@ -110,14 +110,16 @@ def _show_raises(client: Client, viewer: Viewer, raises: list[RaiseRow]) -> None
         page.nothing("No limit is raised now.", "A raise gives more until a day, for a reason.")
         return
     frame = control.raises_frame(raises, wiring.currency())
-    line = shown.chosen_line(frame, _RAISES, key="raises", alt="Raises that hold or will")
+    line = shown.clicked_line(frame, _RAISES, key="raises", alt="Raises that hold or will")
     if not viewer.may("limits.raise"):
         return
     ordered = sorted(raises, key=lambda one: one.until)
+    if line is not None:
+        st.session_state["ended"] = ordered[line]
     ended = st.selectbox(
         "A raise to end",
         ordered,
-        index=line,
+        index=None,
         format_func=lambda one: f"{one.node}, {control.limit_text(one.measure, one.scope)}",
         key="ended",
         placeholder="Choose one",
