@@ -31,6 +31,8 @@ DIMENSIONS = {
 
 _FIRST = ("department", "team", "model")
 _HOURLY_DAYS = 3
+_KEPT = "_filters"
+_KEPT_ON = "_filters_on"
 
 
 class Span(StrEnum):
@@ -91,14 +93,17 @@ class Chosen:
         return "hour" if (self.end - self.start).days <= _HOURLY_DAYS else "day"
 
 
-def bar(client: Client, *, usual: Span = Span.MONTH, only_period: bool = False) -> Chosen:
+def bar(client: Client, *, on: str, usual: Span = Span.MONTH, only_period: bool = False) -> Chosen:
     """Show the filters, and say what is chosen.
 
     Args:
         client: Whom to ask for the values that can be chosen.
+        on: The page: another one begins with what was chosen on the one before.
         usual: The period where the address says none.
         only_period: Whether nothing else can be chosen.
     """
+    if not only_period:
+        _bring_back(on)
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         # The usual one first: it is what a page without a period in its address shows.
         spans = sorted(Span, key=lambda one: one is not usual)
@@ -119,7 +124,32 @@ def bar(client: Client, *, usual: Span = Span.MONTH, only_period: bool = False) 
             for dimension in _FIRST:
                 wanted[dimension] = _choose(client, dimension, period, width=185)
             tz = _more(client, period, wanted, tz)
-    return Chosen(start, end, {name: values for name, values in wanted.items() if values}, tz)
+    wanted = {name: values for name, values in wanted.items() if values}
+    if not only_period:
+        _keep(wanted, span if span is not usual else None, tz)
+    return Chosen(start, end, wanted, tz)
+
+
+def _bring_back(on: str) -> None:
+    """On another page: what was chosen on the one before.
+
+    Streamlit clears a page's address when another page is opened, and forgets its widgets.
+    """
+    before = st.session_state.get(_KEPT_ON)
+    st.session_state[_KEPT_ON] = on
+    kept: dict[str, list[str] | str] = st.session_state.get(_KEPT, {})
+    if before in (None, on) or not kept:
+        return
+    # Widgets take what is in the address when they are first shown.
+    st.query_params.update(kept)
+    st.rerun()
+
+
+def _keep(wanted: dict[str, tuple[str, ...]], span: Span | None, tz: str) -> None:
+    kept: dict[str, list[str] | str] = {name: list(values) for name, values in wanted.items()}
+    kept |= {} if span is None or span is Span.OWN else {"period": span.value}
+    kept |= {"tz": tz} if tz else {}
+    st.session_state[_KEPT] = kept
 
 
 def _more(client: Client, period: Query, wanted: dict[str, tuple[str, ...]], tz: str) -> str:

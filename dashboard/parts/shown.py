@@ -55,6 +55,13 @@ def chosen_line(frame: pd.DataFrame, columns: Columns, *, key: str, alt: str) ->
     return int(chosen[0]) if chosen and chosen[0] < len(lines) else None
 
 
+def clicked_line(frame: pd.DataFrame, columns: Columns, *, key: str, alt: str) -> int | None:
+    """As `chosen_line`, but once for each click: what is chosen elsewhere meanwhile stays."""
+    line = chosen_line(frame, columns, key=key, alt=alt)
+    before, st.session_state[f"_line_{key}"] = st.session_state.get(f"_line_{key}"), line
+    return None if line == before else line
+
+
 def _height(lines: pd.DataFrame) -> int | Literal["content"]:
     return _TALL_PX if (len(lines) + 1) * _LINE_PX > _TALL_PX else "content"
 

@@ -60,7 +60,7 @@ def _show_queue(waiting: list[Approval]) -> None:
         st.success("Nothing waits for an answer.", icon=":material/check_circle:")
         return
     frame = control.approvals_frame(waiting)
-    line = shown.chosen_line(frame, _QUEUE, key="queue", alt="Requests that wait for an answer")
+    line = shown.clicked_line(frame, _QUEUE, key="queue", alt="Requests that wait for an answer")
     # A list beside the table is for who cannot click into it.
     _choose(waiting, line, "Request", "waiting")
 
@@ -70,7 +70,7 @@ def _show_past(past: list[Approval]) -> None:
         page.nothing("Nothing was decided yet.", "What is granted or refused shows here.")
         return
     frame = control.approvals_frame(past)
-    line = shown.chosen_line(frame, _PAST, key="past", alt="Requests that were decided")
+    line = shown.clicked_line(frame, _PAST, key="past", alt="Requests that were decided")
     _choose(past, line, "Decided request", "decided")
 
 
@@ -78,7 +78,7 @@ def _choose(listed: list[Approval], line: int | None, label: str, key: str) -> N
     by_id = {one.id: one for one in listed}
     current = st.query_params.get("approval", "")
     known = list(by_id)
-    chosen = st.selectbox(
+    st.selectbox(
         label,
         known,
         index=known.index(current) if current in by_id else None,
@@ -89,8 +89,9 @@ def _choose(listed: list[Approval], line: int | None, label: str, key: str) -> N
         on_change=_open,
         args=(f"chosen_{key}",),
     )
-    if line is not None and known[line] != current and chosen != known[line]:
+    if line is not None and known[line] != current:
         st.query_params["approval"] = known[line]
+        st.rerun()
 
 
 def _open(key: str) -> None:

@@ -69,14 +69,16 @@ def _show_events(found: list[EventRow]) -> None:
         page.nothing("No event is like that.", "Choose an earlier day, or fewer filters.")
         return
     frame = control.events_frame(found)
-    line = shown.chosen_line(frame, _EVENTS, key="events", alt="Events of the audit chain")
+    line = shown.clicked_line(frame, _EVENTS, key="events", alt="Events of the audit chain")
     if len(found) == _PAGE:
         st.caption(f"The newest {_PAGE}. Filter for others.")
     names = [f"{one.chain} {one.seq}" for one in found]
+    if line is not None:
+        st.session_state["event"] = names[line]
     chosen = st.selectbox(
         "Event",
         names,
-        index=line,
+        index=None,
         key="event",
         placeholder="Choose one to see all of it",
         width=320,

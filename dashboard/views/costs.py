@@ -27,7 +27,7 @@ _LONG_DAYS = 62
 def render(client: Client, viewer: Viewer) -> None:
     """Show what was chosen as numbers, over time, and by group."""
     del viewer
-    chosen = filters.bar(client)
+    chosen = filters.bar(client, on="costs")
     _show_path(chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dimension = st.selectbox(

@@ -63,7 +63,7 @@ def render(client: Client, viewer: Viewer) -> None:
         else:
             page.nothing("You may not raise limits.", "Ask whoever manages the unit above.")
     with page.section("Who was refused, and why", "Calls that policy or a limit refused."):
-        chosen = filters.bar(client, usual=Span.WEEK, only_period=True)
+        chosen = filters.bar(client, on="limits", usual=Span.WEEK, only_period=True)
         found = reliability.refusals(client, chosen.query, ("code", "team", "user"))
         if not found:
             st.success("No call was refused.", icon=":material/check_circle:")
@@ -110,14 +110,16 @@ def _show_raises(client: Client, viewer: Viewer, raises: list[RaiseRow]) -> None
         page.nothing("No limit is raised now.", "A raise gives more until a day, for a reason.")
         return
     frame = control.raises_frame(raises, wiring.currency())
-    line = shown.chosen_line(frame, _RAISES, key="raises", alt="Raises that hold or will")
+    line = shown.clicked_line(frame, _RAISES, key="raises", alt="Raises that hold or will")
     if not viewer.may("limits.raise"):
         return
     ordered = sorted(raises, key=lambda one: one.until)
+    if line is not None:
+        st.session_state["ended"] = ordered[line]
     ended = st.selectbox(
         "A raise to end",
         ordered,
-        index=line,
+        index=None,
         format_func=lambda one: f"{one.node}, {control.limit_text(one.measure, one.scope)}",
         key="ended",
         placeholder="Choose one",

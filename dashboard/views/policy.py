@@ -99,7 +99,7 @@ def _revision(bundle: Bundle | None, digest: str | None, otherwise: str) -> str:
 
 
 def _show_denials(client: Client) -> None:
-    chosen = filters.bar(client, usual=Span.DAYS_30, only_period=True)
+    chosen = filters.bar(client, on="policy", usual=Span.DAYS_30, only_period=True)
     found = reliability.refusals(client, chosen.query, ("code", "rule"))
     if not found:
         st.success("Nothing was denied.", icon=":material/check_circle:")

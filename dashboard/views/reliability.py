@@ -32,7 +32,7 @@ _FARES = (
 
 def render(client: Client, viewer: Viewer) -> None:
     """Show latencies, errors, fallbacks and breakers."""
-    chosen = filters.bar(client, usual=Span.WEEK)
+    chosen = filters.bar(client, on="reliability", usual=Span.WEEK)
     with page.section():
         found = reliability.reliability(client, chosen.query, _BY)
         if not found.total.requests:

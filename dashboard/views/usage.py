@@ -22,7 +22,7 @@ _ACTIVE = ("Users", "Applications", "Teams")
 
 def render(client: Client, viewer: Viewer) -> None:
     """Show requests, tokens, hours, people, models, caches and capacity."""
-    chosen = filters.bar(client, usual=Span.DAYS_30)
+    chosen = filters.bar(client, on="usage", usual=Span.DAYS_30)
     with page.section():
         found = costs.costs(client, chosen.query, (), chosen.interval)
         if not found.total.requests:

@@ -109,7 +109,7 @@ def test_every_page_is_drawn_without_a_complaint(
         assert complaints == []
 
 
-def test_a_page_is_linked_with_its_filters_and_the_back_button_undoes_one(
+def test_filters_are_in_the_address_and_come_along_to_the_next_page(
     dashboard_url: str,
 ) -> None:
     with browsing(width=1280, theme="light") as (page, complaints):
@@ -121,6 +121,10 @@ def test_a_page_is_linked_with_its_filters_and_the_back_button_undoes_one(
         expect(page).to_have_url(re.compile(r"period=Last(\+|%20)90(\+|%20)days"))
         drawn(page, "Costs")
         assert "department=research" in page.url
+        page.get_by_test_id("stSidebarNav").get_by_text("Usage", exact=True).click()
+        drawn(page, "Usage")
+        expect(page.get_by_test_id("stMultiSelect").first).to_contain_text("research")
+        expect(page).to_have_url(re.compile("usage.*department=research"))
         assert complaints == []
 
 

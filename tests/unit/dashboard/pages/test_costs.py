@@ -110,3 +110,12 @@ def test_a_name_in_the_address_is_sent_as_it_is_and_not_understood(service: Admi
     asked = [one for one in service.asked if "team" in one.query]
     assert {tuple(one.query["team"]) for one in asked} == {("search&organisation=other",)}
     assert not [one for one in asked if "organisation" in one.query]
+
+
+def test_filters_come_along_from_page_to_page():
+    page = opened("costs", department="support")
+    assert page.session_state["_filters"] == {"department": ["support"]}
+    kept = {"_filters": {"department": ["support"]}, "_filters_on": "costs"}
+    page = opened("usage", kept)
+    assert page.multiselect(key="department").value == ["support"]
+    assert page.query_params["department"] in ("support", ["support"])
