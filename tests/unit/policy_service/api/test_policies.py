@@ -99,11 +99,11 @@ async def test_a_bundle_goes_its_way_and_every_step_is_in_the_audit_trail(
     done = await ask("POST", "/activate", json={"bundle": kept["digest"], "reason": "first"})
     assert done.json()["actor"] == "root_token"
     listed = (await ask("GET", "")).json()
-    assert listed["standing"]["live"] == listed["standing"]["shadow"] == kept["digest"]
+    assert listed["standing"]["live"] == kept["digest"]
+    assert listed["standing"]["shadow"] is None, "what is live is no shadow any more"
     await ask("POST", "/rollback", json={"reason": "back"})
-    await ask("PUT", "/shadow", json={"bundle": None})
     trail = await api.get("/admin/v1/audit", subject="policy:", limit=10)
     assert [one["action"] for one in trail.json()["rows"]] == [
-        *("policy.shadow", "policy.rollback", "policy.activate", "policy.shadow"),
+        *("policy.rollback", "policy.activate", "policy.shadow", "policy.shadow"),
         "policy.upload",
     ]
