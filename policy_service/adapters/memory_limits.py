@@ -242,10 +242,6 @@ class MemoryLimitsStore:
         self._end(held, Stage.EXPIRED, row, epoch_ms(now))
         return True
 
-    async def waiting_rows(self) -> int:
-        """See `LimitsStore.waiting_rows`."""
-        return self._rows.count
-
     async def take_rows(self, most: int, wait_s: float) -> tuple[QueuedRow, ...]:
         """See `LimitsStore.take_rows`."""
         rows = await self._rows.take(most, wait_s)

@@ -27,11 +27,6 @@ class MemoryRows:
         self._last_token = 0
         self._arrived = asyncio.Event()
 
-    @property
-    def count(self) -> int:
-        """How many are not struck off."""
-        return len(self._waiting) + len(self._taken)
-
     def put(self, decision_id: str, row: bytes) -> None:
         """Queue a row."""
         self._last_token += 1

@@ -276,10 +276,6 @@ class LimitsStore(Protocol):
         """
         ...
 
-    async def waiting_rows(self) -> int:
-        """How many rows are queued and not acknowledged."""
-        ...
-
     async def incarnation(self) -> str:
         """Names the life that the store is in; another name may mean that it went back in time.
 

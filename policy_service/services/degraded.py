@@ -224,10 +224,6 @@ class DegradableLimits:
         """See `LimitsStore.acknowledge`."""
         return await self._shared.acknowledge(rows)
 
-    async def waiting_rows(self) -> int:
-        """See `LimitsStore.waiting_rows`."""
-        return await self._shared.waiting_rows()
-
     async def incarnation(self) -> str:
         """See `LimitsStore.incarnation`; that of the shared store."""
         return await self._shared.incarnation()

@@ -98,11 +98,6 @@ class RowsQueue:
                 )
         return unknown == 0
 
-    async def count(self) -> int:
-        """See `LimitsStore.waiting_rows`: what is acknowledged is taken out of the stream."""
-        with translated():
-            return int(await self._redis.xlen(self._key))
-
     async def backlog(self) -> Backlog:
         """See `LimitsStore.backlog`; a row's id begins with the time at which it was queued."""
         with translated():

@@ -357,10 +357,6 @@ class RedisLimitsStore:
         """See `LimitsStore.acknowledge`."""
         return await self._rows.acknowledge(rows)
 
-    async def waiting_rows(self) -> int:
-        """See `LimitsStore.waiting_rows`."""
-        return await self._rows.count()
-
     async def incarnation(self) -> str:
         """Redis' own name for its run, which a restart and a failover change."""
         with translated():

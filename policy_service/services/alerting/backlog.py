@@ -23,7 +23,7 @@ class BacklogWatcher:
 
     async def look(self, now: datetime, known: Mapping[str, Incident]) -> Sight:
         """See `Watcher.look`."""
-        waiting = await self.limits.waiting_rows()
+        waiting = (await self.limits.backlog()).rows
         if not self.rule.is_wrong(waiting, is_open=_SUBJECT in known):
             return Sight()
         return Sight(

@@ -39,15 +39,6 @@ async def test_an_acknowledged_row_never_comes_again(store: LimitsStore) -> None
     assert await store.take_rows(10, 1.2) == ()
 
 
-async def test_rows_are_counted_until_they_are_acknowledged(store: LimitsStore) -> None:
-    assert await store.waiting_rows() == 0
-    await queue(store, "a", "b", "c")
-    [a] = await store.take_rows(1, 0)
-    assert await store.waiting_rows() == 3
-    await store.acknowledge([a])
-    assert await store.waiting_rows() == 2
-
-
 async def test_a_row_that_nobody_acknowledged_comes_again_and_again(store: LimitsStore) -> None:
     await queue(store, "a")
     first = await store.take_rows(10, 0)

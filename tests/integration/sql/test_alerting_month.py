@@ -43,6 +43,7 @@ from policy_service.adapters.sql.watched import SqlWatched
 from policy_service.ports.audit import Noted
 from policy_service.ports.decision_log import LoggedDecision
 from policy_service.ports.ledger import UsageRow
+from policy_service.ports.limits import Backlog
 from policy_service.services import degraded as degraded_module
 from policy_service.services.alerting.audit_chain import AuditChainWatcher
 from policy_service.services.alerting.backlog import BacklogWatcher
@@ -92,8 +93,8 @@ class Counters(MemoryLimitsStore):
     async def ready(self) -> bool:
         return not self.is_away
 
-    async def waiting_rows(self) -> int:
-        return self.rows
+    async def backlog(self) -> Backlog:
+        return Backlog(0, self.rows)
 
 
 class World:
