@@ -59,6 +59,7 @@ app.command("serve")(serve.serve)
 app.command("usage")(usage.usage)
 app.command("budgets")(usage.budgets)
 app.command("teams")(usage.teams)
+app.command("models")(usage.models)
 app.command("doctor")(doctor.doctor)
 app.command("providers")(providers.providers)
 

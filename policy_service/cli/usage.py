@@ -1,4 +1,4 @@
-"""`gatehouse usage`, `budgets` and `teams`: what was used, what is left, and who there is."""
+"""`gatehouse usage`, `budgets`, `teams` and `models`: what was used, is left, and is there."""
 
 import csv
 import json
@@ -147,6 +147,37 @@ def teams(server: Server, as_json: _AsJson = False, token: Token = "") -> None:
             for one in found
         ),
     )
+
+
+def models(server: Server, as_json: _AsJson = False, token: Token = "") -> None:
+    """List the models, where each can be called, and what a million tokens cost there."""
+    with asking(server, token) as api:
+        found = list(every_row(api, "/admin/v1/models", {}))
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    show_table(
+        ("model", "deployment", "provider", "region", "way", "input USD", "output USD"),
+        (
+            (
+                one["alias"],
+                place["id"],
+                place["provider"],
+                place["region"],
+                place["transport"],
+                *_prices(place["price"]),
+            )
+            for one in found
+            for place in one["deployments"]
+        ),
+        wide=2,
+    )
+
+
+def _prices(price: dict[str, Any] | None) -> tuple[str, str]:
+    if price is None:
+        return "no price: refused", ""
+    return _plain(price["rates"]["input"]), _plain(price["rates"]["output"])
 
 
 def _filters(said: Sequence[str]) -> dict[str, list[str]]:
