@@ -81,7 +81,11 @@ class Mover:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The month so far, and where it goes."""
+    """The month so far, and where it goes.
+
+    Args:
+        saved_by_routing_usd: `None` where there is nothing to compare prices with.
+    """
 
     month: str
     month_to_date: Sums
@@ -93,7 +97,7 @@ class Summary:
     forecast: Forecast | None = None
     burn_usd_per_day: Decimal = ZERO
     saved_by_cache_usd: Decimal = ZERO
-    saved_by_routing_usd: Decimal = ZERO
+    saved_by_routing_usd: Decimal | None = None
     movers: list[Mover] = field(default_factory=list)
     users: int = 0
     teams: int = 0

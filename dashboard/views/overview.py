@@ -99,10 +99,11 @@ def _show_numbers(summary: Summary) -> None:
         by_cache, by_routing = summary.saved_by_cache_usd, summary.saved_by_routing_usd
         shown.metric(
             "Saved",
-            text(by_cache + by_routing),
+            text(by_cache + (by_routing or 0)),
             beside=f"{text(by_cache)} by cache",
             told="What calls would have cost more: answers from the response cache "
-            f"({text(by_cache)}), and cheaper deployments of the same model ({text(by_routing)}).",
+            f"({text(by_cache)}), and cheaper deployments of the same model "
+            f"({'not known' if by_routing is None else text(by_routing)}).",
         )
     with requests:
         shown.metric(
