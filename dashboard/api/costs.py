@@ -81,11 +81,7 @@ class Mover:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The month so far, and where it goes.
-
-    Args:
-        saved_by_routing_usd: `None` where there is nothing to compare prices with.
-    """
+    """The month so far, and where it goes."""
 
     month: str
     month_to_date: Sums
@@ -97,7 +93,6 @@ class Summary:
     forecast: Forecast | None = None
     burn_usd_per_day: Decimal = ZERO
     saved_by_cache_usd: Decimal = ZERO
-    saved_by_routing_usd: Decimal | None = None
     movers: list[Mover] = field(default_factory=list)
     users: int = 0
     teams: int = 0

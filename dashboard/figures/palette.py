@@ -72,6 +72,7 @@ def count_axis() -> alt.Axis:
         # d3 gives nought the unit of the others.
         labelExpr="datum.value ? format(datum.value, '~s') : '0'",
         tickCount=5,
+        tickMinStep=1,
         domain=False,
         ticks=False,
     )

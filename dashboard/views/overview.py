@@ -78,7 +78,7 @@ def _show_numbers(summary: Summary) -> None:
         shown.metric(
             "Month to date",
             text(sums.usd),
-            beside=f"{wiring.currency().change(change)} on last month",
+            beside=f"{wiring.currency().change(change)} on last",
             told=f"{formats.month_text(summary.month)}, in {summary.tz}. Last month by the same "
             f"day: {text(summary.last_month_to_date_usd)}; in all: {text(summary.last_month_usd)}.",
         )
@@ -96,14 +96,11 @@ def _show_numbers(summary: Summary) -> None:
     with burn:
         shown.metric("Burn a day", text(summary.burn_usd_per_day), told="Of late, on average.")
     with saved:
-        by_cache, by_routing = summary.saved_by_cache_usd, summary.saved_by_routing_usd
         shown.metric(
-            "Saved",
-            text(by_cache + (by_routing or 0)),
-            beside=f"{text(by_cache)} by cache",
-            told="What calls would have cost more: answers from the response cache "
-            f"({text(by_cache)}), and cheaper deployments of the same model "
-            f"({'not known' if by_routing is None else text(by_routing)}).",
+            "Saved by cache",
+            text(summary.saved_by_cache_usd),
+            beside=f"{sums.cache_hits:,} answers",
+            told="What the answers from the response cache would have cost at a provider.",
         )
     with requests:
         shown.metric(
@@ -194,9 +191,9 @@ def _show_incidents(client: Client) -> None:
         st.success("Nothing is wrong that anybody knows of.", icon=":material/check_circle:")
         return
     columns = (
-        Column("severity", "Severity"),
-        Column("title", "What"),
         Column("opened_at", "Since (UTC)", Kind.TIME),
+        Column("title", "What"),
+        Column("severity", "Severity"),
     )
     frame = control.incidents_frame(found)
     shown.table(frame, columns, key="incidents", alt="Open incidents")

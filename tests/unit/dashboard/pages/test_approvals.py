@@ -36,7 +36,7 @@ def test_a_link_to_a_request_shows_what_is_needed_to_decide(service: AdminServic
     page = opened("approvals", approval=WAITING)
     assert "the launch of ranking v3" in page.markdown[0].value
     assert metrics(page)["Asked"] == "$50.00"
-    prices = table(page, "prices")
+    prices = table(page, "Prices of o1-pro for a million tokens")
     assert prices["deployment"].to_list() == ["openai-o1-pro", "openai-o1-pro", "azure-o1-pro"]
     assert prices["input"].to_list() == [Decimal(150), Decimal(300), None]
     assert prices["cached_input"].to_list() == [Decimal(150), Decimal(300), None]
