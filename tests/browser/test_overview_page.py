@@ -20,7 +20,8 @@ HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("browser")
-    with start_gateway(folder, company=COMPANY, models=models) as running:
+    company = {**COMPANY, "limits": {"usd_per_month": 100}}
+    with start_gateway(folder, company=company, models=models) as running:
         [port] = free_ports(1)
         running.specs["dashboard"] = processes.Spec(
             "dashboard",
