@@ -89,7 +89,7 @@ def _show_numbers(summary: Summary) -> None:
             text(summary.budget_usd),
             beside=None if used is None else f"{formats.percent_text(used)} used",
             is_alarm=used is not None and used >= 1,
-            told="The month's budget of all that you see.",
+            told="The month's limit of the organisation, or of the one unit that you see.",
         )
     with forecast:
         _show_forecast(summary)
