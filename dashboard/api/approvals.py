@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -55,8 +54,44 @@ class _Approvals:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    rows: list[dict[str, Any]]
+class Rates:
+    """USD for a million tokens; what is `None` costs what the bucket around it does."""
+
+    input: Decimal
+    output: Decimal
+    cached_input: Decimal | None = None
+    cache_write: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Rates of calls with longer inputs."""
+
+    above_input_tokens: int
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a deployment costs now."""
+
+    is_free: bool
+    rates: Rates
+    tiers: tuple[Tier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PricedDeployment:
+    """One deployment of a model; `price` is `None` where none is known."""
+
+    deployment: str
+    provider: str
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    rows: list[PricedDeployment]
 
 
 def listed(
@@ -73,9 +108,9 @@ def shown(client: Client, approval_id: str) -> Approval:
     return client.get(f"approvals/{segment(approval_id)}", Approval)
 
 
-def prices(client: Client, model: str) -> list[dict[str, Any]]:
+def prices(client: Client, model: str) -> list[PricedDeployment]:
     """`GET /admin/v1/prices`: what a model's deployments cost."""
-    return client.get("prices", _Rows, [("model", model)]).rows
+    return client.get("prices", _Prices, [("model", model)]).rows
 
 
 def grant(

@@ -167,4 +167,4 @@ def reconcile(
 
 
 def _of(organisation: str) -> list[tuple[str, str]]:
-    return [("organisation", organisation)] if organisation else []
+    return [("organisation", organisation)]

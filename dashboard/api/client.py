@@ -196,8 +196,10 @@ class Client:
     def _failure(self, answer: httpx.Response) -> ServiceFailure:
         status, told = answer.status_code, _message(answer)
         if status == HTTPStatus.FORBIDDEN:
+            verb = "see" if answer.request.method == "GET" else "do"
             return NotPermitted(
-                "You may not see this.", told or "Ask an administrator for a role that permits it."
+                f"You may not {verb} this.",
+                told or "Ask an administrator for a role that permits it.",
             )
         if status == HTTPStatus.UNAUTHORIZED:
             return self._unknown_person(told)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from dashboard.api.client import Client
 
+PLATFORM = "platform:*"
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -22,15 +24,15 @@ class Viewer:
     proof: str
     grants: tuple[Held, ...] = ()
 
-    def may(self, permission: str) -> bool:
-        """Whether they may do it anywhere."""
-        return any(permission in held.permissions for held in self.grants)
+    def may(self, permission: str, node: str = "") -> bool:
+        """Whether they may do it: anywhere, or by a role on a node or on the whole platform."""
+        nodes = self.nodes(permission)
+        return bool(nodes) and (not node or node in nodes or PLATFORM in nodes)
 
-    def organisations(self, permission: str) -> tuple[str, ...]:
-        """The organisations of which the viewer may do it on the whole."""
-        nodes = [held.node for held in self.grants if permission in held.permissions]
-        kinds = (node.partition(":") for node in nodes)
-        return tuple(dict.fromkeys(name for kind, _, name in kinds if kind == "organisation"))
+    def nodes(self, permission: str) -> tuple[str, ...]:
+        """Where they may do it, in the order of their roles."""
+        held = [one.node for one in self.grants if permission in one.permissions]
+        return tuple(dict.fromkeys(held))
 
 
 def whoami(client: Client) -> Viewer:

@@ -40,23 +40,6 @@ class Reliability:
 
 
 @dataclass(frozen=True, slots=True)
-class BreakerChange:
-    """A deployment's breaker opened, closed, or lets a call try."""
-
-    at: datetime
-    deployment: str
-    provider: str | None
-    from_state: str
-    to_state: str
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Breakers:
-    rows: list[BreakerChange]
-
-
-@dataclass(frozen=True, slots=True)
 class DeploymentHealth:
     """How one deployment fares now."""
 
@@ -93,11 +76,6 @@ class _Refusals:
 def reliability(client: Client, query: Query, group_by: tuple[str, ...]) -> Reliability:
     """`GET /admin/v1/reliability`."""
     return client.get("reliability", Reliability, [*query, ("group_by", ",".join(group_by))])
-
-
-def breakers(client: Client, query: Query) -> list[BreakerChange]:
-    """`GET /admin/v1/reliability/breakers`: newest first."""
-    return client.get("reliability/breakers", _Breakers, query).rows
 
 
 def health(client: Client) -> list[DeploymentHealth]:

@@ -68,4 +68,11 @@ def plain_axis() -> alt.Axis:
 
 def count_axis() -> alt.Axis:
     """Counts along an axis."""
-    return alt.Axis(format="~s", tickCount=5, domain=False, ticks=False)
+    return alt.Axis(
+        # d3 gives nought the unit of the others.
+        labelExpr="datum.value ? format(datum.value, '~s') : '0'",
+        tickCount=5,
+        tickMinStep=1,
+        domain=False,
+        ticks=False,
+    )

@@ -64,7 +64,7 @@ def tokens_by_bucket(buckets: pd.DataFrame, *, is_dark: bool) -> Chart:
                 axis=alt.Axis(format="%d %b", labelOverlap=True, ticks=False, grid=False),
             ),
             y=alt.Y("sum(tokens):Q", title=None, axis=count_axis()),
-            color=alt.Color("bucket:N", scale=scale(BUCKETS, is_dark), legend=legend(5)),
+            color=alt.Color("bucket:N", scale=scale(BUCKETS, is_dark), legend=legend(3)),
             order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("yearmonthdate(start):T", title="Day"),
@@ -130,6 +130,8 @@ def lines(
             y=alt.Y(
                 f"{value}:Q",
                 title=None,
+                # Without it a line of noughts is drawn in the middle of nothing.
+                scale=alt.Scale(domain=[0, 1]) if not frame[value].any() else alt.Undefined,
                 axis=alt.Axis(format=written, tickCount=5, domain=False, ticks=False),
             ),
             color=alt.Color(f"{kind}:N", scale=scale(names, is_dark), legend=legend()),

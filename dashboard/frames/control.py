@@ -10,7 +10,7 @@ from decimal import Decimal
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
 
 from dashboard.api.alerts import Incident, PassedThreshold
-from dashboard.api.approvals import Approval, Step
+from dashboard.api.approvals import Approval, PricedDeployment, Step
 from dashboard.api.audit import EventRow
 from dashboard.api.chargeback import ClosedPeriod, Reconciliation, Statement
 from dashboard.api.limits import LimitState, RaiseRow
@@ -211,6 +211,39 @@ def approvals_frame(approvals: Sequence[Approval]) -> pd.DataFrame:
     ]
     columns = ("state", "model", "for", "requester", "asked_usd", "granted_usd", "spent_usd")
     return _frame(lines, (*columns, "created_at", "until", "decided_by", "reason"))
+
+
+def prices_frame(deployments: Sequence[PricedDeployment]) -> pd.DataFrame:
+    """What a million tokens cost, a line for each deployment and for each tier of it.
+
+    Returns:
+        `deployment`, `input`, `output`, `cached_input`, `cache_write` in USD, `inputs`: of which
+        length.
+    """
+    lines: list[tuple[object, ...]] = []
+    for one in deployments:
+        if one.price is None:
+            lines.append((one.deployment, None, None, None, None, "no price is known"))
+            continue
+        tiers = [("free" if one.price.is_free else "all", one.price.rates)]
+        tiers += [
+            (f"over {tier.above_input_tokens:,} tokens", tier.rates) for tier in one.price.tiers
+        ]
+        for inputs, rates in tiers:
+            # What has no rate of its own costs what other input does.
+            cached, written = rates.cached_input, rates.cache_write
+            lines.append(
+                (
+                    one.deployment,
+                    rates.input,
+                    rates.output,
+                    rates.input if cached is None else cached,
+                    rates.input if written is None else written,
+                    inputs,
+                )
+            )
+    columns = ("deployment", "input", "output", "cached_input", "cache_write", "inputs")
+    return _frame(lines, columns)
 
 
 def steps_frame(steps: Sequence[Step]) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
 
 from dashboard.api.reliability import (
-    BreakerChange,
     DeploymentHealth,
     RefusalRow,
     ReliabilityRow,
@@ -89,25 +88,6 @@ def errors_frame(rows: Sequence[ReliabilityRow]) -> pd.DataFrame:
         if count
     ]
     return pd.DataFrame(lines, columns=["name", "error", "count"])
-
-
-def breakers_frame(changes: Sequence[BreakerChange], tz: str) -> pd.DataFrame:
-    """Breakers as they opened and closed.
-
-    Returns:
-        `at`, `deployment`, `provider`, `change`, `reason`.
-    """
-    lines = [
-        (
-            in_zone(one.at, tz).replace(tzinfo=None),
-            one.deployment,
-            one.provider,
-            f"{one.from_state} → {one.to_state}",
-            one.reason,
-        )
-        for one in changes
-    ]
-    return pd.DataFrame(lines, columns=["at", "deployment", "provider", "change", "reason"])
 
 
 def health_frame(deployments: Sequence[DeploymentHealth]) -> pd.DataFrame:

@@ -31,6 +31,14 @@ _PAST = (
     Column("decided_by", "Decided by"),
     Column("reason", "Why", width="large"),
 )
+_PRICES = (
+    Column("deployment", "Deployment"),
+    Column("input", "Input", Kind.MONEY),
+    Column("output", "Output", Kind.MONEY),
+    Column("cached_input", "Cached input", Kind.MONEY),
+    Column("cache_write", "Cache write", Kind.MONEY),
+    Column("inputs", "Inputs"),
+)
 _STEPS = (
     Column("at", "Time (UTC)", Kind.TIME),
     Column("step", "Step"),
@@ -119,7 +127,7 @@ def _show_one(client: Client, viewer: Viewer, one: Approval) -> None:
         )
         facts, decide = st.columns([3, 2], gap="medium")
         with facts:
-            with page.section("Price"):
+            with page.section("Price", "For a million tokens, now."):
                 _show_price(client, one.model)
             with page.section("Before", "Requests of this team for this model."):
                 _show_before(client, one)
@@ -135,15 +143,11 @@ def _show_price(client: Client, model: str) -> None:
         page.nothing("This is a group of models.", "Its members have prices of their own.")
         return
     rows = approvals.prices(client, model)
-    if not rows:
+    if not any(one.price for one in rows):
         page.nothing("No price is known for this model.", "Its calls are refused until one is.")
         return
-    flat = [{name: value for name, value in row.items() if _is_plain(value)} for row in rows]
-    st.dataframe(flat, hide_index=True, key="prices", alt=f"Prices of {model}")
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float)
+    frame = control.prices_frame(rows)
+    shown.table(frame, _PRICES, key="prices", alt=f"Prices of {model} for a million tokens")
 
 
 def _show_before(client: Client, one: Approval) -> None:

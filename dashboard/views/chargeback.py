@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard import formats, wiring
-from dashboard.api import chargeback
+from dashboard.api import chargeback, organisation
 from dashboard.api.chargeback import ClosedPeriod, Rules, Statement
 from dashboard.api.client import Client
 from dashboard.api.errors import NotOffered, NotPermitted, Refused
@@ -54,31 +54,36 @@ def render(client: Client, viewer: Viewer) -> None:
             bind="query-params",
             width=200,
         )
-        organisation = _organisation(viewer)
+        named = _organisation(client, viewer)
+    if not named:
+        page.nothing("There is no organisation yet.", "Make one with `gatehouse apply`.")
+        return
+    sees_whole = viewer.may("usage.read", f"organisation:{named}")
     with page.section():
-        closed = chargeback.closed(client, organisation)
+        closed = chargeback.closed(client, named)
         known = next((one for one in closed if one.period == period), None)
         statement = (
-            chargeback.preview(client, organisation, period)
+            chargeback.preview(client, named, period)
             if known is None
             else chargeback.statement(client, known.id)
         )
         _show_state(client, viewer, statement)
         _show_numbers(statement)
-        lines, rules = st.columns([3, 1], gap="medium")
-        with lines, page.section("Who is charged what"):
+        with page.section("Who is charged what"):
             _show_lines(client, statement)
-        with rules, page.section("Rules", "How shared spend is divided."):
-            _show_rules(chargeback.rules(client, statement.organisation or organisation))
-        with page.section("Against an invoice", "Changes nothing."):
-            _show_reconciling(client, statement)
+        if sees_whole:
+            rules, invoice = st.columns(2, gap="medium")
+            with rules, page.section("Rules", "How shared spend is divided."):
+                _show_rules(chargeback.rules(client, named))
+            with invoice, page.section("Against an invoice", "Changes nothing."):
+                _show_reconciling(client, statement)
         with page.section("Closed months"):
             _show_closed(closed)
 
 
-def _organisation(viewer: Viewer) -> str:
-    """Which one; empty where the viewer sees one only, which the service then knows."""
-    known = viewer.organisations("organisation.read")
+def _organisation(client: Client, viewer: Viewer) -> str:
+    """Which one, of those that the viewer sees a part of; empty where there is none."""
+    known = organisation.organisations(client, viewer.nodes("organisation.read"))
     if len(known) < 2:  # noqa: PLR2004 - one needs no choice
         return known[0] if known else ""
     chosen: str = st.selectbox(
@@ -100,7 +105,7 @@ def _show_state(client: Client, viewer: Viewer, statement: Statement) -> None:
     is_over = statement.period < f"{wiring.now():%Y-%m}"
     told = "It can be closed." if is_over else "It can be closed once it is over."
     st.info(f"**{named} is a preview.** {told}", icon=":material/edit_calendar:")
-    if viewer.may("chargeback.close"):
+    if viewer.may("chargeback.close", f"organisation:{statement.organisation}"):
         action(
             f"Close {named}",
             partial(_close, client, statement),

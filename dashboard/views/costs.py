@@ -161,14 +161,13 @@ def _show_groups(client: Client, chosen: Chosen, dimension: str, found: Costs) -
     named = DIMENSIONS[dimension]
     frame = frames.breakdown_frame(found.rows, found.total, dimension)
     told = "Choose a line to go down." if dimension in LEVELS[:-1] else "Choose a line to filter."
-    drawn, listed = st.columns([2, 3], gap="medium")
-    with drawn, page.section(f"By {named.lower()}", "The dearest first."):
+    with page.section(f"By {named.lower()}", "The dearest first."):
         shown.figure(
             figures.ranked_bars(frame, wiring.currency(), is_dark=wiring.is_dark()),
             key="groups_drawn",
-            alt=f"Bars of spend by {named.lower()}; their numbers are in the table beside it",
+            alt=f"Bars of spend by {named.lower()}; their numbers are in the table below",
         )
-    with listed, page.section("In numbers", told):
+    with page.section("In numbers", told):
         line = shown.chosen_line(
             frame,
             _columns(named),

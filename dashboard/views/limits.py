@@ -151,8 +151,8 @@ def _show_raising(client: Client, known: list[LimitRow]) -> None:
         "Limit",
         ordered,
         format_func=lambda one: (
-            f"{one.node}: {formats.unit_text(one.measure, one.amount, text)} "
-            f"{control.limit_text(one.measure, one.scope)}"
+            f"{one.node}: {control.limit_text(one.measure, one.scope)}, "
+            f"{formats.unit_text(one.measure, one.amount, text)}"
         ),
         key="raised",
     )

@@ -78,7 +78,7 @@ def _show_numbers(summary: Summary) -> None:
         shown.metric(
             "Month to date",
             text(sums.usd),
-            beside=f"{wiring.currency().change(change)} on last month",
+            beside=f"{wiring.currency().change(change)} on last",
             told=f"{formats.month_text(summary.month)}, in {summary.tz}. Last month by the same "
             f"day: {text(summary.last_month_to_date_usd)}; in all: {text(summary.last_month_usd)}.",
         )
@@ -89,20 +89,18 @@ def _show_numbers(summary: Summary) -> None:
             text(summary.budget_usd),
             beside=None if used is None else f"{formats.percent_text(used)} used",
             is_alarm=used is not None and used >= 1,
-            told="The month's budget of all that you see.",
+            told="The month's limit of the organisation, or of the one unit that you see.",
         )
     with forecast:
         _show_forecast(summary)
     with burn:
         shown.metric("Burn a day", text(summary.burn_usd_per_day), told="Of late, on average.")
     with saved:
-        by_cache, by_routing = summary.saved_by_cache_usd, summary.saved_by_routing_usd
         shown.metric(
-            "Saved",
-            text(by_cache + by_routing),
-            beside=f"{text(by_cache)} by cache",
-            told="What calls would have cost more: answers from the response cache "
-            f"({text(by_cache)}), and cheaper deployments of the same model ({text(by_routing)}).",
+            "Saved by cache",
+            text(summary.saved_by_cache_usd),
+            beside=f"{sums.cache_hits:,} answers",
+            told="What the answers from the response cache would have cost at a provider.",
         )
     with requests:
         shown.metric(
@@ -193,9 +191,9 @@ def _show_incidents(client: Client) -> None:
         st.success("Nothing is wrong that anybody knows of.", icon=":material/check_circle:")
         return
     columns = (
-        Column("severity", "Severity"),
-        Column("title", "What"),
         Column("opened_at", "Since (UTC)", Kind.TIME),
+        Column("title", "What"),
+        Column("severity", "Severity"),
     )
     frame = control.incidents_frame(found)
     shown.table(frame, columns, key="incidents", alt="Open incidents")

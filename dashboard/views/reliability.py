@@ -11,7 +11,7 @@ from dashboard.figures import reliability as figures
 from dashboard.frames import money
 from dashboard.frames import reliability as frames
 from dashboard.parts import filters, page, shown
-from dashboard.parts.filters import Chosen, Span
+from dashboard.parts.filters import Span
 from dashboard.tables import Column, Kind
 
 _BY = ("provider", "model")
@@ -42,11 +42,9 @@ def render(client: Client, viewer: Viewer) -> None:
             )
         else:
             _show_measured(found)
-    changes, now = st.columns(2, gap="medium")
-    with changes, page.section("Breakers", "When a deployment was taken out, and came back."):
-        _show_breakers(client, chosen)
-    with now, page.section("Deployments now", "As all processes together have seen them."):
-        _show_health(client)
+    if viewer.may("usage.read", "platform:*"):
+        with page.section("Deployments now", "As all processes together have seen them."):
+            _show_health(client)
 
 
 def _show_measured(found: Reliability) -> None:
@@ -123,22 +121,6 @@ def _show_errors(rows: list[ReliabilityRow]) -> None:
         Column("count", "Requests", Kind.COUNT),
     )
     shown.numbers(errors, columns, key="errors_numbers", alt="Failed requests by class")
-
-
-def _show_breakers(client: Client, chosen: Chosen) -> None:
-    found = reliability.breakers(client, chosen.query[:2])
-    if not found:
-        st.success("No breaker opened in this period.", icon=":material/check_circle:")
-        return
-    tz = chosen.tz or "UTC"
-    columns = (
-        Column("at", f"Time ({tz})", Kind.TIME),
-        Column("deployment", "Deployment"),
-        Column("change", "Change"),
-        Column("reason", "Why"),
-    )
-    frame = frames.breakers_frame(found, tz)
-    shown.table(frame, columns, key="breakers", alt="Changes of breakers, newest first")
 
 
 def _show_health(client: Client) -> None:

@@ -48,10 +48,9 @@ def render(client: Client, viewer: Viewer) -> None:
             _show_mix(client, chosen)
         with caches, page.section("Cache rates", "Of input tokens, and of requests."):
             _show_caches(days)
-    capacity, refused = st.columns(2, gap="medium")
-    with capacity, page.section("Capacity", "Limits by the minute: what is taken of them now."):
+    with page.section("Capacity", "Limits by the minute: what is taken of them now."):
         _show_capacity(client, viewer)
-    with refused, page.section("Refused", "Calls that policy or a limit did not let pass."):
+    with page.section("Refused", "Calls that policy or a limit did not let pass."):
         _show_refused(client, chosen)
 
 
@@ -136,8 +135,8 @@ def _show_adoption(client: Client, chosen: Chosen) -> None:
     adoption = frames.adoption_frame(found.rows, chosen.tz or "UTC")
     total = found.total
     st.markdown(
-        f"In all **{total.users:,}** users, **{total.applications:,}** applications and "
-        f"**{total.teams:,}** teams."
+        f"In all: users **{total.users:,}**, applications **{total.applications:,}**, "
+        f"teams **{total.teams:,}**."
     )
     shown.figure(
         figures.lines(adoption, _ACTIVE, kind="kind", value="active", is_dark=wiring.is_dark()),

@@ -1,5 +1,6 @@
 """A call through the gateway is seen in the browser: the loop closes."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -19,7 +20,8 @@ HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("browser")
-    with start_gateway(folder, company=COMPANY, models=models) as running:
+    company = {**COMPANY, "limits": {"usd_per_month": 100}}
+    with start_gateway(folder, company=company, models=models) as running:
         [port] = free_ports(1)
         running.specs["dashboard"] = processes.Spec(
             "dashboard",
@@ -52,6 +54,9 @@ def test_a_call_shows_up_on_the_overview(gateway: Gateway) -> None:
     with open_page(show(gateway), height=1600) as page:
         heading = page.get_by_role("heading", name="Overview", exact=True)
         expect(heading).to_be_visible(timeout=30_000)
+        for label, value in (("Requests", "2"), ("Budget", re.compile(r"^\$100"))):
+            metric = page.get_by_test_id("stMetric").filter(has_text=label)
+            expect(metric.get_by_test_id("stMetricValue")).to_have_text(value, timeout=30_000)
         expect(page.get_by_role("heading", name="Latest requests")).to_be_visible(timeout=30_000)
         # The tables are drawn on a canvas; what they say stands beside it for screen readers.
         expect(page.get_by_text("claude-sonnet-4-5").first).to_be_attached(timeout=30_000)

@@ -62,6 +62,8 @@ _HABITS = (
     ),
 )
 _PROVIDERS = {"gpt-4o-mini": "openai", "gpt-4o": "openai", "claude-sonnet-4-6": "anthropic"}
+_COST_CENTRES = {"engineering": "cc-100", "support": "cc-200"}
+"""As the demo's company has them; marketing's calls are untagged."""
 _REGIONS = {"openai": "us", "anthropic": "eu"}
 
 
@@ -167,6 +169,7 @@ def _row(habit: _Habit, at: datetime, prices: Prices, chance: random.Random) -> 
         time_to_first_token_ms=round(first_ms, 1),
         overhead_ms=round(chance.uniform(1.5, 4.0), 2),
         use_case=habit.use_case,
+        cost_centre=_COST_CENTRES.get(habit.department),
     )
 
 

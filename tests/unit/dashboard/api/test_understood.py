@@ -11,7 +11,9 @@ from dashboard.api.client import Client
 from dashboard.settings import Settings
 from llm_core.policy.approvals import ApprovalState, Step
 from llm_core.policy.limits import Limit, Measure
+from llm_core.pricing.charge import Rates, Tier
 from policy_service.api.admin import Held, WhoAmI
+from policy_service.api.models import ListedPrices, PriceOfDeployment, ShownPrice
 from policy_service.ports import policies as policy_ports
 from policy_service.ports.alerts import Alert
 from policy_service.ports.approvals import ApprovalRecord, ApprovalStep
@@ -85,6 +87,18 @@ def test_limits_and_raises():
     )
     with _client({"rows": [more]}) as client:
         assert limits.raises(client)[0].until == AT
+
+
+def test_prices_with_their_tiers():
+    rates = Rates(Decimal(3), Decimal(15))
+    price = ShownPrice("p/1", False, rates, (Tier(200_000, rates),))
+    row = PriceOfDeployment("smart", "openai-1", "openai", "openai/gpt-4o", price)
+    bare = PriceOfDeployment("smart", "azure-1", "azure_openai", "openai/x", None)
+    with _client(ListedPrices(AT, "USD", 1_000_000, [row, bare], None)) as client:
+        [known, unknown] = approvals.prices(client, "smart")
+    assert known.price is not None
+    assert known.price.tiers[0].above_input_tokens == 200_000
+    assert unknown.price is None
 
 
 def test_approvals_with_their_history():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
@@ -35,7 +36,11 @@ def test_a_link_to_a_request_shows_what_is_needed_to_decide(service: AdminServic
     page = opened("approvals", approval=WAITING)
     assert "the launch of ranking v3" in page.markdown[0].value
     assert metrics(page)["Asked"] == "$50.00"
-    assert table(page, "Prices of o1-pro")["input_per_million"].to_list() == ["150"]
+    prices = table(page, "Prices of o1-pro for a million tokens")
+    assert prices["deployment"].to_list() == ["openai-o1-pro", "openai-o1-pro", "azure-o1-pro"]
+    assert prices["input"].to_list() == [Decimal(150), Decimal(300), None]
+    assert prices["cached_input"].to_list() == [Decimal(150), Decimal(300), None]
+    assert prices["inputs"].to_list() == ["all", "over 200,000 tokens", "no price is known"]
     assert table(page, "Steps of this request")["step"].to_list() == ["request"]
     assert table(page, "Earlier requests of this team for this model")["granted_usd"].to_list()
 

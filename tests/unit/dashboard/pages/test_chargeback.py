@@ -117,3 +117,18 @@ def test_an_invoice_is_held_against_the_ledger(service: AdminService):
         "one call is missing",
         "",
     ]
+
+
+def test_a_departments_manager_is_asked_about_the_organisation_above(service: AdminService):
+    service.answers["GET /admin/v1/whoami"] = admin_answers.viewer(
+        "dept_manager", "department:research"
+    )
+    service.say(
+        "GET organisation/parts/department%3Aresearch",
+        {"path": ["department:research", "organisation:acme"]},
+    )
+    page = opened("chargeback", month=PERIOD)
+    asked = [one for one in service.asked if one.path.endswith("preview")]
+    assert [one.query["organisation"] for one in asked] == [["acme"]]
+    assert not [one for one in service.asked if one.path.endswith("rules")]
+    assert not [one for one in page.button if one.key in ("close", "compare")]
