@@ -57,11 +57,11 @@ from llm_core.alerts.routing import EVERY_DAY, ChannelRule, QuietHours, Routes
 from llm_core.alerts.rules import AlertRules, AuditCheck, Backlog, ErrorRate, SpendAnomaly
 from policy_service.adapters.channels import (
     EmailChannel,
-    MailServer,
     Poster,
     SlackChannel,
     WebhookChannel,
 )
+from policy_service.adapters.smtp import MailServer
 from policy_service.adapters.yaml_file import InvalidFile, read_yaml
 from policy_service.ports.incidents import Channel
 

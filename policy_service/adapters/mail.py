@@ -1,13 +1,11 @@
-"""E-mail over SMTP."""
+"""E-mail by the mail server that the settings name."""
 
-import ssl
 from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import aiosmtplib
-
+from policy_service.adapters.smtp import MailServer, Security, hand_in
 from policy_service.ports.mail import MailFailed
 
 _PORTS = {"smtp": 25, "smtps": 465}
@@ -39,16 +37,15 @@ class SmtpMail:
                 "smtp://user:password@host:587?tls=starttls"
             )
         self._sender = sender
-        self._user = unquote(parts.username) if parts.username else None
-        self._password = unquote(parts.password) if parts.password else None
-        self._host = parts.hostname
-        self._port = parts.port or _PORTS[parts.scheme]
-        self._is_tls = parts.scheme == "smtps"
-        self._start_tls: bool | None = None
-        if self._is_tls or tls == "none":
-            self._start_tls = False
-        elif tls == "starttls" or self._password is not None:
-            self._start_tls = True
+        password = unquote(parts.password) if parts.password else None
+        self._server = MailServer(
+            parts.hostname,
+            parts.port or _PORTS[parts.scheme],
+            _security(parts.scheme, tls, has_password=password is not None),
+            unquote(parts.username) if parts.username else None,
+            password,
+        )
+        self._tls = self._server.tls()
         self._timeout_s = timeout_s
 
     async def send(
@@ -63,24 +60,9 @@ class SmtpMail:
         """Send one message; see the port."""
         try:
             message = self._message(to, subject, html, text, message_id)
-            refused, _ = await aiosmtplib.send(
-                message,
-                recipients=list(to),
-                hostname=self._host,
-                port=self._port,
-                username=self._user,
-                password=self._password,
-                use_tls=self._is_tls,
-                start_tls=self._start_tls,
-                tls_context=ssl.create_default_context(),
-                timeout=self._timeout_s,
-            )
-        # A server's answer can quote what it was told, so only its kind is passed on.
-        except aiosmtplib.SMTPResponseException as fault:
-            raise MailFailed(f"the mail server answered {fault.code}") from fault
-        except (aiosmtplib.SMTPException, OSError, ValueError) as fault:
-            raise MailFailed(f"the mail was not taken ({type(fault).__name__})") from fault
-        return tuple(refused)
+        except ValueError as fault:  # a line break in what becomes a header, for example
+            raise MailFailed("the message cannot be written as a mail") from fault
+        return await hand_in(self._server, message, to, tls=self._tls, timeout_s=self._timeout_s)
 
     def _message(
         self, to: Sequence[str], subject: str, html: str, text: str, message_id: str | None
@@ -96,3 +78,11 @@ class SmtpMail:
         message.set_content(text)
         message.add_alternative(html, subtype="html")
         return message
+
+
+def _security(scheme: str, tls: str, *, has_password: bool) -> Security:
+    if scheme == "smtps":
+        return "tls"
+    if tls == "none":
+        return "none"
+    return "starttls" if tls == "starttls" or has_password else "offered"

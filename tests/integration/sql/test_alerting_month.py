@@ -26,12 +26,12 @@ from llm_core.policy.route import RouteOptions, WhenLimitsDown
 from llm_core.routing.facts import BreakerState, DeploymentFacts
 from policy_service.adapters.channels import (
     EmailChannel,
-    MailServer,
     Poster,
     SlackChannel,
     WebhookChannel,
 )
 from policy_service.adapters.memory_limits import MemoryLimitsStore
+from policy_service.adapters.smtp import MailServer
 from policy_service.adapters.sql.audit_chain import SqlAuditChain
 from policy_service.adapters.sql.decision_log import SqlDecisionLog
 from policy_service.adapters.sql.incidents import SqlIncidents

@@ -47,9 +47,9 @@ async def test_a_refusal_and_an_outage_are_told_without_what_was_sent(server: Ma
     with pytest.raises(MailFailed, match=r"^the mail server answered 554$"):
         await SmtpMail(server.url, FROM).send(TO, "s3cret subject", "h", "t")
     away = SmtpMail(f"smtp://127.0.0.1:{free_port()}", FROM, timeout_s=2)
-    with pytest.raises(MailFailed, match="was not taken"):
+    with pytest.raises(MailFailed, match="did not take it"):
         await away.send(TO, "s", "h", "t")
-    with pytest.raises(MailFailed, match="ValueError"):
+    with pytest.raises(MailFailed, match="cannot be written"):
         await SmtpMail(server.url, FROM).send(TO, "s\nBcc: x@y.example", "h", "t")
     assert not server.messages
 
