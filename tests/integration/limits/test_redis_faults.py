@@ -36,6 +36,7 @@ CALLS: dict[str, Callable[[LimitsStore], Awaitable[object]]] = {
     "states": lambda store: store.states([LIMIT], NOW),
     "reserve": lambda store: store.reserve(reservation("d1", [LIMIT]), amounts(), NOW),
     "unwritten": lambda store: store.unwritten(),
+    "backlog": lambda store: store.backlog(),
     "incarnation": lambda store: store.incarnation(),
     "prime": lambda store: store.prime(LIMIT, [], 1, NOW),
     "compare": lambda store: store.compare(LIMIT, [], 1, NOW),
