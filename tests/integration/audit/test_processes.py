@@ -200,7 +200,7 @@ async def test_writers_that_are_killed_leave_an_unbroken_chain(three: Running) -
     answers = await all_at_once(urls, asked, most_open=30)
     await killing
     ids = [one["decision_id"] for one in answers if one is not None]
-    assert len(ids) > 500
+    assert len(ids) > 100
     again = await decide(group, 50)
     await until_logged(group, again)
     await asyncio.sleep(1)

@@ -46,7 +46,6 @@ ALICE = Actor("user:alice", "oidc")
 BARRED_CALL = chat_input(
     asked_model=BARRED, caller=replace(CALLER, allowed_models=("chat", BARRED))
 )
-WITHIN_S = 1.0
 SETTLES_WITHIN_S = 10.0
 
 
@@ -95,13 +94,12 @@ async def live(engine: AsyncEngine, folder: Path, keys: TrustedKeys) -> AsyncIte
         yield policy
 
 
-async def until(holds: Callable[[], bool], within_s: float) -> float:
-    """Wait until something holds; gives the seconds it took."""
+async def until(holds: Callable[[], bool], within_s: float) -> None:
+    """Wait until something holds; how soon it is everywhere says `test_live_everywhere.py`."""
     start = time.monotonic()
     while not holds():
         assert time.monotonic() - start < within_s, "it did not come to hold"
         await asyncio.sleep(0.02)
-    return time.monotonic() - start
 
 
 async def allows_barred(policy: LivePolicy) -> bool:
@@ -142,7 +140,7 @@ async def test_a_folder_that_does_not_compile_changes_nothing_and_is_told(
         assert not await allows_barred(policy)
 
 
-async def test_an_activated_bundle_is_live_everywhere_within_a_second_and_until_a_rollback(
+async def test_an_activated_bundle_is_live_everywhere_until_a_rollback(
     engine: AsyncEngine, folder: Path, desk: Desk, key: SigningKey, barring: bytes
 ) -> None:
     async with (
@@ -151,16 +149,15 @@ async def test_an_activated_bundle_is_live_everywhere_within_a_second_and_until_
     ):
         kept = await desk.upload(ALICE, barring)
         await desk.activate(ALICE, kept.digest[:10], "no more of that model")
-        took = await until(
-            lambda: {one.bundle.digest, other.bundle.digest} == {kept.digest}, WITHIN_S * 3
+        await until(
+            lambda: {one.bundle.digest, other.bundle.digest} == {kept.digest}, SETTLES_WITHIN_S
         )
-        assert took < WITHIN_S, f"{took:.2f} s"
         assert not await allows_barred(one)
         assert one.signed is not None
         assert one.signed.tarball == barring
         bar_model(folder, "another")  # nobody looks at the folder now
         await desk.rollback(ALICE, "sales needs it")
-        await until(lambda: one.signed is None and other.signed is None, WITHIN_S * 3)
+        await until(lambda: one.signed is None and other.signed is None, SETTLES_WITHIN_S)
         assert await allows_barred(one)
     actions = [(one.action, one.actor) for one in await AuditLog(engine).entries()]
     assert actions == [
