@@ -51,7 +51,9 @@ def write_the_rule(folder: Path) -> None:
     main = folder / "rego" / "llm" / "main" / "main.rego"
     text = main.read_text("utf-8")
     text = text.replace("import data.llm.models", "import data.llm.hr\nimport data.llm.models")
-    main.write_text(text.replace("_questions := [", "_questions := [\n\thr.deny,"), "utf-8")
+    changed = text.replace("_questions := {", "_questions := {\n\thr.deny,")
+    assert changed.count("hr") == text.count("hr") + 1
+    main.write_text(changed, "utf-8")
     rename_revision(folder / "rego", REVISION)
 
 
