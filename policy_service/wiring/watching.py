@@ -113,11 +113,16 @@ def open_watching(stack: AsyncExitStack, settings: Settings, catalogue: Catalogu
             disable_created_metrics,
         )
 
-        from policy_service.adapters.metrics import CatalogueNames, Counting  # noqa: PLC0415
+        from policy_service.adapters.metrics import (  # noqa: PLC0415
+            CatalogueNames,
+            Counting,
+            Unfailing,
+        )
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
-        observer = Counting(registry, CatalogueNames(catalogue), settings.metrics_teams)
+        counting = Counting(registry, CatalogueNames(catalogue), settings.metrics_teams)
+        observer = Unfailing(counting)
     tracing: Tracing = UNTRACED
     if settings.otlp_endpoint:
         from policy_service.adapters.otel import OtelTracing, open_provider  # noqa: PLC0415

@@ -5,6 +5,7 @@ from policy_service.adapters.metrics.labels import CatalogueNames
 from policy_service.adapters.metrics.page import MetricsPage, shared_folder
 from policy_service.adapters.metrics.screening import CountedFindings, TimedScreener
 from policy_service.adapters.metrics.standing import OwnGauges, Standing
+from policy_service.adapters.metrics.unfailing import Unfailing
 
 __all__ = [
     "CatalogueNames",
@@ -14,5 +15,6 @@ __all__ = [
     "OwnGauges",
     "Standing",
     "TimedScreener",
+    "Unfailing",
     "shared_folder",
 ]
