@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from llm_core.errors import PolicyUnavailable
+from policy_service.adapters.making import made_in_thread
 from policy_service.adapters.policy_answer import policy_result
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
 from policy_service.adapters.regopy_process import RegopyProcess
@@ -85,9 +86,13 @@ class RegopyPolicy:
 
     async def close(self) -> None:
         """End the process; every later question is `PolicyUnavailable`."""
+        self.kill()
+        await asyncio.gather(*self._asking, return_exceptions=True)
+
+    def kill(self) -> None:
+        """End the process, as `close` does, without waiting for who asks just now."""
         self._is_closed = True
         self._drop()
-        await asyncio.gather(*self._asking)
 
     async def _answer(self, term: str) -> object:
         """The entrypoint's value; `None` when there is none, for whatever reason."""
@@ -103,7 +108,7 @@ class RegopyPolicy:
         if self._is_closed:
             return None
         if self._process is None:
-            process = await asyncio.to_thread(RegopyProcess, self._bundle)
+            process = await made_in_thread(lambda: RegopyProcess(self._bundle), RegopyProcess.kill)
             if self._is_closed:
                 process.kill()
                 return None

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import httpx
 import msgspec
 
+from policy_service.adapters.making import made_in_thread
 from policy_service.adapters.policies.own_opa import own_opa
 from policy_service.adapters.policies.trial import compiled
 from policy_service.adapters.policy_bundle import PolicyBundle
@@ -100,7 +101,9 @@ class _Embedded:
         try:
             terms = [rego_term(document) for document in asked]
             if self._process is None:
-                self._process = await asyncio.to_thread(RegopyProcess, self._bundle)
+                self._process = await made_in_thread(
+                    lambda: RegopyProcess(self._bundle), RegopyProcess.kill
+                )
             async with asyncio.timeout(_TIMEOUT_S):
                 told = await self._process.ask_all(terms)
             values = [msgspec.json.decode(one, type=list[Any] | None) for one in told]

@@ -106,6 +106,9 @@ class Engines:
                 await opa.push()
             except PolicyUnavailable as outage:
                 _log.warning("OPA is given the policy with the next question: %s", outage)
+            except BaseException:
+                await spare.close()
+                raise
         if self.has_spare:
             return WithSpare(opa, spare)
         await spare.close()

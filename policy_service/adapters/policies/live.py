@@ -91,7 +91,7 @@ class LivePolicy:
         self._bundle: PolicyBundle | None = None
         self._signed: SignedBundle | None = None
         self._fault = ""
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[asyncio.Task[None], _Held] = {}
 
     @property
     def name(self) -> str:
@@ -151,9 +151,12 @@ class LivePolicy:
             await self._held.engine.close()
         if self._shadow is not None:
             await self._shadow.close()
-        for task in self._retiring:
+        retiring = dict(self._retiring)
+        for task in retiring:
             task.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await asyncio.gather(*retiring, return_exceptions=True)
+        for held in retiring.values():  # a task that never began has closed nothing
+            await held.engine.close()
 
     async def start(self) -> None:
         """Find out what is live, before the first question.
@@ -232,8 +235,8 @@ class LivePolicy:
                 _log.warning("the policy is now %s", bundle.revision)
             if old is not None:
                 task = asyncio.create_task(old.retire())
-                self._retiring.add(task)
-                task.add_done_callback(self._retiring.discard)
+                self._retiring[task] = old
+                task.add_done_callback(self._retiring.pop)
         self._bundle, self._signed, self._fault = bundle, signed, ""
 
     def _tell(self, fault: str) -> None:

@@ -4,10 +4,10 @@ In processes of their own, since a policy that cannot be compiled may take the e
 compiles, it denies the empty question, and its own tests hold.
 """
 
-import asyncio
 from collections.abc import Mapping
 
 from llm_core.errors import PolicyUnavailable
+from policy_service.adapters.making import made_in_thread
 from policy_service.adapters.policies.testing import TestRun, opa_program, run_on_opa, run_on_regopy
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
 from policy_service.adapters.regopy_policy import RegopyPolicy
@@ -21,18 +21,24 @@ async def compiled(bundle: PolicyBundle) -> RegopyPolicy:
     Raises:
         BrokenBundle: It does not compile, gives no decision, or allows who says nothing.
     """
-    engine = await asyncio.to_thread(RegopyPolicy, bundle)
+    engine = await made_in_thread(lambda: RegopyPolicy(bundle), RegopyPolicy.kill)
+    try:
+        await _require_denial(engine)
+    except BaseException:
+        await engine.close()
+        raise
+    return engine
+
+
+async def _require_denial(engine: RegopyPolicy) -> None:
     try:
         allows = (await engine.evaluate({})).allow
     except PolicyUnavailable as fault:
-        await engine.close()
         raise BrokenBundle("the policy gives no decision about the empty question") from fault
     if allows:
-        await engine.close()
         raise BrokenBundle(
             "the policy allows the empty question: it must deny when nothing is said"
         )
-    return engine
 
 
 def own_tests(bundle: PolicyBundle, tests: Mapping[str, str]) -> TestRun:

@@ -11,6 +11,7 @@ import msgspec
 from llm_core.errors import ScreeningUnavailable
 from llm_core.screening.redact import Finding
 from llm_core.screening.words import Word
+from policy_service.adapters.making import made_in_thread
 from policy_service.adapters.screening.lists import BrokenLists, read_lists
 from policy_service.adapters.screening.process import ScreeningProcess
 from policy_service.ports.screening import Guarded
@@ -154,7 +155,7 @@ class ScreeningPool:
             return slot.process
         slot.drop()
         content = self._content
-        process = await asyncio.to_thread(ScreeningProcess, content)
+        process = await made_in_thread(lambda: ScreeningProcess(content), ScreeningProcess.kill)
         if self._is_closed:
             process.kill()
             raise ConnectionError("closed")
