@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-OPA_VERSION := v1.4.2
+OPA_VERSION := v1.22.4
 KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse/keycloak-$(KEYCLOAK_VERSION)
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy

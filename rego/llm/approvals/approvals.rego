@@ -93,8 +93,6 @@ _model_is_free if input.caller.team in _entry.teams
 # Looked up once; undefined, and so no model free, when the list itself is lost.
 _entry := object.get(config.approvals.models, input.call.asked_model, "none needed")
 
-_is_cheap(_) if config.approvals.above_usd == null
-
 _is_cheap(candidate) if {
 	is_number(config.approvals.above_usd)
 	is_number(candidate.worst_usd)

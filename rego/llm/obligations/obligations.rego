@@ -53,8 +53,8 @@ pii := only if {
 # description: |
 #   The widest place that names one wins: a narrower place may add a guard, not exchange or drop it.
 # scope: document
-guard := _guards[0] if {
-	true
+guard := widest if {
+	widest := _guards[0]
 } else := "" if {
 	_guard_entries
 }
