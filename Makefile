@@ -17,7 +17,7 @@ AT_ONCE := -n auto --maxprocesses 4
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check format services keycloak bench bench-relay bench-dashboard lock golden clean
+.PHONY: help demo demo-stop test check format services keycloak bench bench-relay bench-peers bench-dashboard lock golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,9 @@ bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engine
 
 bench-relay: $(VENV)/.dev ## Measure: lateness and memory of 100 relayed streams
 	$(BIN)/python benchmarks/relay_streams.py
+
+bench-peers: $(VENV)/.dev ## Measure: LiteLLM's and Portkey's gateways beside Gatehouse (installs them; needs npm)
+	$(BIN)/python -m benchmarks.peers
 
 bench-dashboard: $(VENV)/.dev ## Measure: the dashboard's questions over 10 million requests
 	$(BIN)/python -m benchmarks.dashboard_queries

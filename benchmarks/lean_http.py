@@ -172,10 +172,16 @@ class Crowd:
 
     per_second: float
     taken_s: list[float]
+    n_refused: int = 0
 
 
 def crowd(
-    next_question: Callable[[], Question], n_clients: int, seconds: float, per_second: float = 0
+    next_question: Callable[[], Question],
+    n_clients: int,
+    seconds: float,
+    per_second: float = 0,
+    *,
+    counts_refusals: bool = False,
 ) -> Crowd:
     """Let `n_clients` connections ask one question after another for some time.
 
@@ -186,6 +192,7 @@ def crowd(
         per_second: Questions a second over all connections; 0 is as many as are answered. At a
             given rate an answer's time counts from when its question was due, so that a server
             that falls behind cannot hide it.
+        counts_refusals: An answer that is not a 200 is counted, and counts for nothing else.
 
     Raises:
         AnswerWrong: See there.
@@ -193,6 +200,7 @@ def crowd(
     selector = selectors.DefaultSelector()
     taken_s: list[float] = []
     idle: list[_Asker] = []
+    n_refused = 0
     try:
         for _ in range(n_clients):
             asker = _Asker(connected(next_question()))
@@ -211,11 +219,17 @@ def crowd(
             wait_s = max(due - now, 0) if idle and now < until else _TIMEOUT_S
             for key, _ in selector.select(wait_s):
                 asker = key.data
-                if asker.reader.feed(asker.socket.recv(_READ_BYTES)):
+                try:
+                    if not asker.reader.feed(asker.socket.recv(_READ_BYTES)):
+                        continue
                     taken_s.append(time.perf_counter() - asker.due_s)
-                    idle.append(asker)
-                    n_busy -= 1
-        return Crowd(len(taken_s) / (time.perf_counter() - began), taken_s)
+                except AnswerWrong:
+                    if not counts_refusals or not asker.reader.received:
+                        raise
+                    n_refused += 1
+                idle.append(asker)
+                n_busy -= 1
+        return Crowd(len(taken_s) / (time.perf_counter() - began), taken_s, n_refused)
     finally:
         for key in list(selector.get_map().values()):
             key.data.socket.close()
