@@ -13,6 +13,7 @@ import yaml
 from prometheus_client import generate_latest
 
 from kong_plugins._runtime.measures import _Measures
+from llm_core.alerts.incident import IncidentKind
 from tests.fakes.running_service import running_service
 from tests.fixtures.scraping import names
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 BOARD = ROOT / "deploy" / "grafana" / "gatehouse.json"
 RULES = ROOT / "deploy" / "prometheus" / "gatehouse.rules.yml"
 CONFIG = ROOT / "deploy" / "prometheus" / "prometheus.yml"
+RUNBOOK = ROOT / "docs" / "runbook.md"
 GUIDE = ROOT / "docs" / "observability.md"
 _LABELS = re.compile(r"([a-z_]+)\s*(?:=~|!~|!=|=)\s*\"")
 _BY = re.compile(r"\bby \(([a-z_, ]+)\)")
@@ -127,3 +129,17 @@ def test_prometheus_itself_takes_the_files() -> None:
         "gatehouse-plugins",
     }
     assert config["rule_files"] == [RULES.name]
+
+
+def test_every_alert_and_every_kind_of_incident_has_a_section_in_the_runbook() -> None:
+    sections = re.findall(r"^### (\w+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(sections) == len(set(sections))
+    rules = [
+        rule
+        for group in yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    alerts = {rule["alert"]: rule["annotations"]["runbook"] for rule in rules}
+    assert alerts == {name: f"docs/runbook.md#{name.lower()}" for name in alerts}
+    assert set(sections) == set(alerts) | {kind.value for kind in IncidentKind}
