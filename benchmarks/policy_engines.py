@@ -1,11 +1,11 @@
-"""How long one decision takes on OPA and on regopy, at a small company's size and at 1,000 teams.
+"""How long one decision takes on each engine, at a small company's size and at 1,000 teams.
 
-Run with `python -m benchmarks.policy_engines [seconds]`; takes some twelve times as many seconds.
+Run with `python -m benchmarks.policy_engines [seconds]`; takes some twenty times as many seconds.
 
 Three figures each: processor time, which says most on a machine that does other work as well; the
-evaluation alone (what OPA measures of its own handler; the embedded engine's worker without its
-socket), of which other work disturbs the least figure least; and the whole question as the service
-asks it, one after the other and with 16 askers at once.
+evaluation alone (what OPA measures of its own handler; regopy's worker without its socket; the
+compiled rules from JSON to JSON), of which other work disturbs the least figure least; and the
+whole question as the service asks it, one after the other and with 16 askers at once.
 """
 
 import asyncio
@@ -25,8 +25,11 @@ from policy_service.adapters.policy_bundle import ENTRYPOINT, PolicyBundle, load
 from policy_service.adapters.regopy_policy import RegopyPolicy
 from policy_service.adapters.regopy_text import rego_term
 from policy_service.adapters.regopy_worker import Evaluator
+from policy_service.adapters.wasm.policy import WasmPolicy
+from policy_service.adapters.wasm.program import Program
+from policy_service.adapters.wasm.rules import compiled_rules
 from policy_service.ports.policy import PolicyEngine
-from tests.fixtures.opa_server import start_opa_with
+from tests.fixtures.opa_server import opa_binary, start_opa_with
 from tests.fixtures.policy_inputs import CHEAP, COSTLY, budget, chat_input
 
 REGO = Path(__file__).parents[1] / "rego"
@@ -98,6 +101,18 @@ def _workers_own_time(bundle: PolicyBundle, document: dict[str, Any]) -> Iterato
         yield (time.perf_counter() - start) * 1000
 
 
+def _programs_own_time(bundle: PolicyBundle, document: dict[str, Any]) -> Iterator[float]:
+    """Milliseconds that the compiled rules take, for ever."""
+    program = Program(
+        compiled_rules(opa_binary(), bundle.modules), json.dumps(bundle.data).encode()
+    )
+    question = json.dumps(document).encode()
+    while True:
+        start = time.perf_counter()
+        program.ask(question)
+        yield (time.perf_counter() - start) * 1000
+
+
 async def _asked_for(engine: PolicyEngine, document: dict[str, Any], seconds: float) -> list[float]:
     """Milliseconds of each decision, one after the other."""
     taken = []
@@ -136,7 +151,7 @@ async def _report(  # noqa: PLR0917 - a line of the table
 
 
 async def main(seconds: float) -> None:
-    """Compare both engines over both sizes."""
+    """Compare the engines over both sizes."""
     shipped = load_bundle(REGO)
     large = _large(shipped)
     sizes = (
@@ -154,6 +169,10 @@ async def main(seconds: float) -> None:
         own = _workers_own_time(bundle, document)
         await _report(what, regopy, own, time.process_time, document, seconds)
         await regopy.close()
+        wasm = WasmPolicy(bundle, compiled_rules(opa_binary(), bundle.modules))
+        own = _programs_own_time(bundle, document)
+        await _report(what, wasm, own, time.process_time, document, seconds)
+        await wasm.close()
 
 
 if __name__ == "__main__":

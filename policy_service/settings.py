@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from llm_core.routing.breaker import BreakerRules
+from policy_service.ports.policy import EmbeddedEngine
 
 MIN_SECRET_CHARS = 16
 _PLACEHOLDERS = ("change-me", "changeme", "secret", "example", "placeholder")
@@ -47,6 +48,10 @@ class Settings(BaseSettings):
     )
     opa_url: str | None = Field(
         default=None, description="An OPA server; without it the embedded engine decides."
+    )
+    embedded_engine: EmbeddedEngine = Field(
+        default=EmbeddedEngine.AUTO,
+        description="`wasm` has `opa` compile the rules at the start; `auto` where it is there.",
     )
     opa_push: bool = Field(
         default=False,

@@ -1,6 +1,7 @@
 """What Rego says, and who asks it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol
 
 from llm_core.policy.decision import Obligations, Reason
@@ -33,12 +34,21 @@ class PolicyResult:
     duration_ms: float = field(default=0.0, compare=False)
 
 
+class EmbeddedEngine(StrEnum):
+    """What evaluates the policy where no OPA does."""
+
+    AUTO = "auto"
+    """WebAssembly where `opa` is there to compile the rules, or else regopy."""
+    WASM = "wasm"
+    REGOPY = "regopy"
+
+
 class PolicyEngine(Protocol):
     """Evaluates the bundle's one entrypoint; undefined is deny."""
 
     @property
     def name(self) -> str:
-        """`opa` or `regopy`, for the decision log and `/readyz`."""
+        """`opa`, `wasm` or `regopy`, for the decision log and `/readyz`."""
         ...
 
     async def evaluate(self, document: dict[str, Any]) -> PolicyResult:

@@ -33,8 +33,9 @@ async def open_policy(
         opa_timeout_s=settings.opa_timeout_s,
         pushes=settings.opa_push,
         has_spare=settings.fallback == "embedded",
+        embedded=settings.embedded_engine,
     )
-    shadow = Shadow(store, clock)
+    shadow = Shadow(store, clock, settings.embedded_engine)
     folder = WatchedFolder(settings.rego_dir or bundled("rego"))
     policy = LivePolicy(engines, folder, store, trusted, shadow)
     stack.push_async_callback(policy.close)

@@ -68,7 +68,7 @@ def test_an_allowed_call_is_in_the_log_and_in_the_chain(
     row = logged(gateway, decision_id)
     assert row["input_digest"] == event["payload"]["input_digest"]
     assert (row["team"], row["asked_model"]) == ("search", "claude-sonnet-4-5")
-    assert row["engine"] in ("opa", "regopy")
+    assert row["engine"] in ("opa", "wasm", "regopy")
     assert row["duration_ms"] > 0
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.opa_policy import OpaPolicy
 from policy_service.adapters.policies.lists import require_readable
-from policy_service.adapters.policies.trial import compiled
+from policy_service.adapters.policies.trial import embedded
 from policy_service.adapters.policy_bundle import PolicyBundle
-from policy_service.ports.policy import PolicyEngine, PolicyResult
+from policy_service.ports.policy import EmbeddedEngine, PolicyEngine, PolicyResult
 
 _log = logging.getLogger(__name__)
 
@@ -70,12 +70,14 @@ class Engines:
         opa_timeout_s: Longest wait for OPA.
         pushes: OPA is given the bundle by the service, instead of pulling it by itself.
         has_spare: While OPA cannot be asked the embedded engine answers.
+        embedded: What that is.
     """
 
     opa_url: str | None = None
     opa_timeout_s: float = 1.0
     pushes: bool = False
     has_spare: bool = False
+    embedded: EmbeddedEngine = EmbeddedEngine.AUTO
 
     @property
     def knows_by_itself(self) -> bool:
@@ -91,7 +93,7 @@ class Engines:
         """
         require_readable(bundle)
         if self.opa_url is None:
-            return await compiled(bundle)
+            return await embedded(bundle, self.embedded)
         opa = OpaPolicy(
             self.opa_url,
             timeout_s=self.opa_timeout_s,
@@ -100,7 +102,7 @@ class Engines:
         if not self.pushes and not self.has_spare:
             return opa
         # Before OPA is given anything: it refuses module by module, and would be left with a half.
-        spare = await compiled(bundle)
+        spare = await embedded(bundle, self.embedded)
         if self.pushes:
             try:
                 await opa.push()

@@ -4,6 +4,8 @@ In processes of their own, since a policy that cannot be compiled may take the e
 compiles, it denies the empty question, and its own tests hold.
 """
 
+import asyncio
+import logging
 from collections.abc import Mapping
 
 from llm_core.errors import PolicyUnavailable
@@ -11,12 +13,46 @@ from policy_service.adapters.making import made_in_thread
 from policy_service.adapters.policies.testing import TestRun, opa_program, run_on_opa, run_on_regopy
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
 from policy_service.adapters.regopy_policy import RegopyPolicy
+from policy_service.adapters.wasm.policy import WasmPolicy
+from policy_service.adapters.wasm.rules import NotCompiled, compiled_rules
+from policy_service.ports.policy import EmbeddedEngine, PolicyEngine
 
 _NAMED = 5
+_log = logging.getLogger(__name__)
+
+
+async def embedded(
+    bundle: PolicyBundle, which: EmbeddedEngine = EmbeddedEngine.AUTO
+) -> PolicyEngine:
+    """The embedded engine with the bundle, which has denied the empty question.
+
+    Raises:
+        BrokenBundle: It does not compile, gives no decision, or allows who says nothing.
+    """
+    if which is EmbeddedEngine.REGOPY:
+        return await compiled(bundle)
+    opa = opa_program()
+    if opa is None and which is EmbeddedEngine.AUTO:
+        return await compiled(bundle)
+    try:
+        engine = await asyncio.to_thread(_as_wasm, opa, bundle)
+    except NotCompiled as fault:
+        if which is EmbeddedEngine.WASM:
+            raise BrokenBundle(f"the rules do not become WebAssembly: {fault}") from fault
+        _log.warning("regopy evaluates the policy, which is slower: %s", fault)
+        return await compiled(bundle)
+    await _require_denial(engine)
+    return engine
+
+
+def _as_wasm(opa: str | None, bundle: PolicyBundle) -> WasmPolicy:
+    if opa is None:
+        raise NotCompiled("`opa`, which compiles them, is not installed")
+    return WasmPolicy(bundle, compiled_rules(opa, bundle.modules))
 
 
 async def compiled(bundle: PolicyBundle) -> RegopyPolicy:
-    """An engine with the bundle, which has denied the empty question.
+    """An engine of regopy's with the bundle, which has denied the empty question.
 
     Raises:
         BrokenBundle: It does not compile, gives no decision, or allows who says nothing.
@@ -30,7 +66,7 @@ async def compiled(bundle: PolicyBundle) -> RegopyPolicy:
     return engine
 
 
-async def _require_denial(engine: RegopyPolicy) -> None:
+async def _require_denial(engine: PolicyEngine) -> None:
     try:
         allows = (await engine.evaluate({})).allow
     except PolicyUnavailable as fault:

@@ -1,4 +1,4 @@
-"""Both engines over the same bundle, and an OPA that has it loaded."""
+"""Every engine over the same bundle, and an OPA that has it loaded."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, settings
 from policy_service.adapters.opa_policy import OpaPolicy
 from policy_service.adapters.policy_bundle import PolicyBundle, load_bundle
 from policy_service.adapters.regopy_policy import RegopyPolicy
+from policy_service.adapters.wasm.policy import WasmPolicy
+from policy_service.adapters.wasm.rules import compiled_rules
 from policy_service.ports.policy import PolicyEngine
-from tests.fixtures.opa_server import OpaServer, start_opa
+from tests.fixtures.opa_server import OpaServer, opa_binary, start_opa
 
 REGO = Path(__file__).parents[3] / "rego"
 
@@ -42,7 +44,7 @@ def opa() -> Iterator[OpaServer]:
         yield server
 
 
-@pytest.fixture(params=["opa", "opa-pushed", "regopy"])
+@pytest.fixture(params=["opa", "opa-pushed", "regopy", "wasm"])
 async def engine(
     request: pytest.FixtureRequest, bundle: PolicyBundle
 ) -> AsyncIterator[PolicyEngine]:
@@ -54,6 +56,8 @@ async def engine(
         case "opa-pushed":
             empty: OpaServer = request.getfixturevalue("empty_opa")
             made = OpaPolicy(empty.url, timeout_s=10.0, bundle=bundle)
+        case "wasm":
+            made = WasmPolicy(bundle, compiled_rules(opa_binary(), bundle.modules))
         case _:
             made = RegopyPolicy(bundle)
     try:

@@ -16,7 +16,14 @@ from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.policies.signing import SigningKey, new_key, public_pem
 from tests.fakes.running_service import ADMIN, Api, running_service
 from tests.fixtures.opa_server import start_opa
-from tests.fixtures.policies import BARRED, bar_model, policy_folder, rename_revision, signed
+from tests.fixtures.policies import (
+    BARRED,
+    EMBEDDED,
+    bar_model,
+    policy_folder,
+    rename_revision,
+    signed,
+)
 from tests.fixtures.policy_inputs import CALLER, chat_input
 from tests.fixtures.pulling_opa import PullingOpa, pulling_config, start_pulling_opa
 from tests.fixtures.services import free_port
@@ -176,7 +183,7 @@ async def test_opa_that_is_killed_is_stood_in_for_by_the_embedded_engine_if_so_c
             assert (await policy.evaluate(BARRED_CALL)).engine == "opa"
             opa.stop()
             result = await policy.evaluate(BARRED_CALL)
-            assert (result.engine, result.revision) == ("regopy", kept["revision"])
+            assert (result.engine, result.revision) == (EMBEDDED, kept["revision"])
             assert [reason.code for reason in result.reasons] == ["model_barred"]
             assert await policy.ready()
             opa.start()

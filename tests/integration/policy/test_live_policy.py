@@ -31,6 +31,7 @@ from policy_service.services.changes import Changes
 from policy_service.wiring.background import in_background
 from tests.fixtures.policies import (
     BARRED,
+    EMBEDDED,
     RULES,
     add_denial,
     bar_model,
@@ -119,7 +120,7 @@ async def test_without_a_bundle_the_folder_is_live_and_a_change_of_it_too(
         result = await policy.evaluate(BARRED_CALL)
         assert [reason.code for reason in result.reasons] == ["model_barred"]
         assert result.revision == policy.bundle.revision
-        assert (result.engine, result.duration_ms > 0) == ("regopy", True)
+        assert (result.engine, result.duration_ms > 0) == (EMBEDDED, True)
 
 
 async def test_a_folder_that_does_not_compile_changes_nothing_and_is_told(
@@ -195,7 +196,7 @@ async def test_who_starts_without_a_database_decides_nothing_until_it_is_back(
         assert not await policy.ready()
         async with writing(engine) as connection:
             await connection.exec_driver_sql("ALTER TABLE gone RENAME TO policy_activations")
-        await until(lambda: policy.name == "regopy", SETTLES_WITHIN_S)
+        await until(lambda: policy.name == EMBEDDED, SETTLES_WITHIN_S)
         assert not await allows_barred(policy)
 
 

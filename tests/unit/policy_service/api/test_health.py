@@ -1,9 +1,10 @@
 import pytest
 
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.adapters.regopy_policy import RegopyPolicy
+from policy_service.adapters.policies.live import LivePolicy
 from policy_service.adapters.sql.ledger import SqlLedger
 from tests.fakes.running_service import Api
+from tests.fixtures.policies import EMBEDDED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -18,7 +19,7 @@ async def test_a_service_that_has_everything_is_ready_and_says_which_engine_deci
     assert told == {
         "status": "ok",
         "checks": {"database": "ok", "limits": "ok", "policy": "ok"},
-        "policy_engine": "regopy",
+        "policy_engine": EMBEDDED,
         "audit": {
             "checkpoints": "off: POLICY_AUDIT_KEY_FILE is not set",
             "waiting": 0,
@@ -30,7 +31,7 @@ async def test_a_service_that_has_everything_is_ready_and_says_which_engine_deci
 
 @pytest.mark.parametrize(
     ("name", "adapter"),
-    [("database", SqlLedger), ("limits", MemoryLimitsStore), ("policy", RegopyPolicy)],
+    [("database", SqlLedger), ("limits", MemoryLimitsStore), ("policy", LivePolicy)],
 )
 async def test_it_names_what_is_down_and_is_alive_all_the_same(
     api: Api, monkeypatch: pytest.MonkeyPatch, name: str, adapter: type

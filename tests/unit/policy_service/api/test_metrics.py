@@ -12,6 +12,7 @@ from llm_core.tokens.usage import TokenUsage
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from tests.fakes.running_service import Api, running_service
 from tests.fakes.samples import chat_body, chat_call
+from tests.fixtures.policies import EMBEDDED
 from tests.fixtures.scraping import labels, samples, value
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -71,7 +72,7 @@ async def test_decisions_and_bookings_are_counted_as_they_happen(counted: Api) -
     def more(name: str, **of: str) -> float:
         return value(now, name, **of) - value(before, name, **of)
 
-    assert more("gatehouse_decisions_total", code="allowed", policy_engine="regopy") == 3
+    assert more("gatehouse_decisions_total", code="allowed", policy_engine=EMBEDDED) == 3
     assert more("gatehouse_decisions_total", code="model_not_found") == 1
     assert more("gatehouse_decision_duration_seconds_count") == 4
     assert more("gatehouse_reservations_open") == 3

@@ -1,0 +1,1 @@
+"""The embedded engine where the rules were compiled to WebAssembly."""
