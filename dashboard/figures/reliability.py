@@ -92,10 +92,11 @@ def breaker_periods(
         span: What is looked at; so wide the figure is, however short the periods are.
         is_dark: Whether the ground is dark.
     """
-    states = [HALF_OPEN, OPEN]
-    colour = alt.Color("state:N", scale=scale(states, is_dark), legend=legend(2))
+    known = colours(is_dark)
+    states = alt.Scale(domain=[OPEN, HALF_OPEN], range=[known[5], known[4]])
     figure: Chart = (
-        alt.Chart(periods)
+        # Open ones are drawn last, over the rims of the others.
+        alt.Chart(periods.sort_values("state"))
         # With a rim, so that a few seconds of a month can be seen.
         .mark_bar(height=_ROW_PX * 0.55, strokeWidth=2)
         .encode(
@@ -103,12 +104,12 @@ def breaker_periods(
                 "start:T",
                 title=None,
                 scale=alt.Scale(domain=[one.isoformat() for one in span]),
-                axis=alt.Axis(labelOverlap=True, ticks=False),
+                axis=alt.Axis(format="%d %b %H:%M", labelOverlap=True, ticks=False),
             ),
             x2="end:T",
             y=alt.Y("deployment:N", title=None, axis=plain_axis()),
-            color=colour,
-            stroke=alt.Stroke("state:N", scale=scale(states, is_dark), legend=None),
+            color=alt.Color("state:N", scale=states, legend=legend(2)),
+            stroke=alt.Stroke("state:N", scale=states, legend=None),
             tooltip=[
                 alt.Tooltip("deployment:N", title="Deployment"),
                 alt.Tooltip("state:N", title="Breaker"),

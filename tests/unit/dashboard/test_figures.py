@@ -108,7 +108,7 @@ def test_times_without_calls_can_be_drawn():
     periods = breaker_frames.periods_frame([step], (at, at + timedelta(minutes=1)), "UTC")
     chart = _drawn(reliability.breaker_periods(periods, (at, until), is_dark=True))
     [rows] = chart["datasets"].values()
-    assert [row["state"] for row in rows] == ["open", "half-open"]
+    assert [row["state"] for row in rows] == ["half-open", "open"]
 
 
 def test_reliability_can_be_drawn():
