@@ -1,4 +1,4 @@
-"""Why policy refused what an approval is asked for."""
+"""Why policy refused what an approval is asked for, and who did what about it."""
 
 from collections.abc import Sequence
 
@@ -24,6 +24,19 @@ def queue_frame(waiting: Sequence[Approval], refused: Sequence[RefusalRow]) -> p
         for approval in waiting
     ]
     return approvals_frame(waiting).assign(policy=told)
+
+
+def decided_frame(decided: Sequence[Approval]) -> pd.DataFrame:
+    """Requests that were decided, with who did what.
+
+    Returns:
+        As `approvals_frame`, and `steps`: each with its day (UTC) and by whom.
+    """
+    told = [
+        "; ".join(f"{one.step} by {one.actor} on {one.at:%Y-%m-%d}" for one in approval.steps)
+        for approval in decided
+    ]
+    return approvals_frame(decided).assign(steps=told)
 
 
 def is_about(row: RefusalRow, approval: Approval) -> bool:

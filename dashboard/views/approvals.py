@@ -45,6 +45,7 @@ _PAST = (
     Column("until", "Until (UTC)", Kind.TIME),
     Column("decided_by", "Decided by"),
     Column("reason", "Why", width="large"),
+    Column("steps", "Steps", width="large"),
 )
 _PRICES = (
     Column("deployment", "Deployment"),
@@ -92,7 +93,7 @@ def _show_past(past: list[Approval]) -> None:
     if not past:
         page.nothing("Nothing was decided yet.", "What is granted or refused shows here.")
         return
-    frame = control.approvals_frame(past)
+    frame = grounds.decided_frame(past)
     line = shown.clicked_line(frame, _PAST, key="past", alt="Requests that were decided")
     _choose(past, line, "Decided request", "decided")
 
@@ -201,7 +202,7 @@ def _show_before(client: Client, one: Approval) -> None:
     if not before:
         st.caption("None: this is the first one.")
         return
-    frame = control.approvals_frame(before)
+    frame = grounds.decided_frame(before)
     shown.table(frame, _PAST, key="before", alt="Earlier requests of this team for this model")
 
 

@@ -29,6 +29,9 @@ def test_what_waits_and_what_was_decided_stand_apart(service: AdminService):
     page = opened("approvals")
     assert table(page, "queue")["requester"].to_list() == ["user:sam"]
     assert table(page, "past")["requester"].to_list() == ["user:pat"]
+    assert table(page, "past")["steps"].to_list() == [
+        "request by user:pat on 2026-11-09; grant by user:carol on 2026-11-10"
+    ]
     assert not [one for one in page.button if one.key == "grant"]
 
 
