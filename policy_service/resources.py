@@ -6,6 +6,7 @@ from llm_core.catalogue import Catalogue
 from policy_service.ports.administrators import AdminTokens
 from policy_service.ports.alerts import Alerts
 from policy_service.ports.approvals import Approvals
+from policy_service.ports.breakers import BreakerLog
 from policy_service.ports.callers import Callers
 from policy_service.ports.clock import Clock
 from policy_service.ports.costs import Costs, Refusals, Reliable
@@ -47,6 +48,7 @@ class Resources:
     catalogue: Catalogue
     prices: Prices
     health: Health
+    breaker_log: BreakerLog
     callers: Callers
     keys: Keys
     last_used: LastUsed

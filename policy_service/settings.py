@@ -144,6 +144,9 @@ class Settings(BaseSettings):
         gt=0,
         description="How long a half-open breaker waits for the outcome of its one trial.",
     )
+    breakers_kept_days: int = Field(
+        default=365, ge=1, le=36_500, description="So many days the history of breakers is kept."
+    )
     probe_interval_s: float = Field(
         default=30.0,
         gt=0,

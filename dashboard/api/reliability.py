@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from dashboard.api.client import Client, Query
 
 
@@ -58,6 +60,27 @@ class _Health:
     deployments: list[DeploymentHealth]
 
 
+class BreakerStep(msgspec.Struct, frozen=True, rename={"before": "from", "after": "to"}):
+    """A deployment's breaker went from one state into another."""
+
+    at: datetime
+    deployment_id: str
+    provider: str
+    model: str
+    before: str
+    after: str
+    reason: str
+    error_class: str = ""
+    opens_until: datetime | None = None
+
+
+class BreakerSteps(msgspec.Struct, frozen=True):
+    """The newest steps, the newest first; `next_cursor` when there are older ones."""
+
+    data: list[BreakerStep] = []
+    next_cursor: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RefusalRow:
     """Calls that policy, a limit or a key's scope refused, of one group."""
@@ -81,6 +104,11 @@ def reliability(client: Client, query: Query, group_by: tuple[str, ...]) -> Reli
 def health(client: Client) -> list[DeploymentHealth]:
     """`GET /v1/providers/health`: every deployment, for who may see the whole platform's usage."""
     return client.get("/v1/providers/health", _Health).deployments
+
+
+def breakers(client: Client, query: Query) -> BreakerSteps:
+    """`GET /admin/v1/reliability/breakers`: one page."""
+    return client.get("reliability/breakers", BreakerSteps, query)
 
 
 def refusals(client: Client, query: Query, group_by: tuple[str, ...]) -> list[RefusalRow]:

@@ -1,4 +1,6 @@
-"""Latency and errors as figures."""
+"""Latency, errors and breakers as figures."""
+
+from datetime import datetime
 
 import altair as alt
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
@@ -12,6 +14,7 @@ from dashboard.figures.palette import (
     plain_axis,
     scale,
 )
+from dashboard.frames.breakers import HALF_OPEN, OPEN
 
 _ROW_PX = 30
 
@@ -72,6 +75,48 @@ def errors_by_class(errors: pd.DataFrame, *, is_dark: bool) -> Chart:
                 alt.Tooltip("name:N", title="Provider, model"),
                 alt.Tooltip("error:N", title="Class"),
                 alt.Tooltip("sum(count):Q", title="Requests", format=","),
+            ],
+        )
+        .properties(height=alt.Step(_ROW_PX))
+    )
+    return figure
+
+
+def breaker_periods(
+    periods: pd.DataFrame, span: tuple[datetime, datetime], *, is_dark: bool
+) -> Chart:
+    """Draw when deployments were left alone, a line for each.
+
+    Args:
+        periods: As `frames.breakers.periods_frame` gives it, not empty.
+        span: What is looked at; so wide the figure is, however short the periods are.
+        is_dark: Whether the ground is dark.
+    """
+    known = colours(is_dark)
+    states = alt.Scale(domain=[OPEN, HALF_OPEN], range=[known[5], known[4]])
+    figure: Chart = (
+        # Open ones are drawn last, over the rims of the others.
+        alt.Chart(periods.sort_values("state"))
+        # With a rim, so that a few seconds of a month can be seen.
+        .mark_bar(height=_ROW_PX * 0.55, strokeWidth=2)
+        .encode(
+            x=alt.X(
+                "start:T",
+                title=None,
+                scale=alt.Scale(domain=[one.isoformat() for one in span]),
+                axis=alt.Axis(format="%d %b %H:%M", labelOverlap=True, ticks=False),
+            ),
+            x2="end:T",
+            y=alt.Y("deployment:N", title=None, axis=plain_axis()),
+            color=alt.Color("state:N", scale=states, legend=legend(2)),
+            stroke=alt.Stroke("state:N", scale=states, legend=None),
+            tooltip=[
+                alt.Tooltip("deployment:N", title="Deployment"),
+                alt.Tooltip("state:N", title="Breaker"),
+                alt.Tooltip("start:T", title="From", format="%Y-%m-%d %H:%M:%S"),
+                alt.Tooltip("end:T", title="To", format="%Y-%m-%d %H:%M:%S"),
+                alt.Tooltip("seconds:Q", title="Seconds", format=",.0f"),
+                alt.Tooltip("reason:N", title="Why"),
             ],
         )
         .properties(height=alt.Step(_ROW_PX))

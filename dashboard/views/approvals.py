@@ -3,13 +3,20 @@
 import streamlit as st
 
 from dashboard import formats, wiring
-from dashboard.api import approvals
+from dashboard.api import approvals, reliability
 from dashboard.api.approvals import Approval
-from dashboard.api.client import Client
+from dashboard.api.client import Client, Query
+from dashboard.api.errors import NotOffered, NotPermitted
 from dashboard.api.identity import Viewer
-from dashboard.frames import control
-from dashboard.parts import deciding, page, shown
+from dashboard.api.reliability import RefusalRow
+from dashboard.frames import control, grounds
+from dashboard.parts import deciding, filters, page, shown
+from dashboard.parts.filters import Span
 from dashboard.tables import Column, Kind
+
+_PERIOD = Span.DAYS_30
+# The service filters by 200 values at most.
+_MOST_NAMED = 90
 
 _QUEUE = (
     Column("model", "Model"),
@@ -19,6 +26,14 @@ _QUEUE = (
     Column("until", "Until (UTC)", Kind.TIME),
     Column("created_at", "Asked (UTC)", Kind.TIME),
     Column("reason", "Why", width="large"),
+    Column("policy", "What policy said", width="large"),
+)
+_GROUNDS = (
+    Column("code", "Code"),
+    Column("message", "What policy says", width="large"),
+    Column("rule", "Rule"),
+    Column("count", "Refused calls", Kind.COUNT),
+    Column("last_at", "Last (UTC)", Kind.TIME),
 )
 _PAST = (
     Column("state", "State"),
@@ -30,6 +45,7 @@ _PAST = (
     Column("until", "Until (UTC)", Kind.TIME),
     Column("decided_by", "Decided by"),
     Column("reason", "Why", width="large"),
+    Column("steps", "Steps", width="large"),
 )
 _PRICES = (
     Column("deployment", "Deployment"),
@@ -53,7 +69,7 @@ def render(client: Client, viewer: Viewer) -> None:
     """Show what waits, the one that is chosen, and what was decided."""
     with page.section("Waiting", "Choose a line to see what is needed to decide."):
         waiting = approvals.listed(client, state="requested")
-        _show_queue(waiting)
+        _show_queue(client, waiting)
     chosen = st.query_params.get("approval", "")
     if chosen:
         with page.section():
@@ -63,11 +79,11 @@ def render(client: Client, viewer: Viewer) -> None:
         _show_past(past)
 
 
-def _show_queue(waiting: list[Approval]) -> None:
+def _show_queue(client: Client, waiting: list[Approval]) -> None:
     if not waiting:
         st.success("Nothing waits for an answer.", icon=":material/check_circle:")
         return
-    frame = control.approvals_frame(waiting)
+    frame = grounds.queue_frame(waiting, _refused(client, waiting))
     line = shown.clicked_line(frame, _QUEUE, key="queue", alt="Requests that wait for an answer")
     # A list beside the table is for who cannot click into it.
     _choose(waiting, line, "Request", "waiting")
@@ -77,7 +93,7 @@ def _show_past(past: list[Approval]) -> None:
     if not past:
         page.nothing("Nothing was decided yet.", "What is granted or refused shows here.")
         return
-    frame = control.approvals_frame(past)
+    frame = grounds.decided_frame(past)
     line = shown.clicked_line(frame, _PAST, key="past", alt="Requests that were decided")
     _choose(past, line, "Decided request", "decided")
 
@@ -129,6 +145,8 @@ def _show_one(client: Client, viewer: Viewer, one: Approval) -> None:
         with facts:
             with page.section("Price", "For a million tokens, now."):
                 _show_price(client, one.model)
+            with page.section("Policy", f"Why this team was refused it, {_PERIOD.value.lower()}."):
+                _show_grounds(client, one)
             with page.section("Before", "Requests of this team for this model."):
                 _show_before(client, one)
             with page.section("History"):
@@ -150,13 +168,41 @@ def _show_price(client: Client, model: str) -> None:
     shown.table(frame, _PRICES, key="prices", alt=f"Prices of {model} for a million tokens")
 
 
+def _refused(client: Client, waiting: list[Approval]) -> list[RefusalRow]:
+    """Why the teams that wait were refused the models they wait for; none where nobody may see."""
+    models = sorted({one.model for one in waiting})[:_MOST_NAMED]
+    teams = sorted({one.team for one in waiting})[:_MOST_NAMED]
+    query: Query = (
+        *filters.period_query(_PERIOD, wiring.now().date()),
+        *(("model", one) for one in models),
+        *(("team", one) for one in teams),
+        ("limit", "1000"),
+    )
+    try:
+        return reliability.refusals(client, query, ("code", "rule", "team", "model"))
+    except (NotOffered, NotPermitted):
+        return []  # what waits is shown all the same
+
+
+def _show_grounds(client: Client, one: Approval) -> None:
+    found = [row for row in _refused(client, [one]) if grounds.is_about(row, one)]
+    if not found:
+        st.caption(
+            "None of its calls for this was refused: it was asked for before anybody tried, or the "
+            "decisions are not yours to see."
+        )
+        return
+    frame = grounds.grounds_frame(found)
+    shown.table(frame, _GROUNDS, key="grounds", alt="Why policy refused this team this model")
+
+
 def _show_before(client: Client, one: Approval) -> None:
     listed = approvals.listed(client, model=one.model, team=one.team)
     before = [other for other in listed if other.id != one.id]
     if not before:
         st.caption("None: this is the first one.")
         return
-    frame = control.approvals_frame(before)
+    frame = grounds.decided_frame(before)
     shown.table(frame, _PAST, key="before", alt="Earlier requests of this team for this model")
 
 

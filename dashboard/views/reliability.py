@@ -10,7 +10,7 @@ from dashboard.api.reliability import Reliability, ReliabilityRow
 from dashboard.figures import reliability as figures
 from dashboard.frames import money
 from dashboard.frames import reliability as frames
-from dashboard.parts import filters, page, shown
+from dashboard.parts import breakers, filters, page, shown
 from dashboard.parts.filters import Span
 from dashboard.tables import Column, Kind
 
@@ -42,6 +42,11 @@ def render(client: Client, viewer: Viewer) -> None:
             )
         else:
             _show_measured(found)
+    with page.section(
+        "Breaker history",
+        "When calls were kept away from a deployment, and why. In UTC unless a zone is chosen.",
+    ):
+        breakers.show(client, chosen)
     if viewer.may("usage.read", "platform:*"):
         with page.section("Deployments now", "As all processes together have seen them."):
             _show_health(client)

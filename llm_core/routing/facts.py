@@ -54,6 +54,7 @@ class Observation:
         retry_after_s: It asked to be left alone for so long (429, 503).
         time_to_first_token_ms: From sending to the first token, or to the whole answer's head.
         tokens_per_s: Streams only.
+        error: The class of what went wrong, as the ledger has it; empty when nothing did.
     """
 
     deployment_id: str
@@ -61,3 +62,4 @@ class Observation:
     retry_after_s: float | None = None
     time_to_first_token_ms: float | None = None
     tokens_per_s: float | None = None
+    error: str = ""

@@ -1,17 +1,21 @@
-"""All that is remembered of one deployment: its breaker, and how fast it was."""
+"""All that is remembered of one deployment: its breaker, its last steps, and how fast it was."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from llm_core.routing.breaker import CLOSED, Breaker, BreakerRules, after_call, state_of
 from llm_core.routing.facts import BreakerState, DeploymentFacts, Observation
+from llm_core.routing.transitions import Transition, transitions_of
 
 NEW_SHARE = 0.2
 """How much of a moving average the newest call makes up: after ten calls, nine tenths are new."""
 
 STALE_AFTER = timedelta(minutes=5)
 """Averages older than this say nothing of now, and count as not measured."""
+
+MOST_TRANSITIONS = 12
+"""So many of a breaker's last steps are remembered, until somebody has written them down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,21 @@ NOT_MEASURED = Averages()
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What processes tell one another about a deployment."""
+    """What processes tell one another about a deployment.
+
+    Args:
+        transitions: The breaker's last steps, the newest last.
+    """
 
     breaker: Breaker = CLOSED
     averages: Averages = NOT_MEASURED
+    transitions: tuple[Transition, ...] = ()
+
+    def transitions_since(self, before: "Standing") -> tuple[Transition, ...]:
+        """The steps that an earlier standing of the same deployment did not have yet."""
+        if self.transitions == before.transitions:
+            return ()
+        return tuple(one for one in self.transitions if one not in before.transitions)
 
 
 UNCALLED = Standing()
@@ -57,10 +72,16 @@ def noted(
         is_failure=observation.is_failure,
         retry_after_s=observation.retry_after_s,
     )
-    if observation.is_failure:
-        # How fast a failure came says nothing about answers.
-        return replace(standing, breaker=breaker)
-    return Standing(breaker, measured(standing.averages, observation, at))
+    known = standing.transitions
+    last = known[-1].at if known else None
+    made = transitions_of(standing.breaker, breaker, observation, at, rules, last=last)
+    if made:
+        known = (*known, *made)[-MOST_TRANSITIONS:]
+    # How fast a failure came says nothing about answers.
+    averages = standing.averages
+    if not observation.is_failure:
+        averages = measured(averages, observation, at)
+    return Standing(breaker, averages, known)
 
 
 def measured(averages: Averages, observation: Observation, at: datetime) -> Averages:

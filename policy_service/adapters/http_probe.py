@@ -6,10 +6,12 @@ one behind the deployment's own address. Elsewhere any answer of the address wil
 
 import math
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 import httpx
 
 from llm_core.catalogue import Auth, Deployment, ProviderKind
+from llm_core.policy.decision import ErrorClass
 from llm_core.providers.registry import translator_for
 from llm_core.routing.facts import Observation
 
@@ -51,8 +53,10 @@ class HttpProbe:
             url, headers = self._question(deployment)
             async with self._client.stream("GET", url, headers=headers) as answer:
                 return _read(deployment.id, answer)
+        except httpx.TimeoutException:
+            return _failed(deployment.id, ErrorClass.TIMEOUT)
         except (*_FAULTS, UnicodeError):
-            return Observation(deployment.id, is_failure=True)
+            return _failed(deployment.id, ErrorClass.UNREACHABLE)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -73,9 +77,15 @@ def _read(deployment_id: str, answer: httpx.Response) -> Observation:
     """Any answer but a server's error shows that it is there, a refusal of our key included."""
     status = answer.status_code
     wait_s = _seconds(answer.headers.get("retry-after")) if status in _ASKS_FOR_TIME else None
-    return Observation(
-        deployment_id, is_failure=status >= _FIRST_SERVER_ERROR, retry_after_s=wait_s
-    )
+    if status >= _FIRST_SERVER_ERROR:
+        return _failed(deployment_id, ErrorClass.PROVIDER, wait_s)
+    is_limited = status == HTTPStatus.TOO_MANY_REQUESTS
+    error = ErrorClass.RATE_LIMITED.value if is_limited else ""
+    return Observation(deployment_id, is_failure=False, retry_after_s=wait_s, error=error)
+
+
+def _failed(deployment_id: str, error: ErrorClass, wait_s: float | None = None) -> Observation:
+    return Observation(deployment_id, is_failure=True, retry_after_s=wait_s, error=error.value)
 
 
 def _seconds(text: str | None) -> float | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from llm_core.routing.breaker import BreakerRules
 from llm_core.routing.facts import BreakerState, DeploymentFacts, Observation
 from llm_core.routing.standing import UNCALLED, Standing, facts_of, noted
+from policy_service.ports.breakers import Told, told_to_nobody
 from policy_service.ports.clock import Clock
 
 TRIAL_S = 10.0
@@ -18,12 +19,20 @@ class MemoryHealth:
         rules: When breakers open, and for how long.
         clock: Says what time it is.
         trial_s: How long a half-open deployment waits for the outcome of its one trial.
+        tell: Is told of each step that a breaker takes here.
     """
 
-    def __init__(self, rules: BreakerRules, clock: Clock, trial_s: float = TRIAL_S) -> None:
+    def __init__(
+        self,
+        rules: BreakerRules,
+        clock: Clock,
+        trial_s: float = TRIAL_S,
+        tell: Told = told_to_nobody,
+    ) -> None:
         self._rules = rules
         self._clock = clock
         self._trial = timedelta(seconds=trial_s)
+        self._tell = tell
         self._standings: dict[str, Standing] = {}
         self._trials: dict[str, datetime] = {}
 
@@ -33,11 +42,13 @@ class MemoryHealth:
 
     def observe(self, observation: Observation) -> None:
         """See `Health.observe`."""
-        standing = self._standings.get(observation.deployment_id, UNCALLED)
-        self.take_over(
-            observation.deployment_id, noted(standing, observation, self._clock(), self._rules)
-        )
-        self._trials.pop(observation.deployment_id, None)
+        deployment_id = observation.deployment_id
+        before = self._standings.get(deployment_id, UNCALLED)
+        after = noted(before, observation, self._clock(), self._rules)
+        self.take_over(deployment_id, after)
+        self._trials.pop(deployment_id, None)
+        if made := after.transitions_since(before):
+            self._tell(deployment_id, made)
 
     async def may_try(self, deployment_id: str) -> bool:
         """See `Health.may_try`."""

@@ -35,7 +35,11 @@ from policy_service.api.permissions import OPERATIONS
 from policy_service.api.policies import ListedPolicies, Reason, WantedShadow
 from policy_service.api.privacy import NewErasure
 from policy_service.api.problems import PROBLEM_JSON, Problem
-from policy_service.api.reliability import ListedRefusals, ListedReliability
+from policy_service.api.reliability import (
+    ListedRefusals,
+    ListedReliability,
+    ListedTransitions,
+)
 from policy_service.api.reports import ListedRuns, ListedSchedules, WantedSchedule
 from policy_service.api.team import AuditLogOfTeam, UsageOfTeam
 from policy_service.ports.content import Content
@@ -146,6 +150,7 @@ SPOKEN: Mapping[tuple[str, str], Spoken] = MappingProxyType(
         ("POST", "/admin/v1/privacy/erasures"): Spoken(Erasure, NewErasure),
         ("GET", "/admin/v1/refusals"): Spoken(ListedRefusals),
         ("GET", "/admin/v1/reliability"): Spoken(ListedReliability),
+        ("GET", "/admin/v1/reliability/breakers"): Spoken(ListedTransitions),
         ("GET", "/admin/v1/reports/preview"): Spoken(None, media=("text/html",)),
         ("GET", "/admin/v1/reports/schedules"): Spoken(ListedSchedules),
         ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Spoken(

@@ -322,6 +322,23 @@ EXAMPLES: Mapping[str, Any] = MappingProxyType(
             "total": _SUMS,
             "next": None,
         },
+        "ListedTransitions": {
+            "data": [
+                {
+                    "id": "brk_01m8kb7e00v64fyx0jqz8d1r3c",
+                    "at": _AT,
+                    "deployment_id": "openai-gpt-4o-eu",
+                    "provider": "openai",
+                    "model": "gpt-4o-2024-11-20",
+                    "from": "closed",
+                    "to": "open",
+                    "reason": "failures_in_a_row",
+                    "error_class": "timeout",
+                    "opens_until": "2026-11-20T12:00:05Z",
+                }
+            ],
+            "next_cursor": None,
+        },
         "WhoAmI": {
             "name": "user:alice",
             "proof": "oidc",

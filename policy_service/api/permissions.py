@@ -123,6 +123,7 @@ OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
         ("POST", "/admin/v1/privacy/erasures"): Asked(_P.PRIVACY_ERASE, Where.NODE),
         ("GET", "/admin/v1/refusals"): Asked(_P.USAGE_READ, Where.ROWS),
         ("GET", "/admin/v1/reliability"): Asked(_P.USAGE_READ, Where.ROWS),
+        ("GET", "/admin/v1/reliability/breakers"): Asked(_P.USAGE_READ, Where.ANYWHERE),
         ("GET", "/admin/v1/reports/preview"): Asked(_P.ORGANISATION_WRITE, Where.NODE),
         ("GET", "/admin/v1/reports/schedules"): Asked(_P.ORGANISATION_WRITE, Where.ROWS),
         ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Asked(

@@ -29,7 +29,7 @@ LONGEST = {
     Interval.MONTH: timedelta(days=3660),
 }
 _MOST_FILTERS = 200
-_YEARS = range(2000, 2201)
+YEARS = range(2000, 2201)
 _UTC = "UTC"
 _Values = Annotated[
     list[str],
@@ -229,7 +229,7 @@ def _moment(text: str | None, zone: ZoneInfo, param: str) -> datetime | None:
             found = found.astimezone(UTC) if found.tzinfo is not None else None
     except (ValueError, OverflowError):
         found = None
-    if found is None or found.year not in _YEARS:
+    if found is None or found.year not in YEARS:
         raise MalformedRequest(
             f"Write `{param}` as a date, 2026-11-01, or as an instant with its zone, "
             "2026-11-01T12:00:00Z.",

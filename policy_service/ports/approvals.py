@@ -66,7 +66,7 @@ class ApprovalRecord:
         granted_usd: With `granted_until`: what was granted, cut or extended.
         spent_usd: What calls that relied on the grant have cost, as far as the ledger has them; 0
             for what was never granted.
-        steps: The history, oldest first, where one request is shown.
+        steps: The history, oldest first, where requests are shown.
     """
 
     id: str
@@ -197,7 +197,7 @@ class Approvals(Protocol):
         before: str | None = None,
         most: int = 100,
     ) -> tuple[ApprovalRecord, ...]:
-        """The newest requests first, without history.
+        """The newest requests first, with their history.
 
         Args:
             nodes: What stands at or below these; `None` for everything.

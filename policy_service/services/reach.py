@@ -30,7 +30,7 @@ from llm_core.routing.facts import Observation
 from policy_service.ports.clock import Clock
 from policy_service.ports.providers import Credentials, Health, ProviderAnswer, Providers
 from policy_service.ports.tracing import UNTRACED, CallSpan, Tracing
-from policy_service.services.progress import Progress
+from policy_service.services.progress import Progress, error_class_of
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -207,7 +207,14 @@ class Reach:
         wait_s = error.retry_after_s if is_busy else None
         is_failure = is_busy and error.blames_deployment
         is_failure = is_failure and not (status == _RATE_LIMITED and wait_s is not None)
-        self.health.observe(Observation(deployment_id, is_failure=is_failure, retry_after_s=wait_s))
+        self.health.observe(
+            Observation(
+                deployment_id,
+                is_failure=is_failure,
+                retry_after_s=wait_s,
+                error=error_class_of(error).value,
+            )
+        )
 
 
 @dataclass(slots=True)

@@ -286,7 +286,7 @@ def _observed(reservation: Reservation, report: UsageReport) -> Observation | No
         )
     unreached = report.error_class is ErrorClass.UNREACHABLE and report.http_status in _BY_KONG
     if unreached or report.error_class in _DEPLOYMENTS_FAULT:
-        return Observation(deployment_id, is_failure=True)
+        return Observation(deployment_id, is_failure=True, error=report.error_class.value)
     return None
 
 

@@ -57,6 +57,7 @@ from policy_service.wiring.approvals import open_approvals
 from policy_service.wiring.audit import open_audit
 from policy_service.wiring.background import in_background
 from policy_service.wiring.books import keep_books
+from policy_service.wiring.breakers import open_breaker_history
 from policy_service.wiring.caches import open_cache, open_semantic_cache
 from policy_service.wiring.costs import open_refusals
 from policy_service.wiring.keys import open_keys
@@ -104,7 +105,8 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
         stack.push_async_callback(providers.close)
         credentials = ProviderCredentials(settings.credential, clock)
         stack.push_async_callback(credentials.close)
-        health = await open_health(stack, settings, catalogue, clock)
+        breakers = await open_breaker_history(stack, settings, engine, catalogue, clock)
+        health = await open_health(stack, settings, catalogue, clock, breakers.note)
         tickets = Tickets(settings.ticket_secret.get_secret_value())
         reserving = Reserving(limits, ledger)
         alerts = SqlAlerts(engine)
@@ -200,6 +202,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             catalogue=catalogue,
             prices=decider.prices,
             health=health,
+            breaker_log=breakers.log,
             tokens=tokens,
             callers=SqlCallers(engine, clock),
             keys=keys,

@@ -15,6 +15,7 @@ from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.sql.changes import SqlChangeLog
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.webhook import Webhook
+from policy_service.ports.breakers import Told, told_to_nobody
 from policy_service.ports.clock import Clock
 from policy_service.ports.providers import Health
 from policy_service.ports.tokens import Tokens
@@ -58,14 +59,20 @@ def open_webhook(stack: AsyncExitStack, settings: Settings) -> Webhook | None:
 
 
 async def open_health(
-    stack: AsyncExitStack, settings: Settings, catalogue: Catalogue, clock: Clock
+    stack: AsyncExitStack,
+    settings: Settings,
+    catalogue: Catalogue,
+    clock: Clock,
+    tell: Told = told_to_nobody,
 ) -> Health:
-    """How deployments fare, kept up to date in the background."""
+    """How deployments fare, kept up to date in the background; `tell` hears of breakers' steps."""
     rules, trial_s = settings.breaker_rules, settings.breaker_trial_s
-    health: Health = MemoryHealth(rules, clock, trial_s)
+    health: Health = MemoryHealth(rules, clock, trial_s, tell)
     if settings.redis_url:
         ids = [deployment.id for deployment in each_deployment(catalogue)]
-        shared = RedisHealth(settings.redis_url, rules, clock, deployment_ids=ids, trial_s=trial_s)
+        shared = RedisHealth(
+            settings.redis_url, rules, clock, deployment_ids=ids, trial_s=trial_s, tell=tell
+        )
         stack.push_async_callback(shared.close)
         await in_background(stack, shared.run())
         health = shared

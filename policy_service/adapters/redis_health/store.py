@@ -4,6 +4,10 @@ Every process has a standing of each deployment in memory and answers from there
 it reads what stands in Redis, works what it has seen into that, and writes it back if nobody else
 has meanwhile; else it works its own into the newer one. So the rules of the breaker are written
 once, in Python, and Redis only compares and swaps.
+
+A standing carries its breaker's last steps, so whoever reads it tells of those that it did not know
+yet. The first to do so may be any process, and the one that won the swap may die: that each step is
+kept once is for whoever is told (`ports.breakers.Told`).
 """
 
 import asyncio
@@ -20,12 +24,13 @@ from redis.asyncio import Redis
 from llm_core.errors import PolicyUnavailable
 from llm_core.routing.breaker import BreakerRules
 from llm_core.routing.facts import BreakerState, DeploymentFacts, Observation
-from llm_core.routing.standing import Standing, noted
+from llm_core.routing.standing import UNCALLED, Standing, noted
 from policy_service.adapters.memory_health import TRIAL_S, MemoryHealth
 from policy_service.adapters.redis_health.wire import Keys, read, written
 from policy_service.adapters.redis_limits.faults import translated
 from policy_service.adapters.redis_pool import redis_client
 from policy_service.adapters.windows import epoch_ms
+from policy_service.ports.breakers import Told, told_to_nobody
 from policy_service.ports.clock import Clock
 
 _log = logging.getLogger(__name__)
@@ -56,6 +61,7 @@ class RedisHealth:
         trial_s: How long a half-open deployment waits for the outcome of its one trial.
         refresh_s: How often Redis is read.
         prefix: What every key begins with.
+        tell: Is told of each step that a breaker took over all processes.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class RedisHealth:
         trial_s: float = TRIAL_S,
         refresh_s: float = REFRESH_S,
         prefix: str = "gatehouse",
+        tell: Told = told_to_nobody,
     ) -> None:
         self._is_ours = isinstance(redis, str)
         self._redis = (
@@ -90,6 +97,8 @@ class RedisHealth:
         self._trial_ms = int(trial_s * 1000)
         self._refresh_s = refresh_s
         self._local = MemoryHealth(rules, clock, trial_s)
+        self._tell_steps = tell
+        self._shared: dict[str, Standing] = {}
         self._waiting: defaultdict[str, deque[_Seen]] = defaultdict(_queue)
         self._wake = asyncio.Event()
         self._is_away = False
@@ -158,8 +167,10 @@ class RedisHealth:
                 later = self._waiting[deployment_id]
                 self._waiting[deployment_id] = _queue((*seen, *later))
         for deployment_id, text in standing.items():
+            shared = read(text)
+            self._note_shared(deployment_id, shared)
             seen = tuple(self._waiting.get(deployment_id, ()))
-            self._local.take_over(deployment_id, self._worked_in(text, seen))
+            self._local.take_over(deployment_id, self._worked_in(shared, seen))
 
     async def close(self) -> None:
         """Let go of the connections that this made."""
@@ -195,7 +206,8 @@ class RedisHealth:
             if not telling:
                 break
             made = {
-                one: written(self._worked_in(stands[one], seen)) for one, seen in telling.items()
+                one: written(self._worked_in(read(stands[one]), seen))
+                for one, seen in telling.items()
             }
             for one, found in (await self._swap_all(stands, made)).items():
                 if found is None:
@@ -219,8 +231,13 @@ class RedisHealth:
             for one, (is_swapped, found) in zip(new, pairs, strict=True)
         }
 
-    def _worked_in(self, text: bytes, seen: Sequence[_Seen]) -> Standing:
-        standing = read(text)
+    def _note_shared(self, deployment_id: str, shared: Standing) -> None:
+        before = self._shared.get(deployment_id, UNCALLED)
+        self._shared[deployment_id] = shared
+        if made := shared.transitions_since(before):
+            self._tell_steps(deployment_id, made)
+
+    def _worked_in(self, standing: Standing, seen: Sequence[_Seen]) -> Standing:
         for at, observation in seen:
             standing = noted(standing, observation, at, self._rules)
         return standing

@@ -1,6 +1,6 @@
 """Figures are valid, and their colours mean the same in both themes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,10 +8,11 @@ import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
 from dashboard.api.costs import CostRow, Forecast, Sums
-from dashboard.api.reliability import ReliabilityRow, Spread
+from dashboard.api.reliability import BreakerStep, ReliabilityRow, Spread
 from dashboard.api.usage import HourRow
 from dashboard.figures import costs, palette, reliability, usage
 from dashboard.formats import Currency
+from dashboard.frames import breakers as breaker_frames
 from dashboard.frames import costs as cost_frames
 from dashboard.frames import reliability as reliability_frames
 from dashboard.frames import usage as usage_frames
@@ -98,6 +99,16 @@ def test_usage_can_be_drawn():
         )
     mix = usage_frames.mix_frame(ROWS[:8], "team")
     assert _drawn(usage.counted_bars(mix, name="name", is_dark=False))
+
+
+def test_times_without_calls_can_be_drawn():
+    at = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    until = at + timedelta(seconds=5)
+    step = BreakerStep(at, "d", "openai", "m", "closed", "open", "retry_after", "", until)
+    periods = breaker_frames.periods_frame([step], (at, at + timedelta(minutes=1)), "UTC")
+    chart = _drawn(reliability.breaker_periods(periods, (at, until), is_dark=True))
+    [rows] = chart["datasets"].values()
+    assert [row["state"] for row in rows] == ["half-open", "open"]
 
 
 def test_reliability_can_be_drawn():

@@ -1,5 +1,6 @@
 """Requests as they stand now: a state that the clock has changed is told so at once."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -116,24 +117,28 @@ def first(found: Result[Any]) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
-async def history(connection: AsyncConnection, approval_id: str) -> tuple[ApprovalStep, ...]:
-    """A request's steps in their order."""
+async def history(
+    connection: AsyncConnection, approval_ids: Collection[str]
+) -> Mapping[str, tuple[ApprovalStep, ...]]:
+    """The steps of some requests in their order, by the request's id."""
     found = await connection.execute(
         select(ApprovalHistory.__table__)
-        .where(ApprovalHistory.request_id == approval_id)
-        .order_by(ApprovalHistory.seq)
+        .where(ApprovalHistory.request_id.in_(approval_ids))
+        .order_by(ApprovalHistory.request_id, ApprovalHistory.seq)
     )
-    return tuple(
-        ApprovalStep(
-            at=row.at,
-            actor=row.actor,
-            step=Step(row.step),
-            reason=row.reason,
-            amount_usd=row.amount_usd,
-            until=row.until,
+    steps: defaultdict[str, list[ApprovalStep]] = defaultdict(list)
+    for row in found:
+        steps[row.request_id].append(
+            ApprovalStep(
+                at=row.at,
+                actor=row.actor,
+                step=Step(row.step),
+                reason=row.reason,
+                amount_usd=row.amount_usd,
+                until=row.until,
+            )
         )
-        for row in found
-    )
+    return {approval_id: tuple(taken) for approval_id, taken in steps.items()}
 
 
 def listing(

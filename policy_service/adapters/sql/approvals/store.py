@@ -152,9 +152,10 @@ class SqlApprovals:
             row = await reading.one(connection, approval_id)
             if row is None:
                 return None
-            steps = await reading.history(connection, approval_id)
+            steps = await reading.history(connection, [approval_id])
             spent = await reading.spent_on(connection, [row])
-            return replace(record_of(row, self._clock(), spent), steps=steps)
+            record = record_of(row, self._clock(), spent)
+            return replace(record, steps=steps.get(approval_id, ()))
 
     async def is_of(self, approval_id: str, actor: Actor) -> bool:
         """See `Approvals.is_of`."""
@@ -188,7 +189,10 @@ class SqlApprovals:
             found = await connection.execute(statement.limit(min(max(most, 1), _MOST_LISTED)))
             rows = [dict(row) for row in found.mappings()]
             spent = await reading.spent_on(connection, rows)
-            return tuple(record_of(row, now, spent) for row in rows)
+            steps = await reading.history(connection, [row["id"] for row in rows])
+            return tuple(
+                replace(record_of(row, now, spent), steps=steps.get(row["id"], ())) for row in rows
+            )
 
     async def standing(self) -> Standing:
         """See `Approvals.standing`."""

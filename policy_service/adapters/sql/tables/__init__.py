@@ -20,6 +20,9 @@ from policy_service.adapters.sql.tables.audit_chain import (
     AuditOutbox,
 )
 from policy_service.adapters.sql.tables.base import AMOUNT, USD, Base
+from policy_service.adapters.sql.tables.breakers import (
+    BreakerTransitionRow,
+)
 from policy_service.adapters.sql.tables.chargeback import (
     Chargeback,
     ChargebackRules,
@@ -91,6 +94,7 @@ __all__ = [
     "AuditLink",
     "AuditOutbox",
     "Base",
+    "BreakerTransitionRow",
     "Chargeback",
     "ChargebackRules",
     "ContentEntry",

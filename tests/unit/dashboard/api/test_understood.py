@@ -6,14 +6,27 @@ from decimal import Decimal
 import httpx
 import msgspec
 
-from dashboard.api import alerts, approvals, audit, identity, limits, mine, policies, usage
+from dashboard.api import (
+    alerts,
+    approvals,
+    audit,
+    identity,
+    limits,
+    mine,
+    policies,
+    reliability,
+    usage,
+)
 from dashboard.api.client import Client
 from dashboard.settings import Settings
 from llm_core.policy.approvals import ApprovalState, Step
 from llm_core.policy.limits import Limit, Measure
 from llm_core.pricing.charge import Rates, Tier
+from llm_core.routing.facts import BreakerState
+from llm_core.routing.transitions import Cause
 from policy_service.api.admin import Held, WhoAmI
 from policy_service.api.models import ListedPrices, PriceOfDeployment, ShownPrice
+from policy_service.api.reliability import ListedTransitions, ShownTransition
 from policy_service.ports import policies as policy_ports
 from policy_service.ports.alerts import Alert
 from policy_service.ports.approvals import ApprovalRecord, ApprovalStep
@@ -191,3 +204,26 @@ def test_what_a_key_is_told_about_itself():
     about, theirs = mine.about_me(SETTINGS, "gk-key", transport=transport)
     assert about.limits[0].remaining == 1
     assert theirs.by_model[0].used.usd == Decimal("0.5")
+
+
+def test_steps_of_breakers():
+    at = {"at": AT, "opens_until": AT}
+    told = ListedTransitions(
+        [
+            ShownTransition(
+                id="brk_1",
+                deployment_id="d",
+                provider="openai",
+                model="m",
+                before=BreakerState.CLOSED,
+                after=BreakerState.HALF_OPEN,
+                reason=Cause.TIME_OVER,
+                error_class="",
+                **at,
+            )
+        ],
+        None,
+    )
+    with _client(told) as client:
+        [step] = reliability.breakers(client, ()).data
+    assert (step.before, step.after, step.reason) == ("closed", "half_open", "time_over")

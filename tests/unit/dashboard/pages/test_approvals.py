@@ -29,6 +29,9 @@ def test_what_waits_and_what_was_decided_stand_apart(service: AdminService):
     page = opened("approvals")
     assert table(page, "queue")["requester"].to_list() == ["user:sam"]
     assert table(page, "past")["requester"].to_list() == ["user:pat"]
+    assert table(page, "past")["steps"].to_list() == [
+        "request by user:pat on 2026-11-09; grant by user:carol on 2026-11-10"
+    ]
     assert not [one for one in page.button if one.key == "grant"]
 
 
@@ -43,6 +46,26 @@ def test_a_link_to_a_request_shows_what_is_needed_to_decide(service: AdminServic
     assert prices["inputs"].to_list() == ["all", "over 200,000 tokens", "no price is known"]
     assert table(page, "Steps of this request")["step"].to_list() == ["request"]
     assert table(page, "Earlier requests of this team for this model")["granted_usd"].to_list()
+
+
+def test_what_waits_is_shown_with_what_policy_said(service: AdminService):
+    page = opened("approvals", approval=WAITING)
+    assert table(page, "queue")["policy"].to_list() == [
+        "approval_required (llm.approvals): The model o1-pro needs an approval."
+    ]
+    [ground] = table(page, "Why policy refused this team this model").to_dict("records")
+    assert (ground["code"], ground["rule"]) == ("approval_required", "llm.approvals")
+    assert (ground["message"], ground["count"]) == ("The model o1-pro needs an approval.", 3)
+    asked = [one for one in service.asked if one.path.endswith("refusals")]
+    assert {one.query["team"][0] for one in asked} == {"search"}
+    assert {one.query["from"][0] for one in asked} == {"2026-10-22"}
+
+
+def test_who_may_not_see_decisions_sees_what_waits_all_the_same(service: AdminService):
+    service.answers["GET /admin/v1/refusals"] = refused(403, "Not yours.")
+    page = opened("approvals", approval=WAITING)
+    assert table(page, "queue")["policy"].to_list() == [""]
+    assert any("None of its calls" in one.value for one in page.caption)
 
 
 def test_choosing_one_in_the_list_opens_it(service: AdminService):

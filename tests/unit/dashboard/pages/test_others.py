@@ -115,6 +115,25 @@ def test_what_is_measured_is_in_the_address(service: AdminService):
     assert table(page, "How each deployment fares now")["breaker"].to_list()[0] == "open"
 
 
+def test_the_history_of_breakers_is_of_the_chosen_time_and_provider(service: AdminService):
+    page = opened("reliability", provider=["mistral"], tz="Europe/Berlin")
+    [asked] = [one for one in service.asked if one.path.endswith("reliability/breakers")]
+    assert asked.query["since"] == ["2026-11-14T00:00:00+01:00"]
+    assert asked.query["until"] == ["2026-11-21T00:00:00+01:00"]
+    assert asked.query["provider"] == ["mistral"]
+    steps = table(page, "Steps of breakers, the newest first")
+    assert steps["change"].to_list()[:2] == ["closed → open", "half-open → closed"]
+    assert steps["at"].to_list()[0] == "2026-11-20 12:58:00"
+    assert steps["reason"].to_list()[0] == "failure share: timeout"
+
+
+def test_a_time_without_steps_says_what_that_means(service: AdminService):
+    service.answers["GET /admin/v1/reliability/breakers"] = Answer({"data": []})
+    page = opened("reliability")
+    assert "No breaker opened or closed" in words(page)
+    assert "as a matter of course" in words(page)
+
+
 def test_deployments_are_for_who_sees_the_platform(service: AdminService):
     service.answers["GET /v1/providers/health"] = refused(403, "Not on `platform:*`.")
     page = opened("reliability")

@@ -79,25 +79,30 @@ async def test_what_costs_nothing_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("head", "is_failure", "wait_s"),
+    ("head", "is_failure", "wait_s", "error"),
     [
-        ("401 Unauthorized", False, None),
-        ("404 Not Found", False, None),
-        ("302 Found\r\nlocation: http://elsewhere.test/", False, None),
-        ("429 Too Many Requests\r\nretry-after: 7", False, 7.0),
-        ("503 Service Unavailable\r\nretry-after: 9", True, 9.0),
-        ("503 Service Unavailable\r\nretry-after: Fri, 20 Nov 2026 12:00:00 GMT", True, None),
-        ("500 Internal Server Error\r\nretry-after: 9", True, None),
-        (None, True, None),
-        ("nonsense", True, None),
+        ("401 Unauthorized", False, None, ""),
+        ("404 Not Found", False, None, ""),
+        ("302 Found\r\nlocation: http://elsewhere.test/", False, None, ""),
+        ("429 Too Many Requests\r\nretry-after: 7", False, 7.0, "rate_limited"),
+        ("503 Service Unavailable\r\nretry-after: 9", True, 9.0, "provider"),
+        (
+            "503 Service Unavailable\r\nretry-after: Fri, 20 Nov 2026 12:00:00 GMT",
+            True,
+            None,
+            "provider",
+        ),
+        ("500 Internal Server Error\r\nretry-after: 9", True, None, "provider"),
+        (None, True, None, "unreachable"),
+        ("nonsense", True, None, "unreachable"),
     ],
 )
 async def test_any_answer_but_a_servers_error_shows_that_it_is_there(
-    head: str | None, is_failure: bool, wait_s: float | None
+    head: str | None, is_failure: bool, wait_s: float | None, error: str
 ) -> None:
     async with serving(head) as server:
         seen = await asked(replace(OPENAI, base_url=server.url))
-    assert seen == Observation(OPENAI.id, is_failure, retry_after_s=wait_s)
+    assert seen == Observation(OPENAI.id, is_failure, retry_after_s=wait_s, error=error)
 
 
 async def test_nobody_listening_is_a_failure() -> None:

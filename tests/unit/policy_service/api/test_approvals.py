@@ -56,6 +56,7 @@ async def test_a_request_is_made_shown_listed_and_granted(api: Api) -> None:
     assert (granted.status_code, granted.json()["granted_usd"]) == (200, "5")
     rows = (await api.get(PATH, state="granted")).json()["rows"]
     assert [row["id"] for row in rows] == [made.json()["id"]]
+    assert [one["step"] for one in rows[0]["steps"]] == ["request", "grant"]
     assert (await api.get(PATH, before=made.json()["id"])).json()["rows"] == []
     assert code_of(await api.post(f"{path}/grant", {}, approver)) == (409, "conflict")
     assert code_of(await api.post(f"{path}/revoke", {}, approver)) == (400, "malformed_request")

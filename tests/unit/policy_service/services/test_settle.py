@@ -451,7 +451,12 @@ async def test_what_a_direct_calls_report_says_about_its_deployment(
     service: Service, sent: UsageReport, seen: tuple[bool, float | None] | None
 ) -> None:
     await service.settler.settle("dec_1", sent)
-    expected = seen and Observation("openai-mini", seen[0], time_to_first_token_ms=seen[1])
+    expected = seen and Observation(
+        "openai-mini",
+        seen[0],
+        time_to_first_token_ms=seen[1],
+        error=sent.error_class.value if seen[0] else "",
+    )
     assert service.health.seen == ([expected] if expected else [])
 
 
