@@ -105,8 +105,9 @@ bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engine
 bench-relay: $(VENV)/.dev ## Measure: lateness and memory of 100 relayed streams
 	$(BIN)/python benchmarks/relay_streams.py
 
-bench-dashboard: $(VENV)/.dev ## Measure: the dashboard's questions over 10 million requests
+bench-dashboard: $(VENV)/.dev ## Measure: the dashboard over 10 million requests: its questions, and its pages in a browser
 	$(BIN)/python -m benchmarks.dashboard_queries
+	$(BIN)/python -m benchmarks.dashboard_pages
 
 golden: $(VENV)/.dev ## Rewrite the golden files; review the diff
 	$(BIN)/python -m tests.golden.rewrite
