@@ -1,25 +1,27 @@
 """The month at a glance: what it comes to, what moves it, and what needs somebody."""
 
 import calendar
+from functools import partial
 
 import streamlit as st
 
 from dashboard import formats, wiring
 from dashboard.api import alerts, costs, usage
 from dashboard.api.client import Client
-from dashboard.api.costs import Summary
+from dashboard.api.costs import CostRow, Summary
 from dashboard.api.identity import Viewer
 from dashboard.figures import costs as cost_figures
 from dashboard.frames import costs as cost_frames
 from dashboard.frames import money
 from dashboard.frames import usage as usage_frames
 from dashboard.frames.money import exact_sum
-from dashboard.parts import filters, page, shown
+from dashboard.parts import ahead, filters, page, shown
 from dashboard.parts.filters import Span
 from dashboard.tables import Column, Kind
 
 RECENT_CALLS = 50
 _MOST_INCIDENTS = 6
+_COURSE = (Span.MONTH, Span.LAST_MONTH)
 _BUDGETS = (
     Column("team", "Team"),
     Column("department", "Department"),
@@ -48,6 +50,7 @@ _RECENT = (
 def render(client: Client, viewer: Viewer) -> None:
     """Show the month, its course, and what needs somebody."""
     del viewer
+    _ask_ahead(client)
     with page.section():
         summary = costs.summary(client)
         _show_numbers(summary)
@@ -70,6 +73,22 @@ def render(client: Client, viewer: Viewer) -> None:
         _show_incidents(client)
     with page.section("Latest requests", f"The newest {RECENT_CALLS} that you may see."):
         _show_recent(client)
+
+
+def _ask_ahead(client: Client) -> None:
+    ahead.ask(
+        partial(costs.summary, client),
+        *(partial(_days, client, span) for span in _COURSE),
+        partial(usage.budgets, client, f"{wiring.now():%Y-%m}"),
+        partial(alerts.incidents, client),
+        partial(usage.recent, client, RECENT_CALLS),
+    )
+
+
+def _days(client: Client, span: Span) -> list[CostRow]:
+    """Spend by day."""
+    period = filters.period_query(span, wiring.now().date())
+    return costs.costs(client, period, (), "day").rows
 
 
 def _show_numbers(summary: Summary) -> None:
@@ -147,10 +166,7 @@ def _course_told(summary: Summary) -> str:
 def _show_course(client: Client, summary: Summary) -> None:
     today = wiring.now().date()
     running, before = (
-        cost_frames.running_frame(
-            costs.costs(client, filters.period_query(span, today), (), "day").rows, summary.tz
-        )
-        for span in (Span.MONTH, Span.LAST_MONTH)
+        cost_frames.running_frame(_days(client, span), summary.tz) for span in _COURSE
     )
     if not len(running):
         page.nothing("No day of this month has any spend.", "It is drawn as soon as one has.")
