@@ -108,8 +108,9 @@ bench-relay: $(VENV)/.dev ## Measure: lateness and memory of 100 relayed streams
 bench-peers: $(VENV)/.dev ## Measure: LiteLLM's and Portkey's gateways beside Gatehouse (installs them; needs npm)
 	$(BIN)/python -m benchmarks.peers
 
-bench-dashboard: $(VENV)/.dev ## Measure: the dashboard's questions over 10 million requests
+bench-dashboard: $(VENV)/.dev ## Measure: the dashboard over 10 million requests: its questions, and its pages in a browser
 	$(BIN)/python -m benchmarks.dashboard_queries
+	$(BIN)/python -m benchmarks.dashboard_pages
 
 golden: $(VENV)/.dev ## Rewrite the golden files; review the diff
 	$(BIN)/python -m tests.golden.rewrite

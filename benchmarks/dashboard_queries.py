@@ -50,7 +50,7 @@ SELECT md5(n::text), hour, 'acme', 'department-' || person % 10, 'team-' || pers
   5000000, 5, 1000000, 5, 15000, 5, 0, 0
 FROM (
   SELECT n, floor(random() * 1000)::int AS person, floor(random() * 6)::int AS model,
-    timestamptz '2026-11-29 12:00Z' - interval '1 hour' * ceil(random() * 24 * :days) AS hour
+    CAST(:until AS timestamptz) - interval '1 hour' * ceil(random() * 24 * :days) AS hour
   FROM generate_series(1, :rows) AS n
 ) AS made
 """
@@ -61,8 +61,8 @@ INSERT INTO usage_latency
 SELECT md5(day || '/' || team || '/' || model || '/' || slot), day, 'acme',
   'department-' || team % 10, 'team-' || team, 'model-' || model, 'model-' || model || '-2026',
   'provider-' || model % 3, slot, 1 + slot % 7, 1 + slot % 5, 1 + slot % 3
-FROM generate_series(timestamptz '2026-11-29 00:00Z' - interval '1 day' * :days,
-    '2026-11-28 00:00Z', interval '1 day') AS day,
+FROM generate_series(CAST(:until AS timestamptz) - interval '1 day' * :days,
+    CAST(:until AS timestamptz) - interval '1 day', interval '1 day') AS day,
   generate_series(1, :teams) AS team, generate_series(0, 5) AS model,
   generate_series(50, 119) AS slot
 """
@@ -70,13 +70,16 @@ FROM generate_series(timestamptz '2026-11-29 00:00Z' - interval '1 day' * :days,
 Question = Callable[[], Awaitable[object]]
 
 
-async def fill(engine: AsyncEngine, requests: int) -> None:
-    """Fill the roll-ups; so few requests, so few rows."""
+async def fill(engine: AsyncEngine, requests: int, now: datetime = NOW) -> None:
+    """Fill the roll-ups up to a full hour; so few requests, so few rows."""
+    today = now.replace(hour=0)
     await Organisation(engine).put_organisation("acme")
     async with writing(engine) as connection:
-        await connection.execute(text(_HOURLY), {"rows": requests // A_ROW, "days": DAYS})
+        await connection.execute(
+            text(_HOURLY), {"rows": requests // A_ROW, "days": DAYS, "until": now}
+        )
         teams = max(1, TEAMS * requests // FULL)
-        await connection.execute(text(_LATENCY), {"days": DAYS, "teams": teams})
+        await connection.execute(text(_LATENCY), {"days": DAYS, "teams": teams, "until": today})
     async with writing(engine) as connection:
         await connection.execute(text("ANALYZE"))
 

@@ -1,5 +1,6 @@
 """How numbers and times are written."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
@@ -13,6 +14,7 @@ _UNITS = ((10**9, "B"), (10**6, "M"), (10**4, "k"))
 NOTHING = "\N{EN DASH}"
 UNTAGGED = "(untagged)"
 _SECOND_MS = 1000
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,11 @@ def measure_text(measure: str) -> str:
     """Write `usd_per_month` as `USD per month`."""
     words = measure.replace("_", " ")
     return words.replace("usd", "USD", 1) if words.startswith("usd") else words.capitalize()
+
+
+def plain_text(text: str) -> str:
+    """Write text from elsewhere into Markdown: what it has of marks stands there as it is."""
+    return _MARKS.sub(r"\\\1", " ".join(text.split()))
 
 
 def key_text(value: str | None) -> str:

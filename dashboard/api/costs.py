@@ -93,6 +93,7 @@ class Summary:
     forecast: Forecast | None = None
     burn_usd_per_day: Decimal = ZERO
     saved_by_cache_usd: Decimal = ZERO
+    saved_by_routing_usd: Decimal | None = None
     movers: list[Mover] = field(default_factory=list)
     users: int = 0
     teams: int = 0

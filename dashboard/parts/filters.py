@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import cast
 
 import streamlit as st
@@ -14,6 +15,7 @@ from dashboard.api import costs
 from dashboard.api.client import Client, Query
 from dashboard.api.errors import NotOffered, NotPermitted, Refused
 from dashboard.formats import UNTAGGED
+from dashboard.parts import ahead
 
 DIMENSIONS = {
     "department": "Department",
@@ -121,6 +123,7 @@ def bar(client: Client, *, on: str, usual: Span = Span.MONTH, only_period: bool 
         period: Query = (("from", start.isoformat()), ("to", end.isoformat()))
         wanted: dict[str, tuple[str, ...]] = {}
         if not only_period:
+            ahead.ask(*(partial(_values, client, dimension, period) for dimension in _FIRST))
             for dimension in _FIRST:
                 wanted[dimension] = _choose(client, dimension, period, width=185)
             tz = _more(client, period, wanted, tz)

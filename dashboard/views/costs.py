@@ -13,7 +13,7 @@ from dashboard.api.errors import NotOffered
 from dashboard.api.identity import Viewer
 from dashboard.figures import costs as figures
 from dashboard.frames import costs as frames
-from dashboard.parts import filters, page, shown
+from dashboard.parts import ahead, filters, page, shown
 from dashboard.parts.filters import DIMENSIONS, Chosen
 from dashboard.tables import Column, Columns, Kind
 
@@ -39,6 +39,11 @@ def render(client: Client, viewer: Viewer) -> None:
             width=190,
         )
         interval = _interval(chosen)
+    ahead.ask(
+        partial(costs.costs, client, chosen.query, (dimension,)),
+        partial(costs.costs, client, chosen.query, (dimension,), interval),
+        partial(usage.adoption, client, chosen.query, "month"),
+    )
     with page.section():
         found = costs.costs(client, chosen.query, (dimension,))
         if not found.total.requests:

@@ -24,7 +24,7 @@ _MOST_DAYS = 365
 _STATES = (
     Column("node", "Who"),
     Column("limit", "Limit"),
-    Column("used_percent", "Used", Kind.BAR),
+    Column("used_percent", "Used", Kind.BAR, "small"),
     Column("used", "Used", Kind.NUMBER_TEXT),
     Column("reserved", "Under way", Kind.NUMBER_TEXT),
     Column("amount", "Limit is", Kind.NUMBER_TEXT),

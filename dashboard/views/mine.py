@@ -63,10 +63,10 @@ def render(client: Client, viewer: Viewer) -> None:
             return
         _show_me(me)
         _show_used(used)
-        limits, models = st.columns([3, 2], gap="medium")
-        with limits, page.section("Limits that bind you", "Calls under way at their worst case."):
+        # Below each other: side by side a narrow window cuts their last columns off.
+        with page.section("Limits that bind you", "Calls under way at their worst case."):
             _show_limits(me)
-        with models, page.section("By model", formats.month_text(used.month)):
+        with page.section("By model", formats.month_text(used.month)):
             _show_models(used)
         with page.section("By day", "The last 30 days."):
             _show_days(used)

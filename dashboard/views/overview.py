@@ -1,23 +1,27 @@
 """The month at a glance: what it comes to, what moves it, and what needs somebody."""
 
 import calendar
+from functools import partial
 
 import streamlit as st
 
 from dashboard import formats, wiring
 from dashboard.api import alerts, costs, usage
 from dashboard.api.client import Client
-from dashboard.api.costs import Summary
+from dashboard.api.costs import CostRow, Summary
 from dashboard.api.identity import Viewer
 from dashboard.figures import costs as cost_figures
-from dashboard.frames import control, money
 from dashboard.frames import costs as cost_frames
+from dashboard.frames import money
 from dashboard.frames import usage as usage_frames
-from dashboard.parts import filters, page, shown
+from dashboard.frames.money import exact_sum
+from dashboard.parts import ahead, filters, page, shown
 from dashboard.parts.filters import Span
 from dashboard.tables import Column, Kind
 
 RECENT_CALLS = 50
+_MOST_INCIDENTS = 6
+_COURSE = (Span.MONTH, Span.LAST_MONTH)
 _BUDGETS = (
     Column("team", "Team"),
     Column("department", "Department"),
@@ -46,6 +50,7 @@ _RECENT = (
 def render(client: Client, viewer: Viewer) -> None:
     """Show the month, its course, and what needs somebody."""
     del viewer
+    _ask_ahead(client)
     with page.section():
         summary = costs.summary(client)
         _show_numbers(summary)
@@ -68,6 +73,22 @@ def render(client: Client, viewer: Viewer) -> None:
         _show_incidents(client)
     with page.section("Latest requests", f"The newest {RECENT_CALLS} that you may see."):
         _show_recent(client)
+
+
+def _ask_ahead(client: Client) -> None:
+    ahead.ask(
+        partial(costs.summary, client),
+        *(partial(_days, client, span) for span in _COURSE),
+        partial(usage.budgets, client, f"{wiring.now():%Y-%m}"),
+        partial(alerts.incidents, client),
+        partial(usage.recent, client, RECENT_CALLS),
+    )
+
+
+def _days(client: Client, span: Span) -> list[CostRow]:
+    """Spend by day."""
+    period = filters.period_query(span, wiring.now().date())
+    return costs.costs(client, period, (), "day").rows
 
 
 def _show_numbers(summary: Summary) -> None:
@@ -96,12 +117,7 @@ def _show_numbers(summary: Summary) -> None:
     with burn:
         shown.metric("Burn a day", text(summary.burn_usd_per_day), told="Of late, on average.")
     with saved:
-        shown.metric(
-            "Saved by cache",
-            text(summary.saved_by_cache_usd),
-            beside=f"{sums.cache_hits:,} answers",
-            told="What the answers from the response cache would have cost at a provider.",
-        )
+        _show_saved(summary)
     with requests:
         shown.metric(
             "Requests",
@@ -109,6 +125,22 @@ def _show_numbers(summary: Summary) -> None:
             beside=f"{summary.users:,} users, {summary.teams:,} teams",
             told=f"{sums.requests:,} requests, {sums.failed:,} failed; {sums.tokens:,} tokens.",
         )
+
+
+def _show_saved(summary: Summary) -> None:
+    by_cache, by_routing = summary.saved_by_cache_usd, summary.saved_by_routing_usd
+    text, hits = wiring.currency().text, f"{summary.month_to_date.cache_hits:,} answers"
+    told = "What the answers from the response cache would have cost at a provider."
+    if by_routing is None:
+        shown.metric("Saved by cache", text(by_cache), beside=hits, told=told)
+        return
+    shown.metric(
+        "Saved",
+        text(exact_sum((by_cache, by_routing))),
+        beside=f"{text(by_cache)} by cache, {text(by_routing)} by routing",
+        told=f"By cache: {told[0].lower()}{told[1:]} {hits}. By routing: what the way that calls "
+        "did not take would have cost more.",
+    )
 
 
 def _show_forecast(summary: Summary) -> None:
@@ -134,10 +166,7 @@ def _course_told(summary: Summary) -> str:
 def _show_course(client: Client, summary: Summary) -> None:
     today = wiring.now().date()
     running, before = (
-        cost_frames.running_frame(
-            costs.costs(client, filters.period_query(span, today), (), "day").rows, summary.tz
-        )
-        for span in (Span.MONTH, Span.LAST_MONTH)
+        cost_frames.running_frame(_days(client, span), summary.tz) for span in _COURSE
     )
     if not len(running):
         page.nothing("No day of this month has any spend.", "It is drawn as soon as one has.")
@@ -190,13 +219,16 @@ def _show_incidents(client: Client) -> None:
     if not found:
         st.success("Nothing is wrong that anybody knows of.", icon=":material/check_circle:")
         return
-    columns = (
-        Column("opened_at", "Since (UTC)", Kind.TIME),
-        Column("title", "What"),
-        Column("severity", "Severity"),
-    )
-    frame = control.incidents_frame(found)
-    shown.table(frame, columns, key="incidents", alt="Open incidents")
+    for one in found[:_MOST_INCIDENTS]:
+        # Sentences, and not a table: its cells would cut them off.
+        icon = ":material/error:" if one.severity == "critical" else ":material/warning:"
+        since = f"{one.severity.capitalize()}, since {formats.time_text(one.opened_at)} UTC"
+        detail = f". {one.detail}" if one.detail else ""
+        st.markdown(
+            f"{icon} **{formats.plain_text(one.title)}**  \n{formats.plain_text(since + detail)}"
+        )
+    if len(found) > _MOST_INCIDENTS:
+        st.caption(f"And {len(found) - _MOST_INCIDENTS:,} more, on the page Alerts.")
 
 
 def _show_recent(client: Client) -> None:

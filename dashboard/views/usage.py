@@ -1,5 +1,7 @@
 """Who uses models, when, and for how much of what."""
 
+from functools import partial
+
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
 import streamlit as st
 
@@ -12,7 +14,7 @@ from dashboard.figures import usage as figures
 from dashboard.frames import control, money
 from dashboard.frames import reliability as reliability_frames
 from dashboard.frames import usage as frames
-from dashboard.parts import filters, page, shown
+from dashboard.parts import ahead, filters, page, shown
 from dashboard.parts.filters import Chosen, Span
 from dashboard.tables import Column, Kind
 
@@ -23,6 +25,13 @@ _ACTIVE = ("Users", "Applications", "Teams")
 def render(client: Client, viewer: Viewer) -> None:
     """Show requests, tokens, hours, people, models, caches and capacity."""
     chosen = filters.bar(client, on="usage", usual=Span.DAYS_30)
+    ahead.ask(
+        partial(costs.costs, client, chosen.query, (), chosen.interval),
+        partial(costs.costs, client, chosen.query, ("model",)),
+        partial(usage.hours, client, chosen.query),
+        partial(usage.adoption, client, chosen.query),
+        partial(reliability.refusals, client, chosen.query, ("code",)),
+    )
     with page.section():
         found = costs.costs(client, chosen.query, (), chosen.interval)
         if not found.total.requests:

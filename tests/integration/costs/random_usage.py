@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,6 +14,9 @@ from policy_service.adapters.sql.partitions import SqlUpkeep
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
 from tests.integration.sql.usage_rows import usage_row
+
+COUNTS = {"postgresql": 50_000, "sqlite": 5_000}
+"""The issue asks for 50,000: of the database of production. SQLite adds up in the same way."""
 
 _USAGE = Base.metadata.tables["usage"]
 _FIELDS = tuple(field.name for field in fields(UsageRow))
@@ -30,6 +34,12 @@ def random_rows(count: int, seed: int = 6) -> list[UsageRow]:
     """Calls with every bucket of tokens, tagged and untagged, good and failed."""
     chance = random.Random(seed)
     return [_random_row(chance, number) for number in range(count)]
+
+
+@cache
+def filling(database_url: str) -> list[UsageRow]:
+    """The calls that a database of this kind is filled with."""
+    return random_rows(COUNTS[database_url.partition("+")[0]])
 
 
 def _random_row(chance: random.Random, number: int) -> UsageRow:

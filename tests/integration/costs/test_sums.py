@@ -13,10 +13,7 @@ from policy_service.adapters.sql.engine import open_engine
 from policy_service.ports.costs import Dimension, Sums
 from policy_service.ports.ledger import UsageRow
 from tests.fakes.running_service import Api
-from tests.integration.costs.random_usage import put, random_rows
-
-COUNTS = {"postgresql": 50_000, "sqlite": 5_000}
-"""The issue asks for 50,000: of the database of production. SQLite adds up in the same way."""
+from tests.integration.costs.random_usage import filling, put, random_rows
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
 AMOUNTS = tuple(field.name for field in fields(Sums))
@@ -65,9 +62,9 @@ def amounts_of(row: UsageRow) -> tuple[int, ...]:
 
 
 @cache
-def counted(count: int) -> Counted:
-    """So many calls, each with its amounts."""
-    return [(row, amounts_of(row)) for row in random_rows(count)]
+def counted(url: str) -> Counted:
+    """The calls that a database is filled with, each with its amounts."""
+    return [(row, amounts_of(row)) for row in filling(url)]
 
 
 def truth(rows: Counted, key: Callable[[UsageRow], Any]) -> Truth:
@@ -79,9 +76,9 @@ def truth(rows: Counted, key: Callable[[UsageRow], Any]) -> Truth:
 
 
 @cache
-def by_day_and_team(tz: str, count: int) -> Truth:
+def by_day_and_team(tz: str, url: str) -> Truth:
     zone = ZoneInfo(tz)
-    return truth(counted(count), lambda row: (row.at.astimezone(zone).date(), row.team))
+    return truth(counted(url), lambda row: (row.at.astimezone(zone).date(), row.team))
 
 
 def regrouped(sums: Truth, key: Callable[[Any], Any]) -> Truth:
@@ -117,26 +114,23 @@ async def costs(api: Api, **params: Any) -> list[dict[str, Any]]:
     return rows
 
 
-async def test_every_cut_adds_up_to_the_ledger(api: Api, database_url: str) -> None:
-    count = COUNTS[database_url.partition("+")[0]]
-    engine = open_engine(database_url)
-    await put(engine, [row for row, _ in counted(count)])
-    await engine.dispose()
+async def test_every_cut_adds_up_to_the_ledger(filled_api: Api, filled_url: str) -> None:
+    api = filled_api
     for dimension in Dimension:
         found = {
             one["keys"][dimension]: told(one)
             for one in await costs(api, group_by=dimension.value, tz="Asia/Kolkata", **ALL)
         }
-        assert found == truth(counted(count), lambda row, name=dimension: value(row, name)), (
+        assert found == truth(counted(filled_url), lambda row, name=dimension: value(row, name)), (
             dimension
         )
     for tz in ZONES:
-        await days_and_months_add_up(api, tz, count)
-    await parts_add_up(api, count)
-    await others_add_up(api, count)
+        await days_and_months_add_up(api, tz, filled_url)
+    await parts_add_up(api, filled_url)
+    await others_add_up(api, filled_url)
 
 
-async def days_and_months_add_up(api: Api, tz: str, count: int) -> None:
+async def days_and_months_add_up(api: Api, tz: str, url: str) -> None:
     zone = ZoneInfo(tz)
     days = {
         (datetime.fromisoformat(one["start"]).astimezone(zone).date(), one["keys"]["team"]): (
@@ -144,7 +138,7 @@ async def days_and_months_add_up(api: Api, tz: str, count: int) -> None:
         )
         for one in await costs(api, tz=tz, interval="day", group_by="team", limit=60, **ALL)
     }
-    true = by_day_and_team(tz, count)
+    true = by_day_and_team(tz, url)
     assert days == true, tz
     months = {
         f"{datetime.fromisoformat(one['start']).astimezone(zone):%Y-%m}": told(one)
@@ -153,10 +147,10 @@ async def days_and_months_add_up(api: Api, tz: str, count: int) -> None:
     assert months == regrouped(true, lambda key: f"{key[0]:%Y-%m}"), tz
 
 
-async def parts_add_up(api: Api, count: int) -> None:
+async def parts_add_up(api: Api, url: str) -> None:
     """Times that begin and end within an hour; filters; hours."""
     start, end = (datetime.fromisoformat(PART[name]) for name in ("from", "to"))
-    part = [one for one in counted(count) if start <= one[0].at < end]
+    part = [one for one in counted(url) if start <= one[0].at < end]
     [whole] = await costs(api, **PART)
     assert told(whole) == truth(part, lambda _: None)[None]
     hours = {
@@ -173,9 +167,9 @@ async def parts_add_up(api: Api, count: int) -> None:
     assert told(filtered) == truth(chosen, lambda _: None)[None]
 
 
-async def others_add_up(api: Api, count: int) -> None:
+async def others_add_up(api: Api, url: str) -> None:
     """The heat map, adoption and reliability count the same calls."""
-    rows = counted(count)
+    rows = counted(url)
     zone = ZoneInfo("America/New_York")
     query = {**ALL, "tz": zone.key}
     hours = (await api.get("/admin/v1/usage/hours", **query)).json()["rows"]
@@ -185,7 +179,7 @@ async def others_add_up(api: Api, count: int) -> None:
     } == {key: sums[AMOUNTS.index("usd")] for key, sums in by_hour.items()}
     adoption = (await api.get("/admin/v1/usage/adoption", interval="day", **query)).json()
     assert adoption["total"] == {"users": 3, "applications": 1, "teams": 4}
-    days = regrouped(by_day_and_team(zone.key, count), lambda key: key[0])
+    days = regrouped(by_day_and_team(zone.key, url), lambda key: key[0])
     assert [
         (datetime.fromisoformat(one["start"]).astimezone(zone).date(), one["requests"])
         for one in adoption["rows"]

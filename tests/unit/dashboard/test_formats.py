@@ -98,6 +98,10 @@ def test_a_limit_is_written_in_its_own_unit(measure: str, amount: str, text: str
     assert formats.measure_text(measure) == named
 
 
+def test_marks_of_markdown_are_shown_as_they_are():
+    assert formats.plain_text("a_b *c* [d](e)\n$1") == r"a\_b \*c\* \[d\]\(e\) \$1"
+
+
 def test_what_has_no_value_is_untagged():
     assert formats.key_text(None) == formats.key_text("") == "(untagged)"
     assert formats.key_text("4711") == "4711"

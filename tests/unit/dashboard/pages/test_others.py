@@ -19,6 +19,34 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[AdminService]:
         yield running
 
 
+# --- overview
+
+
+def test_an_incident_is_told_in_full_on_the_overview(service: AdminService):
+    [last, *_] = admin_answers.full()["GET /admin/v1/incidents"].body["rows"]  # type: ignore[union-attr]
+    long = "The *forecast* of team:search passes its budget " + "by far " * 20
+    many = [last | {"id": f"inc_{place}", "title": f"{long}{place}"} for place in range(8)]
+    service.say("GET incidents", {"rows": many, "next": None})
+    page = opened("overview")
+    told = [one.value for one in page.markdown if "forecast" in one.value]
+    assert len(told) == 6
+    assert "by far 5" in told[5].replace("\\", "")
+    assert r"\*forecast\*" in told[0]
+    assert "Critical, since 2026\\-11\\-20 10\\:40 UTC" in told[0]
+    assert any("And 2 more" in one.value for one in page.caption)
+
+
+def test_what_routing_saved_is_shown_where_it_is_known(service: AdminService):
+    assert metrics(opened("overview"))["Saved by cache"] == "$61.20"
+    service.say("GET costs/summary", admin_answers.summary() | {"saved_by_routing_usd": "8.3"})
+    st.cache_data.clear()
+    page = opened("overview")
+    assert metrics(page)["Saved"] == "$69.50"
+    [saved] = [one for one in page.metric if one.label == "Saved"]
+    assert saved.delta == "$61.20 by cache, $8.30 by routing"
+    assert "Saved by cache" not in metrics(page)
+
+
 # --- alerts
 
 
