@@ -1,11 +1,14 @@
-"""Roll-ups made anew from the rows of the ledger."""
+"""Roll-ups made anew: hours and latencies from the rows of the ledger, days from the hours."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    RowMapping,
     Select,
+    Table,
     case,
     delete,
     func,
@@ -16,12 +19,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from llm_core.policy.decision import CacheUse
+from llm_core.policy.decision import CacheUse, ErrorClass
 from llm_core.tokens.usage import UsageSource
-from policy_service.adapters.sql.dialects import FullHour, Microseconds
+from policy_service.adapters.sql.dialects import FullDay, FullHour, Microseconds
 from policy_service.adapters.sql.latencies import counted
 from policy_service.adapters.sql.months import day_of
-from policy_service.adapters.sql.rollups import GROUP, LATENCY_GROUP, SUMS, bucket_of
+from policy_service.adapters.sql.rollups import (
+    CONDITIONAL,
+    DAYS,
+    GROUP,
+    LATENCY_GROUP,
+    MODEL_LATENCIES,
+    SUMS,
+    Coarse,
+    bucket_of,
+)
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.upkeep import Remade
 
@@ -48,21 +60,26 @@ async def remake(
     before = int((await connection.execute(told)).scalar_one())
     kept = select(func.count()).select_from(_USAGE).where(*in_rows)
     rows = int((await connection.execute(kept)).scalar_one())
-    if rows < before and not may_shrink:
-        return Remade(rows, before, is_changed=False)
+    is_changed = rows >= before or may_shrink
+    if is_changed:
+        await _remake_fine(connection, first, end)
+    # Also of a month whose rows are gone: its hours are there.
+    for coarse in (*DAYS, MODEL_LATENCIES):
+        await _remake_coarse(connection, coarse, first, end)
+    return Remade(rows, before, is_changed=is_changed)
+
+
+async def _remake_fine(connection: AsyncConnection, first: datetime, end: datetime) -> None:
+    in_hours = (_HOURLY.c.hour >= first, _HOURLY.c.hour < end)
+    in_rows = (_USAGE.c.at >= first, _USAGE.c.at < end)
     found = (await connection.execute(_grouped().where(*in_rows))).mappings().all()
     await connection.execute(delete(_HOURLY).where(*in_hours))
-    for start in range(0, len(found), _GROUPS_A_STATEMENT):
-        groups = [dict(one) for one in found[start : start + _GROUPS_A_STATEMENT]]
-        for group in groups:
-            group["bucket"] = bucket_of({name: group[name] for name in GROUP})
-        await connection.execute(_HOURLY.insert(), groups)
+    await _put(connection, _HOURLY, GROUP, found)
     gone = (_LATENCY.c.day >= first, _LATENCY.c.day < end)
     await connection.execute(delete(_LATENCY).where(*gone))
     hours = await connection.execute(select(FullHour(_USAGE.c.at)).where(*in_rows).distinct())
     for day in sorted({day_of(hour) for hour in hours.scalars()}):
         await _make_latencies(connection, day)
-    return Remade(rows, before, is_changed=True)
 
 
 async def _make_latencies(connection: AsyncConnection, day: datetime) -> None:
@@ -70,11 +87,49 @@ async def _make_latencies(connection: AsyncConnection, day: datetime) -> None:
     columns = {name: group_column(name) for name in LATENCY_GROUP if name not in ("day", "slot")}
     in_day = (_USAGE.c.at >= day, _USAGE.c.at < day + _DAY)
     found = (await connection.execute(counted(columns, *in_day))).mappings().all()
+    await _put(connection, _LATENCY, LATENCY_GROUP, [{"day": day, **one} for one in found])
+
+
+async def _remake_coarse(
+    connection: AsyncConnection, coarse: Coarse, first: datetime, end: datetime
+) -> None:
+    tables = Base.metadata.tables
+    table, finer = tables[coarse.table], tables[coarse.finer]
+    moment = finer.c["hour" if "hour" in finer.c else "day"]
+    in_finer = (moment >= first, moment < end)
+    await connection.execute(delete(table).where(table.c.day >= first, table.c.day < end))
+    group = [
+        (FullDay(moment) if name == "day" else finer.c[name]).label(name) for name in coarse.group
+    ]
+    sums = (func.sum(conditional(finer, name)).label(name) for name in coarse.sums)
+    query = select(*group, *sums).where(*in_finer).group_by(*group)
+    found = (await connection.execute(query)).mappings().all()
+    await _put(connection, table, coarse.group, found)
+
+
+async def _put(
+    connection: AsyncConnection,
+    table: Table,
+    group: Iterable[str],
+    found: Sequence[RowMapping | dict[str, Any]],
+) -> None:
     for start in range(0, len(found), _GROUPS_A_STATEMENT):
-        slots = [{"day": day, **one} for one in found[start : start + _GROUPS_A_STATEMENT]]
-        for slot in slots:
-            slot["bucket"] = bucket_of({name: slot[name] for name in LATENCY_GROUP})
-        await connection.execute(_LATENCY.insert(), slots)
+        rows = [dict(one) for one in found[start : start + _GROUPS_A_STATEMENT]]
+        for row in rows:
+            row["bucket"] = bucket_of({name: row[name] for name in group})
+        await connection.execute(table.insert(), rows)
+
+
+def conditional(hourly: Table, name: str) -> ColumnElement[Any]:
+    """What a row of the hours adds to a sum by day: what `rollups.coarser` does."""
+    if name not in CONDITIONAL:
+        return hourly.c[name]
+    inner, condition = CONDITIONAL[name]
+    is_met = {
+        "failed": hourly.c.error_class != literal_column(f"'{ErrorClass.NONE.value}'"),
+        "estimated": hourly.c.is_estimated,
+    }
+    return case((is_met[condition], hourly.c[inner]), else_=literal_column("0"))
 
 
 def _grouped() -> Select[Any]:

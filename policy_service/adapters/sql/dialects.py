@@ -33,6 +33,14 @@ class FullHour(FunctionElement[Any]):
     inherit_cache = True
 
 
+class FullDay(FunctionElement[Any]):
+    """The first moment of the day in UTC that a moment lies in: `FullDay(moment)`."""
+
+    name = "full_day"
+    type = UtcDateTime()
+    inherit_cache = True
+
+
 class MonthName(FunctionElement[str]):
     """The month in UTC that a moment lies in, written `2026-11`: `MonthName(moment)`."""
 
@@ -73,6 +81,17 @@ def _hour_in_postgres(element: FullHour, compiler: SQLCompiler, **options: Any) 
 def _hour_in_sqlite(element: FullHour, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
     moment = compiler.process(element.clauses, **options)
     return f"(substr({moment}, 1, 13) || ':00:00.000000')"
+
+
+@compiles(FullDay, "postgresql")
+def _day_in_postgres(element: FullDay, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    return f"date_trunc('day', {compiler.process(element.clauses, **options)}, 'UTC')"
+
+
+@compiles(FullDay, "sqlite")
+def _day_in_sqlite(element: FullDay, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    moment = compiler.process(element.clauses, **options)
+    return f"(substr({moment}, 1, 10) || ' 00:00:00.000000')"
 
 
 @compiles(Microseconds, "postgresql")

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiosqlite
 import asyncpg  # type: ignore[import-untyped] # ships no types
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import Connection, Table, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -101,6 +101,19 @@ async def reading_one_moment(engine: AsyncEngine) -> AsyncIterator[AsyncConnecti
             if connection.dialect.name == "postgresql":
                 await connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+
+async def prepare_to_sum(connection: AsyncConnection) -> None:
+    """Let PostgreSQL add up many rows quickly, until the transaction ends.
+
+    In memory; without compiling the statement first, which takes longer than it saves (1.4 s for
+    30 days of active users); and by one process, for a page asks several questions at once, and
+    handing groups from process to process takes more time than it wins.
+    """
+    if connection.dialect.name == "postgresql":
+        settings = {"work_mem": "32MB", "jit": "off", "max_parallel_workers_per_gather": "0"}
+        named = (func.set_config(name, value, True) for name, value in settings.items())
+        await connection.execute(select(*named))
 
 
 @asynccontextmanager

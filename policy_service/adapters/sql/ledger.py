@@ -1,8 +1,8 @@
-"""The ledger in SQL: every row once, and the hourly sums always equal to the rows.
+"""The ledger in SQL: every row once, and the roll-ups always equal to the rows.
 
 A batch is one transaction. Its steps lock in one order (ledger rows by decision id, then roll-ups
-by bucket, hours before latencies), so any number of processes can write, the same rows too,
-without a deadlock.
+table by table, each by bucket), so any number of processes can write, the same rows too, without a
+deadlock.
 
 The key of a row is its decision and its moment, because PostgreSQL keeps a partition for each month
 and wants the moment in the key. That is as good as the decision alone: a row's moment is that of
@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Table, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, RowMapping, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.errors import PolicyUnavailable
@@ -28,13 +28,8 @@ from policy_service.adapters.sql.engine import (
     reading_one_moment,
     writing,
 )
-from policy_service.adapters.sql.rollups import (
-    LATENCIES,
-    SUMS,
-    Change,
-    hourly_changes,
-    latency_changes,
-)
+from policy_service.adapters.sql.rolling import add_to_rollups
+from policy_service.adapters.sql.rollups import Change
 from policy_service.adapters.sql.schema import is_current
 from policy_service.adapters.sql.spending import chunks, spent_of
 from policy_service.adapters.sql.tables import Base
@@ -43,8 +38,6 @@ from policy_service.ports.limits import Spent
 from policy_service.ports.privacy import ERASED
 
 _USAGE = Base.metadata.tables["usage"]
-_HOURLY = Base.metadata.tables["usage_hourly"]
-_LATENCY = Base.metadata.tables["usage_latency"]
 _KEY = ("decision_id", "at")
 _FIELDS = tuple(field.name for field in fields(UsageRow))
 
@@ -78,7 +71,7 @@ class SqlLedger:
             changes = [Change(row, 1) for row in wanted if row.decision_id in new]
             for row in corrected:
                 changes += [Change(estimates[row.decision_id], -1), Change(row, 1)]
-            await _add_to_rollups(connection, changes)
+            await add_to_rollups(connection, changes)
 
     async def spent(
         self, limit: Limit, now: datetime, without: Collection[str] = ()
@@ -215,43 +208,4 @@ async def _overwrite(connection: AsyncConnection, rows: Sequence[UsageRow]) -> N
     )
     await connection.execute(
         statement, [{**_values_of(row), "which": row.decision_id, "when": row.at} for row in rows]
-    )
-
-
-async def _add_to_rollups(connection: AsyncConnection, changes: Sequence[Change]) -> None:
-    hourly = hourly_changes(changes)
-    if not hourly:
-        return
-    is_corrected = any(change.sign < 0 for change in changes)
-    # Hours first: whoever makes roll-ups anew keeps writers waiting there (see `backfill`).
-    await _add(connection, _HOURLY, hourly, SUMS)
-    if is_corrected:
-        await _drop_emptied(connection, _HOURLY, hourly, ("requests",))
-    if latencies := latency_changes(changes):
-        await _add(connection, _LATENCY, latencies, LATENCIES)
-        if is_corrected:
-            await _drop_emptied(connection, _LATENCY, latencies, LATENCIES)
-
-
-async def _add(
-    connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]], sums: Iterable[str]
-) -> None:
-    statement = insert_into(connection, table)
-    added = {name: table.c[name] + statement.excluded[name] for name in sums}
-    await connection.execute(
-        statement.on_conflict_do_update(index_elements=[table.c.bucket], set_=added), rows
-    )
-
-
-async def _drop_emptied(
-    connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]], counts: Sequence[str]
-) -> None:
-    """Drop those that a correction has taken everything out of."""
-    emptied = [row["bucket"] for row in rows if all(row[name] <= 0 for name in counts)]
-    if not emptied:
-        return
-    empty = [table.c[name] == 0 for name in counts]
-    await connection.execute(
-        delete(table).where(table.c.bucket == bindparam("which"), *empty),
-        [{"which": bucket} for bucket in emptied],
     )

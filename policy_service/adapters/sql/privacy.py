@@ -1,8 +1,8 @@
 """A person's rows in SQL: counted, told, and taken out.
 
 An erasure goes through the tables in short transactions, some rows at a time, so that a service
-that runs goes on. The sums by hour move under the pseudonym with their amounts unchanged: every
-sum over teams, models or months is the same before, meanwhile and after.
+that runs goes on. The sums by hour, and those by day with them, move under the pseudonym with their
+amounts unchanged: every sum over teams, models or months is the same before, meanwhile and after.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -17,6 +17,7 @@ from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.approvals import erasing
 from policy_service.adapters.sql.audit import record
 from policy_service.adapters.sql.engine import insert_into, reading, writing
+from policy_service.adapters.sql.rolling import add_to_days
 from policy_service.adapters.sql.rollups import GROUP, SUMS, bucket_of
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.privacy import Erasure, Told
@@ -141,6 +142,7 @@ class SqlPersonalData:
             found = [dict(row) for row in (await connection.execute(query)).mappings()]
             if not found:
                 return 0
+            taken = [{**row, **{name: -row[name] for name in SUMS}} for row in found]
             gone = [row["bucket"] for row in found]
             await connection.execute(delete(_HOURLY).where(_HOURLY.c.bucket.in_(gone)))
             for row in found:
@@ -150,6 +152,7 @@ class SqlPersonalData:
             added = {name: _HOURLY.c[name] + insert.excluded[name] for name in SUMS}
             adding = insert.on_conflict_do_update(index_elements=[_HOURLY.c.bucket], set_=added)
             await connection.execute(adding, found)
+            await add_to_days(connection, [*taken, *found], is_corrected=True)
             return len(found)
 
 

@@ -1,4 +1,7 @@
-"""What ledger rows add to the roll-ups; pure, so that a correction is the same sum taken out."""
+"""What ledger rows add to the roll-ups; pure, so that a correction is the same sum taken out.
+
+Coarser roll-ups are sums of finer ones: those by day of what is added to the hours.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -9,7 +12,7 @@ from typing import Any
 import msgspec
 
 from llm_core.costs.latency import slot_of
-from llm_core.policy.decision import CacheUse
+from llm_core.policy.decision import CacheUse, ErrorClass
 from llm_core.tokens.usage import UsageSource
 from policy_service.adapters.sql.months import day_of, hour_of
 from policy_service.ports.ledger import UsageRow
@@ -64,6 +67,78 @@ LATENCY_GROUP = (
 LATENCIES = ("total", "time_to_first_token", "overhead")
 """What is measured: each is a column of counts, of a row's milliseconds in `<name>_ms`."""
 
+CONDITIONAL = {
+    "failed": ("requests", "failed"),
+    "estimated_requests": ("requests", "estimated"),
+    "estimated_usd": ("usd", "estimated"),
+}
+"""What days sum of which amount of the hours, and under which condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coarse:
+    """A roll-up made of a finer one.
+
+    Args:
+        table: Its name.
+        finer: The name of the other.
+        group: Its key, the moment first; `bucket` is a digest of it.
+        sums: What is added up.
+        counts: Of these; where all are 0, nothing is left of a group.
+    """
+
+    table: str
+    finer: str
+    group: tuple[str, ...]
+    sums: tuple[str, ...]
+    counts: tuple[str, ...]
+
+
+_COUNTED = (*SUMS[:8], "cache_hits", "saved_usd", *CONDITIONAL)
+CALLERS = Coarse(
+    "usage_daily_callers",
+    "usage_hourly",
+    (
+        "day",
+        "organisation",
+        "department",
+        "team",
+        "project",
+        "user",
+        "application",
+        "cost_centre",
+    ),
+    _COUNTED,
+    ("requests",),
+)
+MODELS = Coarse(
+    "usage_daily_models",
+    "usage_hourly",
+    (
+        "day",
+        "organisation",
+        "department",
+        "asked_model",
+        "model",
+        "provider",
+        "region",
+        "operation",
+        "use_case",
+        "error_class",
+    ),
+    (*SUMS, *CONDITIONAL),
+    ("requests",),
+)
+MODEL_LATENCIES = Coarse(
+    "usage_latency_models",
+    "usage_latency",
+    ("day", "organisation", "asked_model", "model", "provider", "slot"),
+    LATENCIES,
+    LATENCIES,
+)
+DAYS = (CALLERS, MODELS)
+"""Sums by day of UTC: of who called without what, and of what was called without who."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -106,6 +181,31 @@ def latency_changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
     return [slots[bucket] for bucket in sorted(slots)]
 
 
+def coarser(coarse: Coarse, finer: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same for a coarser roll-up, from the rows of the finer one."""
+    groups: dict[str, dict[str, Any]] = {}
+    moment, *names = coarse.group
+    for row in finer:
+        group = {moment: day_of(row["hour"]) if "hour" in row else row["day"]}
+        group |= {name: row[name] for name in names}
+        bucket = bucket_of(group)
+        sums = groups.setdefault(
+            bucket, {"bucket": bucket, **group, **dict.fromkeys(coarse.sums, 0)}
+        )
+        for name in coarse.sums:
+            sums[name] += _amount_of(row, name)
+    return [groups[bucket] for bucket in sorted(groups)]
+
+
+def _amount_of(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a count or money
+    if name not in CONDITIONAL:
+        return row[name]
+    inner, condition = CONDITIONAL[name]
+    is_met = {"failed": row["error_class"] != ErrorClass.NONE, "estimated": row["is_estimated"]}
+    amount = row[inner]
+    return amount if is_met[condition] else type(amount)()
+
+
 def _latency_group_of(row: UsageRow, slot: int) -> dict[str, Any]:
     return {
         "day": day_of(row.at),
@@ -142,7 +242,7 @@ def _group_of(row: UsageRow) -> dict[str, Any]:
 
 
 def bucket_of(group: Mapping[str, Any]) -> str:
-    """The key of a group: a digest of its values, in the order of `GROUP` or `LATENCY_GROUP`."""
+    """The key of a group: a digest of its values, in the order of the roll-up's key."""
     canonical = msgspec.json.encode(list(group.values()))
     return hashlib.blake2b(canonical, digest_size=16).hexdigest()
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from policy_service.adapters.sql.engine import writing
 from policy_service.adapters.sql.ledger import SqlLedger
@@ -15,7 +15,15 @@ from policy_service.adapters.sql.partitions import SqlUpkeep
 from policy_service.adapters.sql.rollups import Change, hourly_changes, latency_changes
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.upkeep import Remade
-from tests.integration.sql.usage_rows import NOW, stored_latencies, stored_rollups, usage_row
+from tests.integration.sql.usage_rows import (
+    COARSE,
+    NOW,
+    days_of,
+    stored_days,
+    stored_latencies,
+    stored_rollups,
+    usage_row,
+)
 
 
 def many_rows(count: int) -> list[UsageRow]:
@@ -46,7 +54,13 @@ def many_rows(count: int) -> list[UsageRow]:
 async def spoil(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
         await connection.execute(text("UPDATE usage_latency SET total = 9"))
+        await spoil_days(connection)
         await connection.execute(text("UPDATE usage_hourly SET requests = 0, input_tokens = 7"))
+
+
+async def spoil_days(connection: AsyncConnection) -> None:
+    for coarse in COARSE:
+        await connection.execute(text(f"UPDATE {coarse.table} SET {coarse.counts[0]} = 8"))  # noqa: S608 - our own names
 
 
 async def test_what_is_made_anew_is_what_was_added_row_by_row(engine: AsyncEngine):
@@ -56,6 +70,7 @@ async def test_what_is_made_anew_is_what_was_added_row_by_row(engine: AsyncEngin
     latencies = latency_changes(Change(row, 1) for row in rows)
     assert await stored_rollups(engine) == truth
     assert await stored_latencies(engine) == latencies
+    assert await stored_days(engine) == days_of(rows)
     await spoil(engine)
     assert await upkeep.months() == ("2026-10", "2026-11")
     for month in await upkeep.months():
@@ -64,6 +79,7 @@ async def test_what_is_made_anew_is_what_was_added_row_by_row(engine: AsyncEngin
         assert made.rows == sum(f"{row.at:%Y-%m}" == month for row in rows)
     assert await stored_rollups(engine) == truth
     assert await stored_latencies(engine) == latencies
+    assert await stored_days(engine) == days_of(rows)
 
 
 async def test_only_the_month_that_was_asked_for_changes(engine: AsyncEngine):
@@ -81,14 +97,18 @@ async def test_only_the_month_that_was_asked_for_changes(engine: AsyncEngine):
 async def test_sums_whose_rows_are_gone_are_left_alone_unless_they_may_shrink(engine: AsyncEngine):
     upkeep = SqlUpkeep(engine)
     await SqlLedger(engine).record([usage_row("dec_1"), usage_row("dec_2")])
-    before = await stored_rollups(engine)
+    before, days = await stored_rollups(engine), await stored_days(engine)
     async with writing(engine) as connection:
         await connection.execute(text("DELETE FROM usage"))
+        await spoil_days(connection)
     assert await upkeep.remake_rollups("2026-11") == Remade(0, 2, is_changed=False)
     assert await stored_rollups(engine) == before
+    # Those by day are made of the hours, which are there.
+    assert await stored_days(engine) == days
     assert await upkeep.remake_rollups("2026-11", may_shrink=True) == Remade(0, 2, is_changed=True)
     assert await stored_rollups(engine) == []
     assert await stored_latencies(engine) == []
+    assert not any((await stored_days(engine)).values())
 
 
 async def test_rows_that_are_written_meanwhile_count_once(engine: AsyncEngine):
@@ -107,6 +127,7 @@ async def test_rows_that_are_written_meanwhile_count_once(engine: AsyncEngine):
     )
     assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
     assert await stored_latencies(engine) == latency_changes(Change(row, 1) for row in rows)
+    assert await stored_days(engine) == days_of(rows)
 
 
 async def test_an_empty_ledger_has_no_months(engine: AsyncEngine):

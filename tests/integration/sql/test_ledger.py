@@ -13,7 +13,14 @@ from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.rollups import Change, hourly_changes, latency_changes
 from policy_service.ports.ledger import UsageRow
 from tests.integration.sql import ledger_writer
-from tests.integration.sql.usage_rows import NOW, stored_latencies, stored_rollups, usage_row
+from tests.integration.sql.usage_rows import (
+    NOW,
+    days_of,
+    stored_days,
+    stored_latencies,
+    stored_rollups,
+    usage_row,
+)
 
 AWKWARD = [
     Decimal("0.1"),
@@ -43,6 +50,7 @@ async def assert_rollups_equal(engine: AsyncEngine, rows: Iterable[UsageRow]) ->
     changes = [Change(row, 1) for row in rows]
     assert await stored_rollups(engine) == hourly_changes(changes)
     assert await stored_latencies(engine) == latency_changes(changes)
+    assert await stored_days(engine) == days_of(change.row for change in changes)
 
 
 async def test_a_row_comes_back_as_it_was_recorded(engine: AsyncEngine):

@@ -26,7 +26,7 @@ from policy_service.services.erasure import Erasures
 from tests.fakes.privacy import FakeAuditChain
 from tests.integration.sql.test_content_log import line
 from tests.integration.sql.test_decision_log import logged
-from tests.integration.sql.usage_rows import stored_rollups, usage_row
+from tests.integration.sql.usage_rows import days_of, stored_days, stored_rollups, usage_row
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DPO = Actor("user:dora", "oidc", (Grant(Role.ORG_ADMIN, "organisation:acme"),))
@@ -96,9 +96,10 @@ async def test_nobody_is_named_any_more_and_every_sum_stays(
     assert await _spent(engine) == whole
     assert len(progress) > 4
     # The roll-ups are those that the rows give, bucket by bucket.
-    moved = await stored_rollups(engine)
+    moved, days = await stored_rollups(engine), await stored_days(engine)
     await SqlUpkeep(engine).remake_rollups("2026-11")
     assert await stored_rollups(engine) == moved
+    assert await stored_days(engine) == days
     assert {row["user"] for row in moved} == {"bob", done.pseudonym}
 
 
@@ -161,10 +162,11 @@ async def test_a_service_that_goes_on_writing_loses_and_doubles_nothing(
     erasing = Erasures(SqlPersonalData(engine)).erase("ada", DPO, WHY)
     await asyncio.gather(erasing, *(write(number) for number in range(5, 60, 10)))
     await Erasures(SqlPersonalData(engine)).erase("ada", DPO, WHY)
-    kept = await stored_rollups(engine)
+    kept, days = await stored_rollups(engine), await stored_days(engine)
     assert sum(row["requests"] for row in kept) == 66
     await SqlUpkeep(engine).remake_rollups("2026-11")
     assert await stored_rollups(engine) == kept
+    assert await stored_days(engine) == days
     assert await named(engine, "'ada'") == {}
 
 
@@ -176,7 +178,24 @@ async def test_a_figure_that_comes_late_does_not_bring_the_name_back(engine: Asy
     await ledger.record([replace(estimate, source="provider", usd=Decimal("0.25"))])
     [row] = await stored_rollups(engine)
     assert (row["user"], row["usd"], row["requests"]) == (done.pseudonym, Decimal("0.25"), 1)
+    late = replace(estimate, source="provider", usd=Decimal("0.25"), user=done.pseudonym)
+    assert await stored_days(engine) == days_of([late])
     assert await named(engine, "'ada'") == {}
+
+
+async def test_a_figure_that_comes_between_the_calls_and_their_sums_is_not_lost(
+    engine: AsyncEngine,
+) -> None:
+    """The call bears the pseudonym then, and its sums still the name."""
+    ledger, data = SqlLedger(engine), SqlPersonalData(engine)
+    estimate = usage_row("dec_1", at=AT, user="ada", source="estimated", usd=Decimal(1))
+    await ledger.record([estimate])
+    async with writing(engine) as connection:
+        await connection.execute(text("UPDATE usage SET user_id = 'erased:1'"))
+    true = replace(estimate, source="provider", usd=Decimal("0.25"))
+    await ledger.record([true])
+    await data.erase("ada", "erased:1", told=lambda _place, _count: None)
+    assert await stored_days(engine) == days_of([replace(true, user="erased:1")])
 
 
 async def test_sums_whose_calls_were_dropped_long_ago_move_too(engine: AsyncEngine) -> None:

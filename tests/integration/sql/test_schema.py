@@ -23,7 +23,13 @@ from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
 from tests.fixtures.postgres_server import PostgresServer
 from tests.integration.sql.test_decision_log import logged
-from tests.integration.sql.usage_rows import stored_latencies, stored_rollups, usage_row
+from tests.integration.sql.usage_rows import (
+    days_of,
+    stored_days,
+    stored_latencies,
+    stored_rollups,
+    usage_row,
+)
 
 SINCE_0009 = ("request_bytes", "response_bytes", "data_labels", "approval_id")
 SINCE_0004 = ("cost_centre", "use_case", "priority", *SINCE_0009)
@@ -114,6 +120,7 @@ async def test_rows_from_before_the_ledger_went_by_month_are_kept_and_summed(dat
     assert set(await UsageReports(engine).recent(100)) == set(rows)
     assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
     assert await stored_latencies(engine) == latency_changes(Change(row, 1) for row in rows)
+    assert await stored_days(engine) == days_of(rows)
     await engine.dispose()
 
 
@@ -159,6 +166,7 @@ async def test_going_back_keeps_the_rows_and_their_sums(database_url: str):
     assert set(await UsageReports(engine).recent(100)) == set(rows)
     assert await stored_rollups(engine) == hourly_changes(Change(row, 1) for row in rows)
     assert await stored_latencies(engine) == latency_changes(Change(row, 1) for row in rows)
+    assert await stored_days(engine) == days_of(rows)
     await engine.dispose()
 
 

@@ -1,5 +1,6 @@
 """Ledger rows for tests, and what became of them."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,9 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from policy_service.adapters.sql.engine import reading
+from policy_service.adapters.sql.rollups import (
+    DAYS,
+    MODEL_LATENCIES,
+    Change,
+    coarser,
+    hourly_changes,
+    latency_changes,
+)
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
 
+COARSE = (*DAYS, MODEL_LATENCIES)
 NOW = datetime(2026, 11, 20, 12, 34, 56, 789012, tzinfo=UTC)
 
 _ROW = UsageRow(
@@ -66,6 +76,18 @@ async def stored_rollups(engine: AsyncEngine) -> list[dict[str, Any]]:
 async def stored_latencies(engine: AsyncEngine) -> list[dict[str, Any]]:
     """The rows of `usage_latency`, in the order of `rollups.latency_changes`."""
     return await _stored(engine, "usage_latency")
+
+
+async def stored_days(engine: AsyncEngine) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every roll-up that is made of a finer one, by its name."""
+    return {coarse.table: await _stored(engine, coarse.table) for coarse in COARSE}
+
+
+def days_of(rows: Iterable[UsageRow]) -> dict[str, list[dict[str, Any]]]:
+    """What they have to be, of these rows of the ledger."""
+    changes = [Change(row, 1) for row in rows]
+    finer = {"usage_hourly": hourly_changes(changes), "usage_latency": latency_changes(changes)}
+    return {coarse.table: coarser(coarse, finer[coarse.finer]) for coarse in COARSE}
 
 
 async def _stored(engine: AsyncEngine, name: str) -> list[dict[str, Any]]:

@@ -5,13 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import RowMapping, func, or_, select
+from sqlalchemy import RowMapping, Table, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.costs.latency import percentile_ms
 from llm_core.policy.decision import ErrorClass
-from policy_service.adapters.sql.costs.facts import USAGE, by_span, chosen, column, facts, summed
-from policy_service.adapters.sql.engine import reading_one_moment
+from policy_service.adapters.sql.costs.facts import (
+    USAGE,
+    by_span,
+    chosen,
+    column,
+    facts,
+    has_calls,
+    summed,
+)
+from policy_service.adapters.sql.engine import prepare_to_sum, reading_one_moment
 from policy_service.adapters.sql.latencies import counted
 from policy_service.adapters.sql.months import full_days
 from policy_service.adapters.sql.rollups import LATENCIES
@@ -20,6 +28,7 @@ from policy_service.ports.costs import Dimension, Latency, Reliability, Scope
 
 LONGEST_FROM_ROWS = timedelta(days=7)
 _SLOTS = Base.metadata.tables["usage_latency"]
+_SLOTS_OF_ALL = Base.metadata.tables["usage_latency_models"]
 _KEPT_BY = frozenset(
     {
         Dimension.ORGANISATION,
@@ -72,6 +81,7 @@ class SqlReliability:
     ) -> tuple[tuple[Reliability, ...], Reliability]:
         """Each group, the busiest first, and all together; see the port."""
         async with reading_one_moment(self._engine) as connection:
+            await prepare_to_sum(connection)
             groups = await _counts(connection, scope, start, end, group_by)
             has_slots = await _add_slots(connection, groups, scope, (start, end), group_by)
         whole = _Told()
@@ -96,7 +106,7 @@ async def _counts(
     edges = (start, end)
     source = facts(scope, edges, by_span(edges), names, _SUMS)
     key = [source.c[name] for name in names]
-    statement = select(*key, *summed(source, _SUMS)).group_by(*key)
+    statement = select(*key, *summed(source, _SUMS)).group_by(*key).having(has_calls(source))
     groups: defaultdict[_Key, _Told] = defaultdict(_Told)
     for row in (await connection.execute(statement)).mappings():
         told = groups[tuple(row[name] for name in group_by)]
@@ -139,18 +149,28 @@ def _are_kept(scope: Scope, group_by: Iterable[Dimension]) -> bool:
     )
 
 
+def _slots_for(scope: Scope, group_by: Iterable[Dimension]) -> Table:
+    """Those of all teams together, where nobody asks for one."""
+    asked = {*group_by, *scope.filters}
+    is_for_all = asked.isdisjoint((Dimension.DEPARTMENT, Dimension.TEAM)) and all(
+        node.startswith("organisation:") for node in scope.nodes or ()
+    )
+    return _SLOTS_OF_ALL if is_for_all else _SLOTS
+
+
 async def _kept(
     connection: AsyncConnection,
     scope: Scope,
     days: tuple[datetime, datetime],
     group_by: Sequence[Dimension],
 ) -> Iterable[RowMapping]:
-    key = [column(_SLOTS, name).label(str(name)) for name in group_by]
-    counts = (func.sum(_SLOTS.c[name]).label(name) for name in LATENCIES)
+    slots = _slots_for(scope, group_by)
+    key = [column(slots, name).label(str(name)) for name in group_by]
+    counts = (func.sum(slots.c[name]).label(name) for name in LATENCIES)
     statement = (
-        select(*key, _SLOTS.c.slot, *counts)
-        .where(_SLOTS.c.day >= days[0], _SLOTS.c.day < days[1], *chosen(_SLOTS, scope))
-        .group_by(*key, _SLOTS.c.slot)
+        select(*key, slots.c.slot, *counts)
+        .where(slots.c.day >= days[0], slots.c.day < days[1], *chosen(slots, scope))
+        .group_by(*key, slots.c.slot)
     )
     return (await connection.execute(statement)).mappings()
 

@@ -6,12 +6,28 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, func, literal_column, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    RowMapping,
+    Select,
+    Text,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.policy.limits import Measure
-from policy_service.adapters.sql.costs.facts import Placed, by_hour, by_span, facts, summed
-from policy_service.adapters.sql.engine import reading
+from policy_service.adapters.sql.costs.facts import (
+    Placed,
+    by_hour,
+    by_span,
+    facts,
+    has_calls,
+    summed,
+)
+from policy_service.adapters.sql.engine import prepare_to_sum, reading
 from policy_service.adapters.sql.tables import LimitRaise, LimitRow, OrganisationUnit
 from policy_service.ports.costs import (
     ALL,
@@ -84,27 +100,31 @@ class SqlCosts:
     async def active(self, scope: Scope, edges: Sequence[datetime]) -> tuple[Active, ...]:
         """Who used anything; see the port."""
         source = facts(scope, edges, by_span(edges), _WHO, ("requests",))
-        # Names first come down to one row each, so that counting them apart has little to sort.
+        # Names first come down to one row each. Telling them apart by grouping takes no sorting,
+        # which `count(distinct ...)` does.
         key = [source.c.place, *(source.c[name] for name in _WHO)]
-        who = select(*key, func.sum(source.c.requests).label("requests")).group_by(*key).cte("who")
+        rows = select(*key, *summed(source, ("requests",))).group_by(*key)
+        who = rows.having(has_calls(source)).cte("who")
         counts = [
-            *(func.count(who.c[name].distinct()).label(f"{name}s") for name in _WHO),
-            func.coalesce(func.sum(who.c.requests), 0).label("requests"),
+            select(
+                _told("requests"), who.c.place, func.sum(who.c.requests).label("count")
+            ).group_by(who.c.place)
         ]
-        each = select(who.c.place.label("place"), *counts).group_by(who.c.place)
-        whole = select(literal_column(str(_WHOLE)).label("place"), *counts)
-        rows = await self._rows(union_all(each, whole))
-        found = [
-            Active(
-                int(row["place"]),
-                int(row["users"]),
-                int(row["applications"]),
-                int(row["teams"]),
-                int(row["requests"]),
-            )
-            for row in rows
-        ]
-        return tuple(sorted(found, key=lambda one: one.span))
+        for name in _WHO:
+            each = select(who.c.place, who.c[name]).distinct().cte(f"each_{name}")
+            whole = select(each.c[name]).distinct().subquery()
+            counts += [
+                select(_told(name), each.c.place, func.count(each.c[name])).group_by(each.c.place),
+                select(_told(name), literal_column(str(_WHOLE)), func.count(whole.c[name])),
+            ]
+        spans: dict[int, dict[str, int]] = {_WHOLE: {"requests": 0}}
+        for row in await self._rows(union_all(*counts)):
+            spans.setdefault(int(row["place"]), {})[row["told"]] = int(row["count"])
+        spans[_WHOLE]["requests"] = sum(one["requests"] for one in spans.values())
+        return tuple(
+            Active(span, found["user"], found["application"], found["team"], found["requests"])
+            for span, found in sorted(spans.items())
+        )
 
     async def usd(
         self, scope: Scope, edges: Sequence[datetime], group_by: Sequence[Dimension] = ()
@@ -113,6 +133,7 @@ class SqlCosts:
         source = facts(scope, edges, by_span(edges), group_by, ("usd",))
         key = [source.c.place, *(source.c[name] for name in group_by)]
         statement = select(*key, *summed(source, ("usd",))).group_by(*key)
+        statement = statement.having(has_calls(source))
         rows = await self._rows(statement)
         return {
             (int(row["place"]), tuple(row[name] for name in group_by)): row["usd"] for row in rows
@@ -146,7 +167,12 @@ class SqlCosts:
 
     async def _rows(self, statement: Any) -> Sequence[RowMapping]:  # noqa: ANN401 - select or union
         async with reading(self._engine) as connection:
+            await prepare_to_sum(connection)
             return (await connection.execute(statement)).mappings().all()
+
+
+def _told(name: str) -> ColumnElement[str]:
+    return literal_column(f"'{name}'", Text).label("told")
 
 
 def _grouped(
@@ -168,7 +194,8 @@ def _grouped(
     }
     # Whatever the order, it is complete, so that a page begins where the last one ended.
     rest = [source.c.place, *(name.nulls_first() for name in names)]
-    statement = select(*key, *sums).group_by(*key).order_by(*by[page.order], *rest)
+    statement = select(*key, *sums).group_by(*key).having(has_calls(source))
+    statement = statement.order_by(*by[page.order], *rest)
     return statement.limit(page.limit).offset(page.offset)
 
 

@@ -42,8 +42,11 @@ from policy_service.adapters.sql.tables.incidents import (
 )
 from policy_service.adapters.sql.tables.ledger import (
     Usage,
+    UsageDailyCallers,
+    UsageDailyModels,
     UsageHourly,
     UsageLatency,
+    UsageLatencyModels,
 )
 from policy_service.adapters.sql.tables.policies import (
     PolicyActivation,
@@ -122,7 +125,10 @@ __all__ = [
     "TeamUnit",
     "ThresholdEvent",
     "Usage",
+    "UsageDailyCallers",
+    "UsageDailyModels",
     "UsageHourly",
     "UsageLatency",
+    "UsageLatencyModels",
     "User",
 ]

@@ -162,3 +162,98 @@ class UsageLatency(Base):
     total: Mapped[int]
     time_to_first_token: Mapped[int]
     overhead: Mapped[int]
+
+
+class UsageDailyCallers(Base):
+    """Sums of `usage_hourly` by day (UTC) and who called; not by what they called.
+
+    `bucket` is a digest of the columns down to `cost_centre`.
+    """
+
+    __tablename__ = "usage_daily_callers"
+    __table_args__ = (Index(None, "day"), Index(None, "team", "day"), Index(None, "user", "day"))
+
+    bucket: Mapped[str] = mapped_column(String(32), primary_key=True)
+    day: Mapped[datetime]
+    organisation: Mapped[str] = mapped_column(Text)
+    department: Mapped[str] = mapped_column(Text)
+    team: Mapped[str] = mapped_column(Text)
+    project: Mapped[str | None] = mapped_column(Text)
+    user: Mapped[str | None] = mapped_column("user_id", Text, key="user")
+    application: Mapped[str | None] = mapped_column(Text)
+    cost_centre: Mapped[str | None] = mapped_column(Text)
+
+    requests: Mapped[int]
+    input_tokens: Mapped[int]
+    cached_input_tokens: Mapped[int]
+    cache_write_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    reasoning_tokens: Mapped[int]
+    usd: Mapped[Decimal] = mapped_column(USD)
+    fallbacks: Mapped[int]
+    cache_hits: Mapped[int]
+    saved_usd: Mapped[Decimal] = mapped_column(USD)
+    failed: Mapped[int]
+    estimated_requests: Mapped[int]
+    estimated_usd: Mapped[Decimal] = mapped_column(USD)
+
+
+class UsageDailyModels(Base):
+    """Sums of `usage_hourly` by day (UTC) and what was called; of who, only the department.
+
+    `bucket` is a digest of the columns down to `error_class`.
+    """
+
+    __tablename__ = "usage_daily_models"
+    __table_args__ = (Index(None, "day"),)
+
+    bucket: Mapped[str] = mapped_column(String(32), primary_key=True)
+    day: Mapped[datetime]
+    organisation: Mapped[str] = mapped_column(Text)
+    department: Mapped[str] = mapped_column(Text)
+    asked_model: Mapped[str] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    provider: Mapped[str | None] = mapped_column(Text)
+    region: Mapped[str | None] = mapped_column(Text)
+    operation: Mapped[str] = mapped_column(Text)
+    use_case: Mapped[str | None] = mapped_column(Text)
+    error_class: Mapped[str] = mapped_column(Text)
+
+    requests: Mapped[int]
+    input_tokens: Mapped[int]
+    cached_input_tokens: Mapped[int]
+    cache_write_tokens: Mapped[int]
+    output_tokens: Mapped[int]
+    reasoning_tokens: Mapped[int]
+    usd: Mapped[Decimal] = mapped_column(USD)
+    fallbacks: Mapped[int]
+    total_us: Mapped[int]
+    total_count: Mapped[int]
+    time_to_first_token_us: Mapped[int]
+    time_to_first_token_count: Mapped[int]
+    overhead_us: Mapped[int]
+    overhead_count: Mapped[int]
+    cache_hits: Mapped[int]
+    saved_usd: Mapped[Decimal] = mapped_column(USD)
+    failed: Mapped[int]
+    estimated_requests: Mapped[int]
+    estimated_usd: Mapped[Decimal] = mapped_column(USD)
+
+
+class UsageLatencyModels(Base):
+    """Counts of `usage_latency` without department and team, for questions about all of them."""
+
+    __tablename__ = "usage_latency_models"
+    __table_args__ = (Index(None, "day"),)
+
+    bucket: Mapped[str] = mapped_column(String(32), primary_key=True)
+    day: Mapped[datetime]
+    organisation: Mapped[str] = mapped_column(Text)
+    asked_model: Mapped[str] = mapped_column(Text)
+    model: Mapped[str | None] = mapped_column(Text)
+    provider: Mapped[str | None] = mapped_column(Text)
+    slot: Mapped[int]
+
+    total: Mapped[int]
+    time_to_first_token: Mapped[int]
+    overhead: Mapped[int]

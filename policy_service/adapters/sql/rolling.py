@@ -1,0 +1,94 @@
+"""Adds to the roll-ups, within the transaction that changes what they sum up.
+
+Tables in one order, the fine ones first: whoever makes roll-ups anew keeps writers waiting at the
+hours (see `backfill`), and in the coarse ones, whose few rows every writer adds to, nobody is kept
+waiting for longer than the end of a transaction takes.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, delete, literal_column
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from policy_service.adapters.sql.engine import insert_into
+from policy_service.adapters.sql.rollups import (
+    DAYS,
+    LATENCIES,
+    MODEL_LATENCIES,
+    SUMS,
+    Change,
+    Coarse,
+    coarser,
+    hourly_changes,
+    latency_changes,
+)
+from policy_service.adapters.sql.tables import Base
+
+_Rows = Sequence[dict[str, Any]]
+
+
+async def add_to_rollups(connection: AsyncConnection, changes: Sequence[Change]) -> None:
+    """Add what rows of the ledger bring, and take out what leaves it."""
+    hourly = hourly_changes(changes)
+    if not hourly:
+        return
+    is_corrected = any(change.sign < 0 for change in changes)
+    await _add(connection, "usage_hourly", hourly, SUMS)
+    if is_corrected:
+        await _drop_emptied(connection, "usage_hourly", hourly, ("requests",), SUMS)
+    latencies = latency_changes(changes)
+    if latencies:
+        await _add(connection, "usage_latency", latencies, LATENCIES)
+        if is_corrected:
+            await _drop_emptied(connection, "usage_latency", latencies, LATENCIES, LATENCIES)
+    await add_to_days(connection, hourly, is_corrected=is_corrected)
+    if latencies:
+        await _add_coarse(connection, MODEL_LATENCIES, latencies, is_corrected=is_corrected)
+
+
+async def add_to_days(connection: AsyncConnection, hourly: _Rows, *, is_corrected: bool) -> None:
+    """Add to the days what was added to the hours."""
+    for coarse in DAYS:
+        await _add_coarse(connection, coarse, hourly, is_corrected=is_corrected)
+
+
+async def _add_coarse(
+    connection: AsyncConnection, coarse: Coarse, finer: _Rows, *, is_corrected: bool
+) -> None:
+    rows = coarser(coarse, finer)
+    await _add(connection, coarse.table, rows, coarse.sums)
+    if is_corrected:
+        await _drop_emptied(connection, coarse.table, rows, coarse.counts, coarse.sums)
+
+
+async def _add(connection: AsyncConnection, name: str, rows: _Rows, sums: Iterable[str]) -> None:
+    table = Base.metadata.tables[name]
+    statement = insert_into(connection, table)
+    added = {one: table.c[one] + statement.excluded[one] for one in sums}
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=[table.c.bucket], set_=added), rows
+    )
+
+
+async def _drop_emptied(
+    connection: AsyncConnection,
+    name: str,
+    rows: _Rows,
+    counts: Sequence[str],
+    sums: Sequence[str],
+) -> None:
+    """Drop those that a correction has taken everything out of.
+
+    Everything: while a user is being erased, what is taken out of a group can come before what it
+    is taken from, and then it has no calls, and amounts that are still needed.
+    """
+    emptied = [row["bucket"] for row in rows if all(row[one] <= 0 for one in counts)]
+    if not emptied:
+        return
+    table = Base.metadata.tables[name]
+    empty = [table.c[one] == literal_column("0") for one in sums]
+    await connection.execute(
+        delete(table).where(table.c.bucket == bindparam("which"), *empty),
+        [{"which": bucket} for bucket in emptied],
+    )
