@@ -75,7 +75,7 @@ def list_events(
     actor: Annotated[str | None, typer.Option(help="Such as `user:alice`.")] = None,
     subject: Annotated[str | None, typer.Option(help="Such as `key:key_01...`.")] = None,
     since: _Since = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
     database_url: Database = DEFAULT_DATABASE,
 ) -> None:
     """List events, the newest of each chain first."""
