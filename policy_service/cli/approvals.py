@@ -38,6 +38,7 @@ _Key = Annotated[
     ),
 ]
 _Id = Annotated[str, typer.Argument(help="The approval's id, from `gatehouse approvals list`.")]
+_Own = Annotated[str, typer.Argument(help="The approval's id, from `gatehouse approvals mine`.")]
 _Amount = Annotated[str | None, typer.Option(help="Most that may be spent in all, USD.")]
 _Why = Annotated[str, typer.Option("--reason", help="Why; the requester reads it.")]
 _Until = Annotated[str | None, typer.Option(help="How long: 12h, 7d, or 2026-12-01T00:00:00Z.")]
@@ -78,7 +79,7 @@ def request(
 
 
 @app.command("withdraw")
-def withdraw(approval_id: _Id, gateway: _Gateway, api_key: _Key) -> None:
+def withdraw(approval_id: _Own, gateway: _Gateway, api_key: _Key) -> None:
     """Take a request of yours back that nobody has answered, for example to ask for more."""
     told = _at_gateway(gateway, api_key, "POST", {"withdraw": approval_id})
     typer.echo(f"{told['id']} is {told['state']}.")

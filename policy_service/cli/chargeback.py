@@ -71,7 +71,9 @@ def close(
 @app.command("list")
 def list_closed(
     *,
-    organisation: Annotated[str | None, typer.Option("--organisation", "-o")] = None,
+    organisation: Annotated[
+        str | None, typer.Option("--organisation", "-o", help="Only this one's.")
+    ] = None,
     server: Server,
     token: Token = "",
     as_json: AsJson = False,
@@ -193,7 +195,10 @@ def reconcile(
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
-    """Compare a provider's invoice with the ledger, by model."""
+    """Compare a provider's invoice with the ledger, by model.
+
+    For example: gatehouse chargeback reconcile 2026-11 invoice.csv --provider openai
+    """
     columns = {}
     for pair in column or ():
         name, separator, head = pair.partition("=")

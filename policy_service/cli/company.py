@@ -44,6 +44,8 @@ def apply(
     """Make the database say what a company file says, and print new keys, once.
 
     Shows what changes: + comes, ~ changes, - goes. All of it is done or nothing.
+
+    For example, to look first: gatehouse apply -f company.yaml --dry-run
     """
     with needs("service"):
         from policy_service.adapters.sql.company import CompanyStore, read_company

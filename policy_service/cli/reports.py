@@ -52,7 +52,10 @@ def set_schedule(
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
-    """Send a report from now on: on Mondays, or on the first of a month."""
+    """Send a report from now on: on Mondays, or on the first of a month.
+
+    For example: gatehouse reports set weekly --node department:hr --to boss@acme.example
+    """
     body = {"node": node, "kind": kind, "cadence": cadence, "to": to, "hour": hour}
     with asking(server, token) as api:
         made = api.ask("PUT", f"{_PATH}/schedules/{path_part(schedule_id)}", body=body)

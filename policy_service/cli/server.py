@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -125,6 +125,23 @@ class AdminApi:
             ServerRefused: It answered with an error, or not at all.
         """
         return self._answer("GET", path, query=query, timeout_s=timeout_s).content
+
+    def pieces(
+        self, path: str, *, query: Mapping[str, str | list[str]] | None = None
+    ) -> Iterator[bytes]:
+        """Get what may be too long to hold, piece by piece.
+
+        Raises:
+            ServerRefused: It answered with an error, not at all, or broke off.
+        """
+        try:
+            with self._client.stream("GET", path, params=query, timeout=_TIMEOUT_S) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise ServerRefused(self._told(answer), answer.status_code)
+                yield from answer.iter_bytes()
+        except httpx.HTTPError as fault:
+            raise ServerRefused(f"{self._url} did not answer to the end") from fault
 
     def whoami(self) -> dict[str, Any]:
         """`GET /admin/v1/whoami`."""

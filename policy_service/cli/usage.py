@@ -69,7 +69,10 @@ def usage(
     as_csv: _AsCsv = False,
     token: Token = "",
 ) -> None:
-    """Show what was used, as far as your roles reach."""
+    """Show what was used, as far as your roles reach.
+
+    For example: gatehouse usage --by team,model --from 2026-11-01 --only department=research
+    """
     groups = [one.strip() for one in by.split(",") if one.strip()]
     query: dict[str, str | list[str]] = {
         "from": since or f"{datetime.now(UTC):%Y-%m}-01",

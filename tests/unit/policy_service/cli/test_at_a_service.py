@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from policy_service.adapters.sql.engine import open_engine
 from policy_service.cli import app
 from policy_service.settings import Settings
 from tests.fakes.running_service import MODELS
+from tests.fixtures.gateway import eventually
 from tests.unit.policy_service.cli.test_company_at_a_server import ROOT, serving
 
 COMPANY = """\
@@ -244,7 +246,7 @@ def test_admin_tokens_at_a_service(run: Run, database: str, owner: str) -> None:
     assert soon.exit_code == 2
 
 
-COMMANDS = [("keys", "list"), ("limits", "list"), ("approvals", "list"), ("admin-tokens", "list")]
+COMMANDS = [(one, "list") for one in ("admin-tokens", "approvals", "audit", "keys", "limits")]
 
 
 @pytest.mark.parametrize("words", COMMANDS)
@@ -263,3 +265,28 @@ def test_the_place_has_to_be_said_once(
     monkeypatch.delenv("POLICY_DATABASE_URL")
     nowhere = run(*words)
     assert (nowhere.exit_code, "GATEHOUSE_SERVER" in nowhere.output) == (2, True)
+
+
+def test_the_audit_chain_is_read_and_taken_home(run: Run, tmp_path: Path, owner: str) -> None:
+    said(run("keys", "issue", "--team", "search", "--name", "audited"))
+    words = ("audit", "list", "--chain", "org:acme", "--kind", "key.", "--since", "1h")
+
+    def listed() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = json.loads(said(run(*words, "--json")))
+        return rows
+
+    eventually(lambda: any(row["payload"]["after"]["name"] == "audited" for row in listed()))
+    row = listed()[0]
+    assert row["subject"] in said(run(*words))
+    shown = json.loads(said(run("audit", "show", "org:acme", str(row["seq"]))))
+    assert shown["payload"] == row["payload"]
+    assert run("audit", "show", "org:acme", "99999").exit_code == 1
+    lines = said(run("audit", "export", "-o", "audit.jsonl", "--chain", "org:acme"))
+    assert lines.endswith(" lines in audit.jsonl\n")
+    exported = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert lines.split()[0].replace(",", "") == str(len(exported))
+    assert "nothing is wrong" in said(run("audit", "verify", "audit.jsonl"))
+    for command in (words, ("audit", "export", "-o", "more.jsonl")):
+        refused = run(*command, token=owner)
+        assert (refused.exit_code, "audit.read" in refused.output) == (1, True), refused.output
+    assert not list(tmp_path.glob("more.jsonl*"))
