@@ -36,5 +36,5 @@ def asked_moment(text: str) -> datetime:
 
 
 def minute(at: str | None) -> str:
-    """An instant of JSON as a table shows it."""
-    return "" if at is None else at[:16].replace("T", " ")
+    """An instant of JSON as a table shows it: UTC."""
+    return "" if at is None else f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M}"
