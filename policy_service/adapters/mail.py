@@ -1,8 +1,9 @@
 """E-mail by the mail server that the settings name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from types import MappingProxyType
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from policy_service.adapters.smtp import MailServer, Security, hand_in
@@ -55,17 +56,20 @@ class SmtpMail:
         html: str,
         text: str,
         *,
+        pictures: Mapping[str, bytes] = MappingProxyType({}),
         message_id: str | None = None,
     ) -> Sequence[str]:
         """Send one message; see the port."""
         try:
-            message = self._message(to, subject, html, text, message_id)
+            message = self._message(to, subject, text, message_id)
+            message.add_alternative(html, subtype="html")
+            _add_pictures(message, pictures)
         except ValueError as fault:  # a line break in what becomes a header, for example
             raise MailFailed("the message cannot be written as a mail") from fault
         return await hand_in(self._server, message, to, tls=self._tls, timeout_s=self._timeout_s)
 
     def _message(
-        self, to: Sequence[str], subject: str, html: str, text: str, message_id: str | None
+        self, to: Sequence[str], subject: str, text: str, message_id: str | None
     ) -> EmailMessage:
         message = EmailMessage()
         message["From"] = self._sender
@@ -76,8 +80,15 @@ class SmtpMail:
             make_msgid(domain="gatehouse") if message_id is None else f"<{message_id}@gatehouse>"
         )
         message.set_content(text)
-        message.add_alternative(html, subtype="html")
         return message
+
+
+def _add_pictures(message: EmailMessage, pictures: Mapping[str, bytes]) -> None:
+    """Beside the HTML, so that nothing is loaded from anywhere when the mail is read."""
+    shown = message.get_body(("html",))
+    for name, png in pictures.items():
+        if isinstance(shown, EmailMessage):
+            shown.add_related(png, "image", "png", cid=f"<{name}>", disposition="inline")
 
 
 def _security(scheme: str, tls: str, *, has_password: bool) -> Security:

@@ -1,27 +1,38 @@
-"""`gatehouse admin-tokens`: tokens for automation that uses the admin API."""
+"""`gatehouse admin-tokens`: tokens for automation that uses the admin API.
+
+The first one is made at the database, before anybody can sign in.
+"""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import msgspec
 import typer
 
 from llm_core.policy.roles import PLATFORM, Grant, Role
-from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
-from policy_service.cli.failures import fail, needs
-from policy_service.cli.tables import show_table
-from policy_service.cli.times import span_of
+from policy_service.cli.asking import asking, every_row
+from policy_service.cli.database import operator, with_database
+from policy_service.cli.failures import fail, misused, needs
+from policy_service.cli.login import Token
+from policy_service.cli.places import AnyDatabase, AnyServer, Place, place_of
+from policy_service.cli.server import path_part
+from policy_service.cli.tables import AsJson, print_json, show_table
+from policy_service.cli.times import minute, span_of
 
 if TYPE_CHECKING:
     from policy_service.adapters.sql.admin_tokens import SqlAdminTokens
-    from policy_service.ports.administrators import AdminTokenRecord
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="Admin tokens: for automation of the admin API.")
+_PATH = "/admin/v1/admin-tokens"
 
 
 @app.command("issue")
 def issue(
+    *,
+    context: typer.Context,
     name: Annotated[str, typer.Option(help="A name; the audit trail has it.")],
     grant: Annotated[
         list[str],
@@ -31,69 +42,107 @@ def issue(
         ),
     ],
     expires: Annotated[str, typer.Option(help="30m, 12h, 90d, or never.")] = "90d",
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Issue a token, and print it, once.
+    """Issue a token, and print it, once; at a service it may do no more than you may.
 
-    Whoever runs this reaches the database, and so may give any role.
+    For example: gatehouse admin-tokens issue --name ci --grant org_admin@organisation:acme
+
+    The first one, before anybody can sign in: the same with --database-url.
     """
     grants = tuple(_grant(text) for text in grant)
-    expires_at = _moment(expires)
-
-    async def work(tokens: "SqlAdminTokens", known: "Callable[[str], Awaitable[object]]") -> str:
-        for one in grants:
-            if one.node != PLATFORM:
-                await known(one.node)
-        issued = await tokens.issue(operator(), name, grants, expires_at)
-        return issued.text
-
-    typer.echo(_with_tokens(database_url, work))
+    place = place_of(context, server, token, database_url)
+    made = _issued(place, name, grants, _moment(expires))
+    if as_json:
+        print_json(made)
+        return
+    typer.echo(made["token"])
 
 
 @app.command("list")
-def list_tokens(database_url: Database = DEFAULT_DATABASE) -> None:
+def list_tokens(
+    *,
+    context: typer.Context,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+    as_json: AsJson = False,
+) -> None:
     """List tokens, the newest first; their text is not known to anybody but their holders."""
-
-    async def work(tokens: "SqlAdminTokens", _: object) -> "tuple[AdminTokenRecord, ...]":
-        return await tokens.list_tokens()
-
-    records = _with_tokens(database_url, work)
+    place = place_of(context, server, token, database_url)
+    if place.server is None:
+        found = [_plain(one) for one in _with_tokens(place, lambda tokens, _: tokens.list_tokens())]
+    else:
+        with asking(place.server, place.token) as api:
+            found = list(every_row(api, _PATH, {}))
+    if as_json:
+        print_json(found)
+        return
     now = datetime.now(UTC)
     show_table(
         ("id", "name", "starts with", "may", "created", "expires", "last used", "state"),
         (
             (
-                one.id,
-                one.name,
-                one.prefix,
-                "\n".join(f"{grant.role}@{grant.node}" for grant in one.grants),
-                f"{one.created_at:%Y-%m-%d} by {one.created_by}",
-                f"{one.expires_at:%Y-%m-%d %H:%M}" if one.expires_at else "never",
-                f"{one.last_used_at:%Y-%m-%d %H:%M}" if one.last_used_at else "",
+                one["id"],
+                one["name"],
+                one["prefix"],
+                "\n".join(f"{grant['role']}@{grant['node']}" for grant in one["grants"]),
+                f"{one['created_at'][:10]} by {one['created_by']}",
+                minute(one["expires_at"]) or "never",
+                minute(one["last_used_at"]),
                 _state(one, now),
             )
-            for one in records
+            for one in found
         ),
     )
 
 
 @app.command("revoke")
 def revoke(
+    *,
+    context: typer.Context,
     token_id: Annotated[str, typer.Argument(help="From `gatehouse admin-tokens list`.")],
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
 ) -> None:
     """Revoke a token; its next request is refused."""
-
-    async def work(tokens: "SqlAdminTokens", _: object) -> bool:
-        return await tokens.revoke(operator(), token_id)
-
-    if not _with_tokens(database_url, work):
+    place = place_of(context, server, token, database_url)
+    if place.server is not None:
+        with asking(place.server, place.token) as api:
+            api.ask("DELETE", f"{_PATH}/{path_part(token_id)}")
+    elif not _with_tokens(place, lambda tokens, _: tokens.revoke(operator(), token_id)):
         raise fail(f"there is no live admin token {token_id!r}; see `gatehouse admin-tokens list`")
     typer.echo(f"{token_id} is revoked.")
 
 
+def _issued(
+    place: Place, name: str, grants: tuple[Grant, ...], expires_at: datetime | None
+) -> dict[str, Any]:
+    """As `POST /admin/v1/admin-tokens` answers."""
+    if place.server is not None:
+        body = {"name": name, "grants": grants, "expires_at": expires_at}
+        with asking(place.server, place.token) as api:
+            told: dict[str, Any] = api.ask("POST", _PATH, body=body)
+        return told
+
+    async def work(
+        tokens: "SqlAdminTokens", known: "Callable[[str], Awaitable[object]]"
+    ) -> dict[str, Any]:
+        for one in grants:
+            if one.node != PLATFORM:
+                await known(one.node)
+        made = await tokens.issue(operator(), name, grants, expires_at)
+        return {"token": made.text, "record": _plain(made.record)}
+
+    return _with_tokens(place, work)
+
+
 def _with_tokens(
-    url: str,
+    place: Place,
     work: "Callable[[SqlAdminTokens, Callable[[str], Awaitable[object]]], Awaitable[T]]",
 ) -> T:
     with needs("service"):
@@ -101,19 +150,26 @@ def _with_tokens(
         from policy_service.adapters.sql.organisation import Organisation
 
     return with_database(
-        url, lambda engine: work(SqlAdminTokens(engine), Organisation(engine).path_of)
+        place.database_url,
+        lambda engine: work(SqlAdminTokens(engine), Organisation(engine).path_of),
     )
+
+
+def _plain(record: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+    """As the admin API writes it."""
+    row: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(asdict(record)))
+    return row
 
 
 def _grant(text: str) -> Grant:
     role, _, node = text.partition("@")
     if role not in set(Role) or not node:
-        raise fail(
+        raise misused(
             f"{text!r} is no grant: write <role>@<node>, for example org_admin@organisation:acme; "
             f"roles are {', '.join(Role)}"
         )
     if role == Role.PLATFORM_ADMIN and node != PLATFORM:
-        raise fail(f"platform_admin is given on {PLATFORM} only")
+        raise misused(f"platform_admin is given on {PLATFORM} only")
     return Grant(Role(role), node)
 
 
@@ -122,13 +178,13 @@ def _moment(text: str) -> datetime | None:
         return None
     span = span_of(text)
     if not span:
-        raise fail(f"{text!r} is no time: write 30m, 12h, 90d, or never")
+        raise misused(f"{text!r} is no time: write 30m, 12h, 90d, or never")
     return datetime.now(UTC) + span
 
 
-def _state(one: "AdminTokenRecord", now: datetime) -> str:
-    if one.revoked_at is not None:
-        return f"revoked {one.revoked_at:%Y-%m-%d %H:%M}"
-    if one.expires_at is not None and one.expires_at <= now:
+def _state(one: dict[str, Any], now: datetime) -> str:
+    if one["revoked_at"] is not None:
+        return f"revoked {minute(one['revoked_at'])}"
+    if one["expires_at"] is not None and datetime.fromisoformat(one["expires_at"]) <= now:
         return "expired"
     return "live"

@@ -1,14 +1,14 @@
 """`gatehouse alerts`: what is wrong, and who is told of it, at a policy service."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from policy_service.cli.login import Server, Token, access_token, told_failures
-from policy_service.cli.server import AdminApi
-from policy_service.cli.tables import show_table
+from policy_service.cli.asking import asking
+from policy_service.cli.login import Server, Token
+from policy_service.cli.server import path_part
+from policy_service.cli.tables import AsJson, print_json, show_table
+from policy_service.cli.times import minute
 
 app = typer.Typer(no_args_is_help=True, help="Incidents, and the channels that tell of them.")
 
@@ -20,11 +20,15 @@ def list_incidents(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 100,
     server: Server,
     token: Token = "",
+    as_json: AsJson = False,
 ) -> None:
     """List incidents that you may see, the newest first."""
     query = {"state": "all" if past else "open", "limit": str(limit)}
-    with _at(server, token) as api:
+    with asking(server, token) as api:
         found = api.ask("GET", "/admin/v1/incidents", query=query)["rows"]
+    if as_json:
+        print_json(found)
+        return
     show_table(
         ("id", "severity", "kind", "about", "since", "over since", "what"),
         (
@@ -33,8 +37,8 @@ def list_incidents(
                 one["severity"],
                 one["kind"],
                 one["node"] or one["subject"],
-                _minute(one["opened_at"]),
-                _minute(one["recovered_at"]),
+                minute(one["opened_at"]),
+                minute(one["recovered_at"]),
                 one["title"],
             )
             for one in found
@@ -43,10 +47,13 @@ def list_incidents(
 
 
 @app.command("channels")
-def channels(server: Server, token: Token = "") -> None:
+def channels(*, server: Server, token: Token = "", as_json: AsJson = False) -> None:
     """List the channels, what each is told of, and how much waits for it."""
-    with _at(server, token) as api:
+    with asking(server, token) as api:
         found = api.ask("GET", "/admin/v1/alerts/channels")["rows"]
+    if as_json:
+        print_json(found)
+        return
     show_table(
         ("name", "kind", "told of", "from", "waiting"),
         (
@@ -63,20 +70,10 @@ def send_test(
     token: Token = "",
 ) -> None:
     """Send a test message to a channel, now, whatever the hour."""
-    with _at(server, token) as api:
-        api.ask("POST", f"/admin/v1/alerts/channels/{name}/test")
+    with asking(server, token) as api:
+        api.ask("POST", f"/admin/v1/alerts/channels/{path_part(name)}/test")
     typer.echo(f"{name} has taken it.")
-
-
-@contextmanager
-def _at(server: str, token: str) -> Iterator[AdminApi]:
-    with told_failures(), AdminApi(server, token or access_token(server)) as api:
-        yield api
 
 
 def _kinds(channel: dict[str, Any]) -> str:
     return "everything" if channel["kinds"] is None else ", ".join(channel["kinds"])
-
-
-def _minute(at: str | None) -> str:
-    return "" if at is None else at[:16].replace("T", " ")

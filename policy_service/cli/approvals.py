@@ -1,28 +1,24 @@
-"""`gatehouse approvals`: ask at the gateway with a key; decide at the database."""
+"""`gatehouse approvals`: ask at the gateway with a key; decide at a policy service."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 
-from llm_core.policy.approvals import ApprovalState, Step, StepRefused
-from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
-from policy_service.cli.failures import fail, needs
+from llm_core.policy.approvals import ApprovalState, Step
+from policy_service.cli.amounts import asked_amount, plain
+from policy_service.cli.approval_places import Approval, approvals_at
+from policy_service.cli.failures import fail
+from policy_service.cli.login import Token
+from policy_service.cli.places import AnyDatabase, AnyServer, place_of
 from policy_service.cli.server import AdminApi, ServerRefused
-from policy_service.cli.tables import show_table
-from policy_service.cli.times import span_of
+from policy_service.cli.tables import AsJson, print_json, show_table
+from policy_service.cli.times import asked_moment, minute
 
-if TYPE_CHECKING:
-    from policy_service.adapters.sql.approvals import SqlApprovals
-    from policy_service.ports.approvals import ApprovalRecord
-
-T = TypeVar("T")
 app = typer.Typer(
     no_args_is_help=True,
-    help="Approvals of costly or restricted models: ask with a key, or decide.",
+    help="Approvals of costly or restricted models: request, mine and withdraw with a key at the "
+    "gateway; the others, for who decides, at the policy service.",
 )
 _PATH = "/v1/approvals"
 _Gateway = Annotated[
@@ -42,7 +38,9 @@ _Key = Annotated[
     ),
 ]
 _Id = Annotated[str, typer.Argument(help="The approval's id, from `gatehouse approvals list`.")]
+_Own = Annotated[str, typer.Argument(help="The approval's id, from `gatehouse approvals mine`.")]
 _Amount = Annotated[str | None, typer.Option(help="Most that may be spent in all, USD.")]
+_Why = Annotated[str, typer.Option("--reason", help="Why; the requester reads it.")]
 _Until = Annotated[str | None, typer.Option(help="How long: 12h, 7d, or 2026-12-01T00:00:00Z.")]
 
 
@@ -59,13 +57,21 @@ def request(
     ] = None,
     gateway: _Gateway,
     api_key: _Key,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask for an approval, with nothing but a key. Left out, it is for a week and has no cap."""
-    wanted = {"model": model, "reason": reason, "amount_usd": _usd(amount), "for": whom}
+    """Ask for an approval, with nothing but a key. Left out, it is for a week and has no cap.
+
+    For example: gatehouse approvals request --model o1-pro --reason "the launch" --amount 50
+    """
+    usd = None if amount is None else asked_amount(amount)
+    wanted = {"model": model, "reason": reason, "amount_usd": usd, "for": whom}
     body: dict[str, Any] = {name: one for name, one in wanted.items() if one is not None}
     if until is not None:
-        body["until"] = _moment(until)
+        body["until"] = asked_moment(until)
     told = _at_gateway(gateway, api_key, "POST", body)
+    if as_json:
+        print_json(told)
+        return
     if told["is_new"]:
         typer.echo(f"{told['id']}: asked, for {told['for']}. An approver of your team answers it.")
     else:
@@ -73,124 +79,144 @@ def request(
 
 
 @app.command("withdraw")
-def withdraw(approval_id: _Id, gateway: _Gateway, api_key: _Key) -> None:
+def withdraw(approval_id: _Own, gateway: _Gateway, api_key: _Key) -> None:
     """Take a request of yours back that nobody has answered, for example to ask for more."""
     told = _at_gateway(gateway, api_key, "POST", {"withdraw": approval_id})
     typer.echo(f"{told['id']} is {told['state']}.")
 
 
 @app.command("mine")
-def mine(gateway: _Gateway, api_key: _Key) -> None:
-    """List what you asked for, and what is for you."""
-    _show(_at_gateway(gateway, api_key, "GET")["data"])
+def mine(*, gateway: _Gateway, api_key: _Key, as_json: AsJson = False) -> None:
+    """List what you asked for, and what is for you, with a key."""
+    found = _at_gateway(gateway, api_key, "GET")["data"]
+    if as_json:
+        print_json(found)
+        return
+    _show(found)
 
 
 @app.command("list")
 def list_approvals(
     *,
+    context: typer.Context,
     state: Annotated[ApprovalState | None, typer.Option(help="Only in this state.")] = None,
     team: Annotated[str | None, typer.Option(help="Only of this team.")] = None,
     model: Annotated[str | None, typer.Option(help="Only for this model.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 100,
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+    as_json: AsJson = False,
 ) -> None:
-    """List requests, the newest first."""
-    found = _with_approvals(
-        database_url,
-        lambda approvals: approvals.listed(state=state, team=team, model=model, most=limit),
-    )
-    _show(_told(one) for one in found)
+    """List requests that you may see, the newest first.
+
+    For example, what waits for an answer: gatehouse approvals list --state requested
+    """
+    with approvals_at(place_of(context, server, token, database_url)) as place:
+        found = place.listed(state, team, model, limit)
+    if as_json:
+        print_json(found)
+        return
+    _show(found)
 
 
 @app.command("show")
-def show(approval_id: _Id, database_url: Database = DEFAULT_DATABASE) -> None:
+def show(
+    *,
+    context: typer.Context,
+    approval_id: _Id,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+    as_json: AsJson = False,
+) -> None:
     """Show one request with its history."""
-    found = _known(
-        _with_approvals(database_url, lambda approvals: approvals.find(approval_id)), approval_id
-    )
-    _show([_told(found)])
-    typer.echo(f"Reason: {found.reason}")
+    with approvals_at(place_of(context, server, token, database_url)) as place:
+        found = place.find(approval_id)
+    if as_json:
+        print_json(found)
+        return
+    _show([found])
+    typer.echo(f"Reason: {found['reason']}")
     show_table(
         ("when", "who", "step", "USD", "until", "said"),
         (
             (
-                f"{step.at:%Y-%m-%d %H:%M:%S}",
-                step.actor,
-                step.step.value,
-                "" if step.amount_usd is None else f"{step.amount_usd.normalize():f}",
-                f"{step.until:%Y-%m-%d %H:%M}" if step.until else "",
-                step.reason,
+                step["at"][:19].replace("T", " "),
+                step["actor"],
+                step["step"],
+                plain(step["amount_usd"]),
+                minute(step["until"]),
+                step["reason"],
             )
-            for step in found.steps
+            for step in found["steps"]
         ),
     )
 
 
 @app.command("grant")
 def grant(
+    *,
+    context: typer.Context,
     approval_id: _Id,
     amount: _Amount = None,
     until: _Until = None,
     reason: Annotated[str, typer.Option(help="What to say with it.")] = "",
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+    as_json: AsJson = False,
 ) -> None:
     """Grant what was asked for; with --amount or --until less, or more."""
-    usd, end = _usd(amount), None if until is None else _moment(until)
-    made = _known(
-        _with_approvals(
-            database_url,
-            lambda approvals: approvals.grant(
-                approval_id, operator(), amount_usd=usd, until=end, reason=reason
-            ),
-        ),
-        approval_id,
-    )
-    cap = "" if made.granted_usd is None else f", up to ${made.granted_usd.normalize():f}"
-    typer.echo(f"{made.id}: {made.model} for {made.node} until {_time(made.granted_until)}{cap}.")
+    usd = None if amount is None else asked_amount(amount)
+    end = None if until is None else asked_moment(until)
+    with approvals_at(place_of(context, server, token, database_url)) as place:
+        made = place.grant(approval_id, usd, end, reason)
+    if as_json:
+        print_json(made)
+        return
+    cap = "" if made["granted_usd"] is None else f", up to ${plain(made['granted_usd'])}"
+    end_told = minute(made["granted_until"])
+    typer.echo(f"{made['id']}: {made['model']} for {made['for']} until {end_told} UTC{cap}.")
 
 
 @app.command("refuse")
 def refuse(
+    *,
+    context: typer.Context,
     approval_id: _Id,
-    reason: Annotated[str, typer.Option(help="Why; the requester reads it.")],
-    database_url: Database = DEFAULT_DATABASE,
+    reason: _Why,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+    as_json: AsJson = False,
 ) -> None:
     """Refuse a request."""
-    _end(database_url, approval_id, Step.REFUSE, reason)
+    with approvals_at(place_of(context, server, token, database_url)) as place:
+        _tell(place.end(approval_id, Step.REFUSE, reason), as_json=as_json)
 
 
 @app.command("revoke")
 def revoke(
+    *,
+    context: typer.Context,
     approval_id: _Id,
-    reason: Annotated[str, typer.Option(help="Why; the requester reads it.")],
-    database_url: Database = DEFAULT_DATABASE,
+    reason: _Why,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+    as_json: AsJson = False,
 ) -> None:
     """End a grant now; within a second it helps nobody any more."""
-    _end(database_url, approval_id, Step.REVOKE, reason)
+    with approvals_at(place_of(context, server, token, database_url)) as place:
+        _tell(place.end(approval_id, Step.REVOKE, reason), as_json=as_json)
 
 
-def _end(url: str, approval_id: str, step: Step, reason: str) -> None:
-    done = _with_approvals(
-        url, lambda approvals: approvals.end(approval_id, step, operator(), reason)
-    )
-    made = _known(done, approval_id)
-    typer.echo(f"{made.id} is {made.state}.")
-
-
-def _with_approvals(url: str, work: "Callable[[SqlApprovals], Awaitable[T]]") -> T:
-    with needs("service"):
-        from policy_service.adapters.sql.approvals import SqlApprovals
-
-    try:
-        return with_database(url, lambda engine: work(SqlApprovals(engine)))
-    except StepRefused as refused:
-        raise fail(str(refused)) from refused
-
-
-def _known(found: "ApprovalRecord | None", approval_id: str) -> "ApprovalRecord":
-    if found is None:
-        raise fail(f"there is no approval {approval_id[:100]!r}; see `gatehouse approvals list`")
-    return found
+def _tell(made: Approval, *, as_json: bool) -> None:
+    if as_json:
+        print_json(made)
+        return
+    typer.echo(f"{made['id']} is {made['state']}.")
 
 
 def _at_gateway(url: str, key: str, method: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
@@ -200,12 +226,6 @@ def _at_gateway(url: str, key: str, method: str, body: object = None) -> Any:  #
             return gateway.ask(method, _PATH, body=body)
     except ServerRefused as refused:
         raise fail(str(refused)) from refused
-
-
-def _told(record: "ApprovalRecord") -> Mapping[str, Any]:
-    from policy_service.services.approvals import shown
-
-    return shown(record)
 
 
 def _show(found: Iterable[Mapping[str, Any]]) -> None:
@@ -220,33 +240,9 @@ def _show(found: Iterable[Mapping[str, Any]]) -> None:
                 one["requester"],
                 one["granted_usd" if one["granted_until"] else "asked_usd"] or "",
                 one["spent_usd"] if one["granted_until"] else "",
-                (one["granted_until"] or one["asked_until"])[:16].replace("T", " "),
+                minute(one["granted_until"] or one["asked_until"]),
                 one["decided_by"] or "",
             )
             for one in found
         ),
     )
-
-
-def _usd(text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise fail(f"{text!r} is no amount: write it as 50") from None
-
-
-def _moment(text: str) -> datetime:
-    span = span_of(text)
-    if span is not None:
-        return datetime.now(UTC) + span
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            return moment
-    raise fail(f"{text!r} is no time: write 12h, 7d, or 2026-12-01T00:00:00Z")
-
-
-def _time(moment: datetime | None) -> str:
-    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M %Z}"

@@ -25,7 +25,11 @@ def every_row(
     asked = dict(query)
     count = 0
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), console=errors, transient=True
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        console=errors,
+        transient=True,
+        disable=not errors.is_interactive,  # else an empty line stands in every log
     ) as progress:
         task = progress.add_task("Asking ...")
         while True:

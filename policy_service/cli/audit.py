@@ -1,6 +1,5 @@
 """`gatehouse audit`: what the audit chain holds, and the proof that nobody has changed it."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +9,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from policy_service.cli.audit_places import Wanted, audit_at
 from policy_service.cli.audit_verify import verify
 from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
-from policy_service.cli.failures import errors, fail, needs
-from policy_service.cli.tables import show_table
+from policy_service.cli.failures import fail, needs
+from policy_service.cli.login import Token
+from policy_service.cli.places import AnyDatabase, AnyServer, place_of
+from policy_service.cli.tables import AsJson, print_json, show_table
 from policy_service.cli.times import span_of
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from llm_core.audit.event import Checkpoint
     from policy_service.adapters.sql.audit_chain import SqlAuditChain
-    from policy_service.ports.audit import AuditRow
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -68,6 +69,7 @@ def keys(
 @app.command("list")
 def list_events(
     *,
+    context: typer.Context,
     chain: _Chain = None,
     kind: Annotated[
         str | None, typer.Option(help="Such as `decision`; `key.` for all that begin so.")
@@ -75,30 +77,32 @@ def list_events(
     actor: Annotated[str | None, typer.Option(help="Such as `user:alice`.")] = None,
     subject: Annotated[str | None, typer.Option(help="Such as `key:key_01...`.")] = None,
     since: _Since = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-    database_url: Database = DEFAULT_DATABASE,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+    as_json: AsJson = False,
 ) -> None:
-    """List events, the newest of each chain first."""
-    from_then = _moment(since)
+    """List events, the newest of each chain first.
 
-    async def work(engine: "AsyncEngine") -> "Sequence[AuditRow]":
-        from policy_service.ports.audit import AuditFilter
-
-        chains = None if chain is None else [chain]
-        wanted = AuditFilter(chains, kind, actor, subject, from_then)
-        return await _chain(engine).rows(wanted, limit=limit)
-
-    rows = with_database(database_url, work)
+    For example: gatehouse audit list --kind key. --since 7d
+    """
+    wanted = Wanted(chain, kind, actor, subject, _moment(since))
+    with audit_at(place_of(context, server, token, database_url)) as place:
+        rows = place.listed(wanted, limit)
+    if as_json:
+        print_json(rows)
+        return
     show_table(
         ("chain", "seq", "at", "kind", "actor", "subject"),
         [
             (
-                escape(row.chain),
-                str(row.seq),
-                f"{row.at:%Y-%m-%d %H:%M:%S}",
-                escape(row.kind),
-                escape(row.actor or "(erased)"),
-                escape(row.subject or "(erased)"),
+                escape(row["chain"]),
+                str(row["seq"]),
+                row["at"][:19].replace("T", " "),
+                escape(row["kind"]),
+                escape(row["actor"] or "(erased)"),
+                escape(row["subject"] or "(erased)"),
             )
             for row in rows
         ],
@@ -108,56 +112,50 @@ def list_events(
 
 @app.command("show")
 def show(
+    *,
+    context: typer.Context,
     chain: Annotated[str, typer.Argument(help="`org:<organisation>` or `platform`.")],
     seq: Annotated[int, typer.Argument(min=1, help="The event's number.")],
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
 ) -> None:
-    """Show an event with its payload."""
-    import msgspec
+    """Show an event with its payload, as JSON.
 
-    async def work(engine: "AsyncEngine") -> "Sequence[AuditRow]":
-        from policy_service.ports.audit import AuditFilter
-
-        return await _chain(engine).rows(AuditFilter([chain]), before_seq=seq + 1, limit=1)
-
-    found = with_database(database_url, work)
-    if not found or found[0].seq != seq:
+    For example: gatehouse audit show org:acme 103
+    """
+    with audit_at(place_of(context, server, token, database_url)) as place:
+        found = place.event(chain, seq)
+    if found is None:
         raise fail(f"{chain} has no event {seq}")
-    Console().print_json(msgspec.json.encode(found[0]).decode())
+    Console().print_json(data=found)
 
 
 @app.command("export")
 def export(
+    *,
+    context: typer.Context,
     file: Annotated[Path, typer.Option("--output", "-o", help="The file to write, JSON Lines.")],
     chain: _Chain = None,
     since: _Since = None,
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
 ) -> None:
-    """Write the chains to a file that `gatehouse audit verify` can verify anywhere."""
-    from_then = _moment(since)
+    """Write the chains to a file that `gatehouse audit verify` can verify anywhere.
+
+    For example: gatehouse audit export -o audit.jsonl --chain org:acme
+    """
+    wanted = Wanted(chain, since=_moment(since))
     part = file.with_name(f"{file.name}.part")
-
-    async def work(engine: "AsyncEngine") -> int:
-        from policy_service.services.audit_export import exported
-
-        store = _chain(engine)
-        now = datetime.now(UTC)
-        chains = None if chain is None else [chain]
-        while await store.append(()):
-            pass
-        count = 0
-        with part.open("wb") as out, errors.status("Exporting") as status:
-            async for lines, piece in exported(store, now, chains, from_then):
-                await asyncio.to_thread(out.write, piece)
-                count += lines
-                status.update(f"Exporting: {count:,} lines")
-        return count
-
-    try:
-        count = with_database(database_url, work)
-        part.replace(file)
-    except OSError as fault:
-        raise fail(f"{file} cannot be written: {fault.strerror}") from fault
+    with audit_at(place_of(context, server, token, database_url)) as place:
+        try:
+            count = place.export(part, wanted)
+            part.replace(file)
+        except OSError as fault:
+            raise fail(f"{file} cannot be written: {fault.strerror}") from fault
+        finally:
+            part.unlink(missing_ok=True)
     typer.echo(f"{count:,} lines in {file}")
 
 

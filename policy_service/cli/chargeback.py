@@ -1,8 +1,6 @@
 """`gatehouse chargeback`: what everybody owes for a month, over the admin API."""
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +8,10 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from policy_service.cli.asking import asking
 from policy_service.cli.failures import fail
-from policy_service.cli.login import Server, Token, access_token, told_failures
-from policy_service.cli.server import AdminApi
-from policy_service.cli.tables import show_table
+from policy_service.cli.login import Server, Token
+from policy_service.cli.tables import AsJson, print_json, show_table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,7 +25,6 @@ Organisation = Annotated[
     typer.Option("--organisation", "-o", envvar="GATEHOUSE_ORGANISATION", help="Whose, its id."),
 ]
 _Period = Annotated[str, typer.Argument(help="The month, 2026-11, by the organisation's clocks.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
 
 
 @app.command("preview")
@@ -40,7 +37,7 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Show a month as it would be closed now."""
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         query = {"organisation": organisation, "period": period}
         found = api.ask("GET", f"{_PATH}/preview", query=query, timeout_s=_LONG_S)
     _show_statement(found, as_json=as_json)
@@ -59,7 +56,7 @@ def close(
     """Close a month that is over. It cannot be opened again."""
     if not yes:
         typer.confirm(f"Close {period} of {organisation} for good?", abort=True)
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         body = {"organisation": organisation, "period": period}
         made = api.ask("POST", _PATH, body=body, timeout_s=_LONG_S)
     if as_json:
@@ -74,14 +71,16 @@ def close(
 @app.command("list")
 def list_closed(
     *,
-    organisation: Annotated[str | None, typer.Option("--organisation", "-o")] = None,
+    organisation: Annotated[
+        str | None, typer.Option("--organisation", "-o", help="Only this one's.")
+    ] = None,
     server: Server,
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
     """List closed months, the newest first."""
     query = None if organisation is None else {"organisation": organisation}
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         found = api.ask("GET", _PATH, query=query)
     if as_json:
         print_json(found)
@@ -111,7 +110,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a closed month as it was closed, and what was corrected since."""
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         found = api.ask("GET", f"{_PATH}/{chargeback_id}", timeout_s=_LONG_S)
     _show_statement(found, as_json=as_json)
 
@@ -143,7 +142,7 @@ def export(
         path = f"{_PATH}/preview/export"
         query |= {"organisation": organisation, "period": which}
     target = out or Path(f"chargeback-{which}.{_FORMATS[form]}")
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         content = api.fetch(path, query=query, timeout_s=_LONG_S)
         target.write_bytes(content)
     typer.echo(f"{target}: {len(content)} bytes.")
@@ -162,7 +161,7 @@ def rules(
 ) -> None:
     """Show how shared costs are divided, or say it anew."""
     body = None if file is None else _rules_in(file)
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         query = {"organisation": organisation}
         method = "GET" if body is None else "PUT"
         found = api.ask(method, f"{_PATH}/rules", body=body, query=query)
@@ -196,7 +195,10 @@ def reconcile(
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
-    """Compare a provider's invoice with the ledger, by model."""
+    """Compare a provider's invoice with the ledger, by model.
+
+    For example: gatehouse chargeback reconcile 2026-11 invoice.csv --provider openai
+    """
     columns = {}
     for pair in column or ():
         name, separator, head = pair.partition("=")
@@ -214,7 +216,7 @@ def reconcile(
         "invoice_csv": text,
         "columns": columns,
     }
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         found = api.ask("POST", f"{_PATH}/reconcile", body=body, timeout_s=_LONG_S)
     if as_json:
         print_json(found)
@@ -225,18 +227,6 @@ def reconcile(
     ]
     rows.append(("total", *(_usd(found[head]) for head in heads), ""))
     show_table(("model", "invoiced USD", "ledger USD", "difference", "note"), rows)
-
-
-@contextmanager
-def admin_api(server: str, token: str) -> Iterator[AdminApi]:
-    """The admin API of a server, for whoever is signed in there; failures end the command."""
-    with told_failures(), AdminApi(server, token or access_token(server)) as api:
-        yield api
-
-
-def print_json(answer: object) -> None:
-    """For what reads the output."""
-    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
 def _show_statement(found: Mapping[str, Any], *, as_json: bool) -> None:

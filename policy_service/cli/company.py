@@ -4,17 +4,15 @@ Both work on the database itself, or with `--server` through the admin API of a 
 which asks for permission.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from policy_service.cli.asking import asking
 from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
-from policy_service.cli.failures import fail, needs
-from policy_service.cli.login import SERVER_HELP, Token, access_token, told_failures
-from policy_service.cli.server import AdminApi
+from policy_service.cli.failures import WOULD_CHANGE, fail, needs
+from policy_service.cli.login import SERVER_HELP, Token
 
 if TYPE_CHECKING:
     from policy_service.adapters.sql.company import Company
@@ -25,8 +23,6 @@ _Server = Annotated[
     # Not from the environment: what is changed is not to hang on a variable set for `login`.
     typer.Option("--server", help=f"{SERVER_HELP} In place of the database."),
 ]
-WOULD_CHANGE = 2
-"""The exit code of `--dry-run --exit-code` when something would change."""
 
 
 def apply(
@@ -39,7 +35,7 @@ def apply(
         bool, typer.Option(help="Remove what the file does not name; keys are revoked.")
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option(help="With --dry-run: exit with 2 when something would change.")
+        bool, typer.Option(help="With --dry-run: exit with 3 when something would change.")
     ] = False,
     server: _Server = None,
     token: Token = "",
@@ -48,6 +44,8 @@ def apply(
     """Make the database say what a company file says, and print new keys, once.
 
     Shows what changes: + comes, ~ changes, - goes. All of it is done or nothing.
+
+    For example, to look first: gatehouse apply -f company.yaml --dry-run
     """
     with needs("service"):
         from policy_service.adapters.sql.company import CompanyStore, read_company
@@ -64,7 +62,7 @@ def apply(
             ),
         )
     else:
-        with _at(server, token) as api:
+        with asking(server, token) as api:
             applied = api.apply_company(_document(company), prune=prune, dry_run=dry_run)
     _show(applied)
     if dry_run:
@@ -97,7 +95,7 @@ def export(
             database_url, lambda engine: CompanyStore(engine).export(organisation)
         )
     else:
-        with _at(server, token) as api:
+        with asking(server, token) as api:
             document = api.export_company(organisation)
     text = to_yaml(document)
     if file is None:
@@ -107,12 +105,6 @@ def export(
         file.write_text(text, encoding="utf-8")
     except OSError as fault:
         raise fail(f"{file} cannot be written: {fault.strerror}") from fault
-
-
-@contextmanager
-def _at(server: str, token: str) -> Iterator[AdminApi]:
-    with told_failures(), AdminApi(server, token or access_token(server)) as api:
-        yield api
 
 
 def _document(company: "Company") -> dict[str, Any]:

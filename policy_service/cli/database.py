@@ -56,12 +56,12 @@ def with_database(url: str, work: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
     try:
         return asyncio.run(run())
     except PolicyUnavailable as fault:
-        raise fail(f"{fault} It is {_shown(url)}; POLICY_DATABASE_URL names it.") from fault
+        raise fail(f"{fault} It is {shown_url(url)}; POLICY_DATABASE_URL names it.") from fault
     except ValueError as fault:
         raise fail(str(fault)) from fault
 
 
-def _shown(url: str) -> str:
+def shown_url(url: str) -> str:
     """A database's URL without its password, and without what could hold another."""
     from sqlalchemy.engine import make_url
 
@@ -77,5 +77,5 @@ def _is_new_file(url: str) -> bool:
 
 def _tell_of_new_file(url: str) -> None:
     """An empty list from a file that was made just now looks like a list of what is there."""
-    told = f"{_shown(url)} is a new, empty database; POLICY_DATABASE_URL names another."
+    told = f"{shown_url(url)} is a new, empty database; POLICY_DATABASE_URL names another."
     errors.print(escape(told), highlight=False, soft_wrap=True)

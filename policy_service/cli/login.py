@@ -40,6 +40,8 @@ def login(
 ) -> None:
     """Sign in at the company's identity provider, with your browser on this machine.
 
+    For example: gatehouse login --server https://policy.acme.com
+
     By authorization code with PKCE; the tokens are kept in ~/.config/gatehouse, for you only.
     """
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from policy_service.cli.chargeback import AsJson, admin_api, print_json
+from policy_service.cli.asking import asking
 from policy_service.cli.failures import fail
 from policy_service.cli.login import Server, Token
-from policy_service.cli.tables import show_table
+from policy_service.cli.server import path_part
+from policy_service.cli.tables import AsJson, print_json, show_table
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,7 +26,7 @@ _NodeHelp = "What it is about: organisation:, department:, team: or project: and
 @app.command("list")
 def list_schedules(*, server: Server, token: Token = "", as_json: AsJson = False) -> None:
     """List the reports that you may change."""
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         found = api.ask("GET", f"{_PATH}/schedules")
     if as_json:
         print_json(found)
@@ -51,10 +52,13 @@ def set_schedule(
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
-    """Send a report from now on: on Mondays, or on the first of a month."""
+    """Send a report from now on: on Mondays, or on the first of a month.
+
+    For example: gatehouse reports set weekly --node department:hr --to boss@acme.example
+    """
     body = {"node": node, "kind": kind, "cadence": cadence, "to": to, "hour": hour}
-    with admin_api(server, token) as api:
-        made = api.ask("PUT", f"{_PATH}/schedules/{schedule_id}", body=body)
+    with asking(server, token) as api:
+        made = api.ask("PUT", f"{_PATH}/schedules/{path_part(schedule_id)}", body=body)
     if as_json:
         print_json(made)
         return
@@ -64,16 +68,18 @@ def set_schedule(
 @app.command("remove")
 def remove(*, schedule_id: _Id, server: Server, token: Token = "") -> None:
     """Send a report no more."""
-    with admin_api(server, token) as api:
-        api.ask("DELETE", f"{_PATH}/schedules/{schedule_id}")
+    with asking(server, token) as api:
+        api.ask("DELETE", f"{_PATH}/schedules/{path_part(schedule_id)}")
     typer.echo(f"{schedule_id} is not sent any more.")
 
 
 @app.command("send")
 def send(*, schedule_id: _Id, server: Server, token: Token = "", as_json: AsJson = False) -> None:
     """Send the report of the newest week or month that is over, now."""
-    with admin_api(server, token) as api:
-        found = api.ask("POST", f"{_PATH}/schedules/{schedule_id}/send", timeout_s=_LONG_S)
+    with asking(server, token) as api:
+        found = api.ask(
+            "POST", f"{_PATH}/schedules/{path_part(schedule_id)}/send", timeout_s=_LONG_S
+        )
     _show_runs(found, as_json=as_json)
     failed = [one["destination"] for one in found["rows"] if one["state"] != "sent"]
     if failed:
@@ -85,8 +91,8 @@ def history(
     *, schedule_id: _Id, server: Server, token: Token = "", as_json: AsJson = False
 ) -> None:
     """Show what was sent, and what was not, the newest first."""
-    with admin_api(server, token) as api:
-        found = api.ask("GET", f"{_PATH}/schedules/{schedule_id}/runs")
+    with asking(server, token) as api:
+        found = api.ask("GET", f"{_PATH}/schedules/{path_part(schedule_id)}/runs")
     _show_runs(found, as_json=as_json)
 
 
@@ -102,7 +108,7 @@ def preview(
 ) -> None:
     """Write a report as it would be sent now to a file, for a browser."""
     query = {"node": node, "kind": kind, "cadence": cadence}
-    with admin_api(server, token) as api:
+    with asking(server, token) as api:
         out.write_bytes(api.fetch(f"{_PATH}/preview", query=query, timeout_s=_LONG_S))
     typer.echo(f"{out}: open it in a browser.")
 

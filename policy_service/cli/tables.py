@@ -1,10 +1,14 @@
 """Tables on the terminal, and in what reads the terminal's output."""
 
+import json
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _WIDE = 1000
 """Columns where nobody looks on: what `grep` or a file gets has each row on one line."""
 
@@ -29,3 +33,8 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, wide: int
     if not console.is_terminal:
         console = Console(width=_WIDE)
     console.print(table)
+
+
+def print_json(answer: object) -> None:
+    """For what reads the output."""
+    typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from policy_service.cli.amounts import plain
 from policy_service.cli.asking import asking, every_row
 from policy_service.cli.failures import fail
 from policy_service.cli.login import Server, Token
@@ -68,7 +69,10 @@ def usage(
     as_csv: _AsCsv = False,
     token: Token = "",
 ) -> None:
-    """Show what was used, as far as your roles reach."""
+    """Show what was used, as far as your roles reach.
+
+    For example: gatehouse usage --by team,model --from 2026-11-01 --only department=research
+    """
     groups = [one.strip() for one in by.split(",") if one.strip()]
     query: dict[str, str | list[str]] = {
         "from": since or f"{datetime.now(UTC):%Y-%m}-01",
@@ -119,7 +123,7 @@ def budgets(
                 row["node"],
                 row["measure"],
                 row["scope"],
-                *(_plain(row[name]) for name in ("amount", "used", "reserved", "left")),
+                *(plain(row[name]) for name in ("amount", "used", "reserved", "left")),
                 row["resets_at"] or "",
             )
             for row in rows
@@ -177,7 +181,7 @@ def models(server: Server, as_json: _AsJson = False, token: Token = "") -> None:
 def _prices(price: dict[str, Any] | None) -> tuple[str, str]:
     if price is None:
         return "no price: refused", ""
-    return _plain(price["rates"]["input"]), _plain(price["rates"]["output"])
+    return plain(price["rates"]["input"]), plain(price["rates"]["output"])
 
 
 def _filters(said: Sequence[str]) -> dict[str, list[str]]:
@@ -198,10 +202,6 @@ def _keys(row: dict[str, Any], heads: Sequence[str]) -> list[str]:
 def _rounded(row: dict[str, Any]) -> list[str]:
     counts = [f"{row[name]:,}" for name in _SHOWN if name != "usd"]
     return [*counts, f"{Decimal(row['usd']).quantize(_CENT):,}"]
-
-
-def _plain(amount: object) -> str:
-    return "" if amount is None else f"{Decimal(str(amount)).normalize():f}"
 
 
 def _harmless(cell: str) -> str:

@@ -1,6 +1,6 @@
 """Sending e-mail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
@@ -18,6 +18,7 @@ class MailSender(Protocol):
         html: str,
         text: str,
         *,
+        pictures: Mapping[str, bytes] = ...,
         message_id: str | None = None,
     ) -> Sequence[str]:
         """Send one message.
@@ -27,6 +28,7 @@ class MailSender(Protocol):
             subject: Its head.
             html: What most programs show.
             text: The same for those that show no HTML.
+            pictures: PNG that come along, by the content id that `html` names (`cid:...`).
             message_id: Without angle brackets; the same for the same message, sent again.
 
         Returns:

@@ -1,7 +1,7 @@
 """A report as HTML and as plain text. Everything that people named is escaped."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from html import escape
 
@@ -9,7 +9,7 @@ from llm_core.chargeback.statement import Statement
 from llm_core.chargeback.table import UNTAGGED
 from policy_service.ports.report_schedules import ReportFigures, UsedBy
 from policy_service.services.report_periods import ReportPeriod
-from policy_service.services.report_plots import days_plot, ranking_plot
+from policy_service.services.report_plots import Plot, days_plot, ranking_plot
 
 _MOST_ROWS = 25
 _MOST_LINES = 500
@@ -31,12 +31,36 @@ _OWED = (
 
 @dataclass(frozen=True, slots=True)
 class ReportPage:
-    """What is sent."""
+    """What is sent.
+
+    Args:
+        html: Complete in itself, with the plots as SVG.
+        plots: Those that stand in `html`.
+    """
 
     subject: str
     html: str
     text: str
     total_usd: Decimal
+    plots: tuple[Plot, ...] = ()
+
+
+def mailed(page: ReportPage) -> tuple[str, dict[str, bytes]]:
+    """The HTML with pictures in place of SVG, which most mail programs leave out.
+
+    Returns:
+        The HTML, and the pictures (PNG) by the content id that it names.
+    """
+    html, pictures = page.html, {}
+    for number, plot in enumerate(page.plots, 1):
+        name = f"plot-{number}@gatehouse"
+        html = html.replace(
+            plot.svg,
+            f'<img src="cid:{name}" alt="{escape(plot.title)}; the figures are in the table." '
+            f'width="{plot.width}" style="max-width:100%;height:auto">',
+        )
+        pictures[name] = plot.png()
+    return html, pictures
 
 
 def summary_page(node: str, period: ReportPeriod, zone: str, figures: ReportFigures) -> ReportPage:
@@ -48,18 +72,19 @@ def summary_page(node: str, period: ReportPeriod, zone: str, figures: ReportFigu
         ("Without a cost centre", f"{_usd(figures.untagged_usd)} USD"),
         ("Time", f"{period.days[0][0]} to {period.days[-1][0]}, {zone}"),
     ]
-    parts = [_facts_html(facts), f"<h2>By day</h2>{days_plot(figures.days)}"]
-    if figures.usd:
-        parts.append(f"<h2>By team</h2>{ranking_plot('Spend by team', figures.teams)}")
-    parts.append(_ranking_html("team", figures.teams))
-    if figures.usd:
-        parts.append(f"<h2>By model</h2>{ranking_plot('Spend by model', figures.models)}")
-    parts.append(_ranking_html("model", figures.models))
+    plots = [days_plot(figures.days)]
+    parts = [_facts_html(facts), f"<h2>By day</h2>{plots[0].svg}"]
+    for kind, some in (("team", figures.teams), ("model", figures.models)):
+        if figures.usd:
+            plots.append(ranking_plot(f"Spend by {kind}", some))
+            parts.append(f"<h2>By {kind}</h2>{plots[-1].svg}")
+        parts.append(_ranking_html(kind, some))
     text = [*(f"{name}: {fact}" for name, fact in facts), ""]
     for title, some in (("team", figures.teams), ("model", figures.models)):
         text.append(f"By {title}:")
         text += [f"  {one.name}: {_usd(one.usd)} USD" for one in some[:_MOST_ROWS]]
-    return _page(subject, f"{node}, {period.name}", parts, text, figures.usd)
+    page = _page(subject, f"{node}, {period.name}", parts, text, figures.usd)
+    return replace(page, plots=tuple(plots))
 
 
 def chargeback_page(node: str, statement: Statement) -> ReportPage:
@@ -101,9 +126,10 @@ def chargeback_page(node: str, statement: Statement) -> ReportPage:
         UsedBy(f"{line.department} / {line.team}", line.requests, line.usd)
         for line in sorted(statement.lines, key=lambda line: -line.usd)
     ]
-    parts = [_facts_html(facts)]
+    parts, plots = [_facts_html(facts)], []
     if statement.total_usd:
-        parts.append(f"<h2>By team</h2>{ranking_plot('Owed by team', _by_name(used))}")
+        plots.append(ranking_plot("Owed by team", _by_name(used)))
+        parts.append(f"<h2>By team</h2>{plots[0].svg}")
     parts.append(_table_html(_OWED, [*rows[:_MOST_LINES], totals]))
     if len(rows) > _MOST_LINES:
         parts.append(f"<p>{len(rows) - _MOST_LINES} lines more are in the statement.</p>")
@@ -116,7 +142,8 @@ def chargeback_page(node: str, statement: Statement) -> ReportPage:
             for line in statement.lines[:_MOST_LINES]
         ),
     ]
-    return _page(subject, f"{node}, {statement.period}", parts, text, statement.total_usd)
+    page = _page(subject, f"{node}, {statement.period}", parts, text, statement.total_usd)
+    return replace(page, plots=tuple(plots))
 
 
 def _by_name(used: Iterable[UsedBy]) -> list[UsedBy]:

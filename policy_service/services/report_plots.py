@@ -1,6 +1,11 @@
-"""Plots of a report as SVG. One colour that everybody can tell from its background; no network."""
+"""Plots of a report. One colour that everybody can tell from its background; no network.
 
+Pages have them as SVG. Most mail programs show no SVG, so a mail has them as PNG.
+"""
+
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import vl_convert
@@ -14,19 +19,45 @@ _VERSION = "5.20"
 _WIDTH = 600
 _HEIGHT = 180
 _MOST_BARS = 10
+_PNG_SCALE = 2.0
+"""For screens with many pixels; the picture is shown at half its size."""
+_DRAWN_WIDTH = re.compile(r'<svg [^>]*?width="(\d+)')
 _CONFIG = {"font": "sans-serif", "background": "white", "axis": {"labelFontSize": 11}}
 
 
-def days_plot(days: Sequence[UsedBy]) -> str:
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawn plot.
+
+    Args:
+        title: What it shows.
+    """
+
+    title: str
+    svg: str
+
+    @property
+    def width(self) -> int:
+        """In pixels, as it is shown where there is room."""
+        found = _DRAWN_WIDTH.search(self.svg)
+        return int(found[1]) if found else _WIDTH
+
+    def png(self) -> bytes:
+        """The same as a picture."""
+        drawn: bytes = vl_convert.svg_to_png(self.svg, scale=_PNG_SCALE)
+        return drawn
+
+
+def days_plot(days: Sequence[UsedBy]) -> Plot:
     """Spend by day, as bars."""
     marks = {
         "x": {"field": "name", "type": "ordinal", "title": None, "axis": {"labelAngle": -60}},
         "y": {"field": "usd", "type": "quantitative", "title": "USD"},
     }
-    return _svg("Spend by day", days, marks, {"height": _HEIGHT})
+    return _drawn("Spend by day", days, marks, {"height": _HEIGHT})
 
 
-def ranking_plot(title: str, parts: Sequence[UsedBy]) -> str:
+def ranking_plot(title: str, parts: Sequence[UsedBy]) -> Plot:
     """The largest of them, as bars with their names at the left."""
     marks = {
         "y": {
@@ -43,10 +74,12 @@ def ranking_plot(title: str, parts: Sequence[UsedBy]) -> str:
             "axis": {"tickCount": 6},
         },
     }
-    return _svg(title, parts[:_MOST_BARS], marks, {"height": {"step": 22}})
+    return _drawn(title, parts[:_MOST_BARS], marks, {"height": {"step": 22}})
 
 
-def _svg(title: str, parts: Sequence[UsedBy], marks: dict[str, Any], size: dict[str, Any]) -> str:
+def _drawn(
+    title: str, parts: Sequence[UsedBy], marks: dict[str, Any], size: dict[str, Any]
+) -> Plot:
     spec = {
         "$schema": _SCHEMA,
         "description": title,
@@ -59,4 +92,5 @@ def _svg(title: str, parts: Sequence[UsedBy], marks: dict[str, Any], size: dict[
         **size,
     }
     drawn = vl_convert.vegalite_to_svg(spec, vl_version=_VERSION, allowed_base_urls=[])
-    return drawn.replace("<svg ", '<svg role="img" style="max-width:100%;height:auto" ', 1)
+    styled = drawn.replace("<svg ", '<svg role="img" style="max-width:100%;height:auto" ', 1)
+    return Plot(title, styled)

@@ -24,7 +24,7 @@ from policy_service.ports.report_schedules import (
     RunState,
 )
 from policy_service.services.background import for_ever
-from policy_service.services.report_page import ReportPage, chargeback_page, summary_page
+from policy_service.services.report_page import ReportPage, chargeback_page, mailed, summary_page
 from policy_service.services.report_periods import ReportPeriod, latest_due, latest_over
 
 _log = logging.getLogger(__name__)
@@ -202,11 +202,13 @@ class ReportSender:
             return ""
         if self.mail is None:
             raise MailFailed("no e-mail can be sent: POLICY_SMTP_URL is not set")
+        html, pictures = await asyncio.to_thread(mailed, page)
         refused = await self.mail.send(
             [one for one in schedule.to if not one.startswith(HOOK)],
             page.subject,
-            page.html,
+            html,
             page.text,
+            pictures=pictures,
             message_id=run.id.replace("@", "."),
         )
         return f"the mail server refused {', '.join(refused)}" if refused else ""

@@ -41,6 +41,8 @@ def doctor(  # noqa: PLR0917 - a command's options
 
     Run it where the policy service runs, with the service's POLICY_* variables. Nothing is changed,
     no provider is sent a credential, no secret is printed. Ends with 1 when something is broken.
+
+    For example: gatehouse doctor --kong-conf /etc/kong/kong.conf --kong-yaml /etc/kong/kong.yaml
     """
     with needs("service"):
         from policy_service.cli.doctor import kong

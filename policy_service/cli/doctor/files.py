@@ -26,7 +26,7 @@ def settings_and_findings() -> tuple[Settings | None, list[Finding]]:
         return None, [
             broken(
                 "settings",
-                f"{_setting(fault['loc'])}: {fault['msg']}.",
+                f"{_setting(fault['loc'])} {_fault(fault['type'], fault['msg'])}.",
                 "Set it as docs/settings.md says, in the environment that the service starts with.",
             )
             for fault in faults.errors(include_input=False)
@@ -59,7 +59,7 @@ def catalogue_and_findings(settings: Settings) -> tuple[Catalogue | None, list[F
     except _FAULTS as fault:
         return None, [broken("models", str(fault), "Mend the file that POLICY_MODELS_FILE names.")]
     count = len(list(each_deployment(catalogue)))
-    what = f"{len(catalogue.models)} models with {count} deployments."
+    what = f"Models: {len(catalogue.models)}, deployments: {count}."
     return catalogue, [good("models", what)]
 
 
@@ -89,7 +89,12 @@ def policy_findings(settings: Settings) -> Iterator[Finding]:
     try:
         bundle = load_bundle(settings.rego_dir or bundled("rego"))
     except _FAULTS as fault:
-        yield broken("policy", str(fault), "`gatehouse policy test` says more about the folder.")
+        yield broken(
+            "policy",
+            f"{fault}, so nobody is served.",
+            "Let POLICY_REGO_DIR name the policy's folder, or leave it out for the shipped one; "
+            "`gatehouse policy test` says more about a folder.",
+        )
         return
     yield good("policy", f"The folder loads, revision {bundle.revision}.")
     try:
@@ -116,7 +121,7 @@ def credential_findings(settings: Settings, catalogue: Catalogue) -> Iterator[Fi
     for name, ids in missing.items():
         yield broken(
             f"credential {name}",
-            f"It is not there; {', '.join(ids)} cannot be called by the relay.",
+            f"There is no such secret, so these deployments cannot be called: {', '.join(ids)}.",
             f"Set POLICY_CREDENTIALS__{name.upper()}, or put the file {name} into "
             "POLICY_CREDENTIALS_DIR.",
         )
@@ -129,6 +134,10 @@ def credential_findings(settings: Settings, catalogue: Catalogue) -> Iterator[Fi
 def _is_priced(prices: PriceList, one: Deployment, now: datetime) -> bool:
     provider = one.price_provider or one.provider_name
     return prices.price(provider, one.price_model or one.model, now) is not None
+
+
+def _fault(kind: str, said: str) -> str:
+    return "is not set" if kind == "missing" else f"is not right: {said}"
 
 
 def _setting(place: tuple[int | str, ...]) -> str:

@@ -12,6 +12,7 @@ import httpx
 import yaml
 
 from policy_service.cli.doctor.findings import Finding, broken, good, unseen, warning
+from policy_service.cli.doctor.reasons import reason_of
 from policy_service.cli.kong import PLUGINS
 from policy_service.settings import Settings
 
@@ -77,10 +78,11 @@ def socket_findings(path: Path) -> Iterator[Finding]:
         except OSError as fault:
             yield broken(
                 f"plugin server {plugin}",
-                f"{place} takes no connection ({type(fault).__name__}); Kong answers every call "
-                "through it with an error.",
-                "Kong starts it: look into Kong's error log for its last words, and run the "
-                "start_cmd of kong.conf by hand.",
+                f"{place} takes no connection: {reason_of(fault)}. Kong answers every call through "
+                "it with an error.",
+                "Kong starts it: look into Kong's error log (<prefix>/logs/error.log) for its last "
+                f"words, and run pluginserver_{plugin.replace('-', '_')}_start_cmd of kong.conf by "
+                "hand.",
             )
         else:
             yield good(f"plugin server {plugin}", "It takes connections.")
@@ -115,7 +117,7 @@ def service_findings(url: str, secret: str | None) -> Iterator[Finding]:
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             yield broken(
                 "policy service",
-                f"{url} cannot be reached ({type(fault).__name__}).",
+                f"{url} cannot be reached: {reason_of(fault)}.",
                 "Start it with `gatehouse serve`, or name where it is with --policy-url.",
             )
             return
@@ -132,15 +134,16 @@ def service_findings(url: str, secret: str | None) -> Iterator[Finding]:
         yield broken(
             "policy service",
             f"It runs and is not ready: {', '.join(down)}.",
-            "See what this report says of them.",
+            "See what this report says of them, and the service's log.",
         )
     else:
         yield good("policy service", "It is ready.")
     if isinstance(known, httpx.Response) and known.status_code == HTTPStatus.UNAUTHORIZED:
         yield broken(
             "policy service",
-            "It does not take POLICY_INTERNAL_SECRET: it was started with another.",
-            "Start it, and the plugins' `policy_secret`, with the same.",
+            "It refuses this environment's POLICY_INTERNAL_SECRET: it was started with another.",
+            "Use one and the same value here, for the service, and for the plugins "
+            "(`policy_secret`); then start again what had another.",
         )
 
 
@@ -181,14 +184,18 @@ def _plugins(document: object) -> Iterator[Mapping[str, Any]]:
 
 
 def _yaml_faults(plugins: list[Mapping[str, Any]]) -> Iterator[Finding]:
-    how = "Compare with the kong.yaml that ships (docs/kong.md)."
+    how = "Add it as in the kong.yaml that ships (docs/kong.md), and reload Kong."
     named = {plugin.get("name") for plugin in plugins}
     for plugin in PLUGINS:
         if plugin not in named:
             yield broken("kong.yaml", f"{plugin} is enabled nowhere, so nobody is served.", how)
     off = [p["name"] for p in plugins if p.get("name") in PLUGINS and p.get("enabled") is False]
     if off:
-        yield broken("kong.yaml", f"{', '.join(sorted(set(off)))} is switched off.", how)
+        yield broken(
+            "kong.yaml",
+            f"`enabled: false` switches off: {', '.join(sorted(set(off)))}.",
+            "Take `enabled: false` away, and reload Kong.",
+        )
     asked = {
         plugin["config"]["policy_url"]
         for plugin in plugins
@@ -222,7 +229,7 @@ def _secret_faults(plugins: list[Mapping[str, Any]], settings: Settings) -> Iter
                 yield broken(
                     "kong.yaml",
                     f"`policy_secret` of {plugin['name']} is not POLICY_INTERNAL_SECRET.",
-                    "Give both the same value.",
+                    "Give both the same value, and reload Kong: until then every call is refused.",
                 )
     if wanted:
         names = ", ".join(sorted(wanted))

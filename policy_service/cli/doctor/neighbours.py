@@ -12,7 +12,9 @@ from policy_service.adapters.opa_policy import OpaPolicy
 from policy_service.adapters.redis_pool import redis_client
 from policy_service.adapters.sql import schema
 from policy_service.adapters.sql.engine import open_engine, reading
+from policy_service.cli.database import shown_url
 from policy_service.cli.doctor.findings import Finding, broken, good, unseen, warning
+from policy_service.cli.doctor.reasons import place_of, reason_of
 from policy_service.settings import Settings
 
 MOST_SKEW_S = 5.0
@@ -36,8 +38,10 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
     except PolicyUnavailable as fault:
         yield broken(
             "database",
-            f"It cannot be used: {_cause(fault)}.",
-            "Start it, or mend POLICY_DATABASE_URL: address, user, password, name.",
+            f"{shown_url(settings.database_url)} cannot be used: {reason_of(fault)}.",
+            "Mend POLICY_DATABASE_URL; the folder must be there, and be ours to write."
+            if is_sqlite
+            else "Start it, or mend POLICY_DATABASE_URL: address, user, password, name.",
         )
         return
     finally:
@@ -85,7 +89,7 @@ async def redis_findings(settings: Settings) -> AsyncIterator[Finding]:
     except (RedisError, OSError) as fault:
         yield broken(
             "redis",
-            f"It cannot be used: {type(fault).__name__}.",
+            f"{place_of(settings.redis_url)} cannot be used: {reason_of(fault)}.",
             "Start it, or mend POLICY_REDIS_URL: address, password, number.",
         )
         return
@@ -125,7 +129,10 @@ async def opa_findings(settings: Settings) -> AsyncIterator[Finding]:
         remedy = "Start OPA, or mend POLICY_OPA_URL."
         if not settings.opa_push:
             remedy += " It must have loaded the policy's bundle, or POLICY_OPA_PUSH be on."
-        yield broken("opa", f"{fault}", remedy)
+        why = str(fault).removesuffix(".")
+        if fault.__cause__ is not None:
+            why += f": {reason_of(fault)}"
+        yield broken("opa", f"At {place_of(settings.opa_url)}: {why}.", remedy)
         return
     finally:
         await opa.close()
@@ -143,13 +150,7 @@ def clock_finding(whose: str, ahead_s: float) -> Finding:
     way = "ahead of" if ahead_s > 0 else "behind"
     return broken(
         "clock",
-        f"{whose[0].upper()}{whose[1:]} is {abs(ahead_s):.0f} s {way} ours.",
+        f"{whose[0].upper()}{whose[1:]} is {abs(ahead_s):.0f} s {way} ours, so tickets and limits "
+        "of a minute go wrong.",
         "Let every machine follow the same time server (chrony, systemd-timesyncd).",
     )
-
-
-def _cause(fault: BaseException) -> str:
-    """The kind of the innermost fault; its text could hold an address with a password."""
-    while fault.__cause__ is not None:
-        fault = fault.__cause__
-    return type(fault).__name__

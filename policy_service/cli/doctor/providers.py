@@ -11,6 +11,7 @@ import httpx
 from llm_core.catalogue import Catalogue, Deployment
 from policy_service.cli.doctor.findings import Finding, broken, good
 from policy_service.cli.doctor.neighbours import MOST_SKEW_S, clock_finding
+from policy_service.cli.doctor.reasons import reason_of
 from policy_service.services.health import each_deployment
 
 _TIMEOUT_S = 5.0
@@ -44,7 +45,7 @@ async def _look(
             return [
                 broken(
                     part,
-                    f"It cannot be reached ({type(fault).__name__}); {', '.join(ids)} need it.",
+                    f"It cannot be reached: {reason_of(fault)}. {_needed_by(ids)}",
                     "Look at name resolution, firewall, proxy (HTTPS_PROXY) and certificates of "
                     "this machine, or at `base_url` in the models' file.",
                 )
@@ -53,11 +54,15 @@ async def _look(
         return [
             broken(
                 part,
-                f"It answers {answer.status_code}; {', '.join(ids)} need it.",
+                f"It answers {answer.status_code}. {_needed_by(ids)}",
                 "See the provider's status page; calls go to the next deployment meanwhile.",
             )
         ]
     return [good(part, "It can be reached."), *_clock(address, answer)]
+
+
+def _needed_by(ids: list[str]) -> str:
+    return f"Deployments that need it: {', '.join(ids)}."
 
 
 def _clock(address: str, answer: httpx.Response) -> list[Finding]:

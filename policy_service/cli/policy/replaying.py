@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from policy_service.cli.database import DEFAULT_DATABASE, Database, with_database
-from policy_service.cli.failures import fail, needs
+from policy_service.cli.failures import WOULD_CHANGE, fail, needs
 from policy_service.cli.policy.sources import find_policy
 from policy_service.cli.tables import show_table
 from policy_service.cli.times import span_of
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from policy_service.ports.decision_log import LoggedDecision
 
 _PAGE = 500
-_CHANGED = 2
 
 
 class ReplayEngine(StrEnum):
@@ -57,7 +56,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="The outcome as JSON.")] = False,
     exit_code: Annotated[
         bool,
-        typer.Option("--exit-code", help="End with 2 when a decision would change, for scripts."),
+        typer.Option("--exit-code", help="End with 3 when a decision would change, for scripts."),
     ] = False,
     engine: Annotated[
         ReplayEngine, typer.Option(help="What evaluates; OPA, if installed, by default.")
@@ -98,7 +97,7 @@ def replay(
     else:
         _show(found, policy.revision)
     if exit_code and found.changed:
-        raise typer.Exit(_CHANGED)
+        raise typer.Exit(WOULD_CHANGE)
 
 
 async def _of_team(

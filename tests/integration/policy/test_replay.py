@@ -153,7 +153,7 @@ async def test_the_command_tells_it_in_words_as_json_and_by_its_exit_code(
     assert "these 20 of 1,000 decisions would change" in said
     assert "model_barred" in said
     code, said = await asyncio.to_thread(run, "--json", "--exit-code")
-    assert code == 2
+    assert code == 3
     told = json.loads(said)
     assert told["by_team"] == [{"team": "team-3", "kind": "denied", "decisions": 20}]
     assert told["examples"][0]["after"]["codes"] == ["model_barred"]

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.message import EmailMessage
 from html.parser import HTMLParser
 from typing import Any
 
@@ -178,10 +179,12 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.words: list[str] = []
+        self.sources: list[str] = []
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.sources += [str(value) for name, value in attrs if name in {"src", "href"}]
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
@@ -202,6 +205,31 @@ async def test_a_report_holds_its_node_only_with_plots_and_escaped_names(
     assert "1.75 USD, -56 % from 4.00" in seen.words
     assert "research / search: 1.50 USD" in page.text
     assert page.total_usd == Decimal("1.75")
+
+
+async def test_a_mail_brings_its_plots_along_and_loads_nothing(
+    process: Process, filled: AsyncEngine, clock: FakeClock, mail: MailServer, hook: Receiver
+) -> None:
+    sender = process()
+    await sender.store.put(ADA, WEEKLY)
+    clock.now = MONDAY + timedelta(hours=12)
+    await sender.step()
+    [message] = mail.messages
+    html = message.get_body(("html",))
+    assert isinstance(html, EmailMessage)
+    shown = Page(html.get_content())
+    assert (shown.tags.count("img"), shown.tags.count("svg")) == (3, 0)
+    assert all(one.startswith("cid:") for one in shown.sources)
+    pictures = {
+        str(part["Content-ID"]).strip("<>"): part.get_payload(decode=True)
+        for part in message.walk()
+        if part.get_content_type() == "image/png"
+    }
+    assert {f"cid:{name}" for name in pictures} == set(shown.sources)
+    assert all(isinstance(one, bytes) and one[1:4] == b"PNG" for one in pictures.values())
+    text = message.get_body(("plain",))
+    assert isinstance(text, EmailMessage)
+    assert "research / search: 1.50 USD" in text.get_content()
 
 
 async def test_each_day_is_the_organisations_own_and_together_they_are_the_sum(

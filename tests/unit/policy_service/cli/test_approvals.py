@@ -73,15 +73,16 @@ def test_a_request_is_listed_shown_granted_and_revoked(asked: tuple[str, str]) -
 def test_what_cannot_be_is_told_in_a_sentence(asked: tuple[str, str]) -> None:
     url, approval_id = asked
     assert run(url, "refuse", approval_id, "--reason", "no").exit_code == 0
-    for words, told in (
-        (("grant", approval_id), "It is refused already"),
-        (("grant", "apr_none"), "there is no approval 'apr_none'"),
-        (("show", "apr_none"), "there is no approval 'apr_none'"),
-        (("grant", approval_id, "--amount", "much"), "'much' is no amount"),
-        (("grant", approval_id, "--until", "soon"), "'soon' is no time"),
+    for words, code, told in (
+        (("grant", approval_id), 1, "It is refused already"),
+        (("grant", "apr_none"), 1, "there is no approval 'apr_none'"),
+        (("show", "apr_none"), 1, "there is no approval 'apr_none'"),
+        (("grant", approval_id, "--amount", "much"), 2, "'much' is no amount"),
+        (("grant", approval_id, "--amount", "nan"), 2, "'nan' is no amount"),
+        (("grant", approval_id, "--until", "soon"), 2, "'soon' is no time"),
     ):
         done = run(url, *words)
-        assert (done.exit_code, told in done.output) == (1, True), done.output
+        assert (done.exit_code, told in done.output) == (code, True), done.output
 
 
 def test_terms_that_cannot_be_granted_are_told(asked: tuple[str, str]) -> None:

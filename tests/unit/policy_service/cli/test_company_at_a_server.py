@@ -74,7 +74,7 @@ def serving(settings: Settings) -> Iterator[str]:
 
 def test_a_company_is_shown_applied_pruned_and_written_back(run: Run, tmp_path: Path) -> None:
     shown = run("apply", "-f", "company.yaml", "--dry-run", "--exit-code")
-    assert shown.exit_code == 2, shown.output
+    assert shown.exit_code == 3, shown.output
     assert "+ limit organisation:acme usd_per_month: amount 0.5" in shown.output
     assert "gk-" not in shown.output
     applied = run("apply", "-f", "company.yaml")

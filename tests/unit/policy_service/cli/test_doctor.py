@@ -218,23 +218,23 @@ def test_a_good_installation_has_nothing_broken(installation: Installation) -> N
 @pytest.mark.parametrize(
     ("breakage", "part", "what", "remedy"),
     [
-        (_no_secret, "settings", "POLICY_INTERNAL_SECRET", "docs/settings.md"),
+        (_no_secret, "settings", "POLICY_INTERNAL_SECRET is not set", "docs/settings.md"),
         (_odd_models, "models", "provider", "POLICY_MODELS_FILE"),
         (_no_price, "deployment openai-us", "gpt-nobody-knows has no price", "POLICY_PRICES_DIR"),
         (_no_credential, "credential other", "openai-us", "POLICY_CREDENTIALS__OTHER"),
         (_odd_policy, "policy", "no policy bundle", "gatehouse policy test"),
-        (_no_database, "database", "cannot be used", "POLICY_DATABASE_URL"),
+        (_no_database, "database", "unable to open database file", "POLICY_DATABASE_URL"),
         (_old_database, "database", "tables", "gatehouse migrate"),
-        (_no_redis, "redis", "cannot be used", "POLICY_REDIS_URL"),
-        (_no_opa, "opa", "", "POLICY_OPA_URL"),
-        (_no_provider, "provider 127.0.0.1", "openai-us", "base_url"),
+        (_no_redis, "redis", "cannot be used: connection refused", "POLICY_REDIS_URL"),
+        (_no_opa, "opa", "connection refused", "POLICY_OPA_URL"),
+        (_no_provider, "provider 127.0.0.1", "connection refused. Deployments", "base_url"),
         (_no_plugin_in_conf, "kong.conf", "llm-auth", "gatehouse kong config"),
         (_no_python, "kong.conf", "/opt/nothing", "gatehouse kong config"),
-        (_dead_plugin_server, "plugin server llm-token-meter", "no connection", "error log"),
+        (_dead_plugin_server, "plugin server llm-token-meter", "no such file", "error log"),
         (_no_plugin_in_yaml, "kong.yaml", "llm-auth", "kong.yaml that ships"),
-        (_plugin_off, "kong.yaml", "switched off", "kong.yaml that ships"),
+        (_plugin_off, "kong.yaml", "`enabled: false`", "reload Kong"),
         (_other_secret_in_yaml, "kong.yaml", "is not POLICY_INTERNAL_SECRET", "same value"),
-        (_no_service, "policy service", "cannot be reached", "gatehouse serve"),
+        (_no_service, "policy service", "connection refused", "gatehouse serve"),
         (_other_secret_in_service, "policy service", "POLICY_INTERNAL_SECRET", "same"),
     ],
 )
@@ -264,8 +264,8 @@ def test_a_service_that_is_not_ready_says_what_is_down(tmp_path: Path) -> None:
     [
         (4.9, State.GOOD, "agree"),
         (-4.9, State.GOOD, "agree"),
-        (90.0, State.BROKEN, "The database's is 90 s ahead of ours."),
-        (-90.0, State.BROKEN, "The database's is 90 s behind ours."),
+        (90.0, State.BROKEN, "The database's is 90 s ahead of ours, "),
+        (-90.0, State.BROKEN, "The database's is 90 s behind ours, "),
     ],
 )
 def test_clocks_that_differ_are_told(ahead_s: float, state: State, what: str) -> None:

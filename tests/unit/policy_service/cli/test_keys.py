@@ -91,7 +91,6 @@ def test_check_tells_a_typo_from_an_unknown_key_and_prints_neither(
     "words",
     [
         ["issue", "--team", "nobody", "--name", "x"],
-        ["issue", "--team", "search", "--name", "x", "--expires", "soon"],
         ["issue", "--team", "search", "--name", "x", "--network", "10.0.0.1/8"],
         ["rotate", "key_nobody"],
         ["rotate", "key_nobody", "--overlap", "91d"],
@@ -105,6 +104,20 @@ def test_what_cannot_be_ends_with_a_sentence(url: str, words: list[str]) -> None
     assert done.exit_code == 1
     assert "error:" in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["issue", "--team", "search", "--name", "x", "--expires", "soon"],
+        ["rotate", "key_nobody", "--overlap", "long"],
+        ["rotate", "key_nobody", "--if-match", '"1"'],
+        ["revoke", "key_nobody", "--if-match", '"1"'],
+    ],
+)
+def test_what_no_command_can_be_made_of_ends_with_two(url: str, words: list[str]) -> None:
+    done = run(url, *words)
+    assert (done.exit_code, "error:" in done.output) == (2, True), done.output
 
 
 def test_a_redis_that_is_away_stops_no_revocation(url: str) -> None:
