@@ -17,7 +17,7 @@ AT_ONCE := -n auto --maxprocesses 4
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check format services keycloak bench bench-relay bench-dashboard lock golden clean
+.PHONY: help demo demo-stop test check fuzz format services keycloak bench bench-relay bench-dashboard lock golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +57,10 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, Rego, fast tests
 	  opa test rego --coverage --threshold 100 >/dev/null && echo "Rego: format, types, tests and coverage are good"; \
 	elif [ "$(GATEHOUSE_REQUIRE_SERVICES)" = 1 ]; then echo "opa is missing: run 'make services'" >&2; exit 1; \
 	else echo "SKIPPED: the Rego checks need opa; 'make services' installs it"; fi
-	$(BIN)/python -m pytest -q $(AT_ONCE) --dist worksteal tests/unit tests/golden tests/property tests/contract
+	$(BIN)/python -m pytest -q $(AT_ONCE) --dist worksteal tests/unit tests/golden tests/property tests/fuzz tests/contract
+
+fuzz: $(VENV)/.dev ## Feed every reader of foreign input with odd input, for longer than the tests do
+	GATEHOUSE_FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q $(AT_ONCE) tests/fuzz
 
 format: $(VENV)/.dev ## Put code and policy into their standard form
 	$(BIN)/ruff format .

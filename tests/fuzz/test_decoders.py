@@ -119,13 +119,13 @@ def test_a_message_that_is_announced_and_never_sent_takes_no_memory():
 
 
 def held_after(feed: Callable[[bytes], object], piece: Callable[[int], bytes]) -> int:
-    """The bytes that are still held after a megabyte was fed, or the limit stopped it."""
+    """The bytes that are still held after 300 KB were fed, or the limit stopped it."""
     gc.collect()
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
         with suppress(ProviderUnavailable):
-            for number in range(1000):
+            for number in range(300):
                 feed(piece(number))
         return tracemalloc.get_traced_memory()[0] - before
     finally:
