@@ -83,7 +83,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
         """Where PyYAML stumbles over a value (the day `2026-13-45`), say on which line."""
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as fault:
             kind = node.tag.rpartition(":")[2]
             raise yaml.constructor.ConstructorError(
@@ -92,7 +92,9 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        # `!!set [a]` comes here with a list; what it is, PyYAML says.
+        pairs = node.value if node.id == "mapping" else ()
+        for key, _ in pairs:
             name = str(key.value)
             if name in seen:
                 raise yaml.constructor.ConstructorError(
