@@ -31,6 +31,7 @@ from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.erasure import Erasures
+from policy_service.services.failed_keys import FailedKeys
 from policy_service.services.last_used import LastUsed
 from policy_service.services.relay import Relay
 from policy_service.services.report_sender import ReportSender
@@ -50,6 +51,7 @@ class Resources:
     callers: Callers
     keys: Keys
     last_used: LastUsed
+    failed_keys: FailedKeys
     changes: Changes
     tokens: Tokens | None
     ledger: Ledger

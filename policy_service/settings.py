@@ -81,6 +81,14 @@ class Settings(BaseSettings):
         default=None, description="Folder with one secret per file, named as the credential."
     )
 
+    failed_keys_per_minute: int = Field(
+        default=30,
+        ge=0,
+        description="So many different keys or tokens from one client address may prove nothing "
+        "within a minute, in one process; then that address gets 429 for the rest of it, but for "
+        "keys known as good. 0 is no limit. For routes whose `llm-auth` has `sends_source_ip`.",
+    )
+
     ticket_ttl_s: float = Field(
         default=30.0, gt=0, le=300, description="How long a ticket waits for its request."
     )

@@ -40,7 +40,8 @@ SCHEMA: tuple[dict[str, Any], ...] = (
             "type": "boolean",
             "default": False,
             "description": "Tell the policy service the client's address, for rules about "
-            "networks; costs a PDK call. Without it a call lies in no network.",
+            "networks and the limit on wrong keys; costs a PDK call. Without it a call lies in no "
+            "network, and wrong keys are not limited.",
         }
     },
     {
