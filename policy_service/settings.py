@@ -38,15 +38,19 @@ class Settings(BaseSettings):
     models_file: Path = Field(description="The model catalogue, YAML.")
 
     database_url: str = Field(
+        repr=False,
         default="sqlite+aiosqlite:///gatehouse.db",
         description="SQLite for one process, `postgresql+asyncpg://...` for more.",
     )
     redis_url: str | None = Field(
+        repr=False,
         default=None,
         description="`redis://...`; without it limits live in this one process.",
     )
     opa_url: str | None = Field(
-        default=None, description="An OPA server; without it the embedded engine decides."
+        repr=False,
+        default=None,
+        description="An OPA server; without it the embedded engine decides.",
     )
     opa_push: bool = Field(
         default=False,
@@ -154,6 +158,7 @@ class Settings(BaseSettings):
     )
 
     cache_redis_url: str | None = Field(
+        repr=False,
         default=None,
         description="Another Redis for the response cache, which may evict; `POLICY_REDIS_URL` "
         "by default. Without either the cache lives in this one process.",
@@ -301,6 +306,7 @@ class Settings(BaseSettings):
         description="A chain that has grown gets a checkpoint when the last is so old.",
     )
     audit_ship: Annotated[tuple[str, ...], NoDecode] = Field(
+        repr=False,
         default=(),
         description="Where the audit chain is sent on to, separated by commas: "
         "`file:///var/log/gatehouse-audit.jsonl`, `https://...` (a webhook), "
@@ -350,6 +356,7 @@ class Settings(BaseSettings):
         "`consumer`; all others are `other`. 0 tells none apart.",
     )
     otlp_endpoint: str | None = Field(
+        repr=False,
         default=None,
         validation_alias=AliasChoices("POLICY_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         description="Where traces go: a collector's base URL for OTLP over HTTP, such as "

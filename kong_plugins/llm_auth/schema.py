@@ -1,6 +1,6 @@
 """What an admin can set on `llm-auth`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kong_plugins._runtime.config import POLICY_FIELDS, own_fields
@@ -85,7 +85,7 @@ class Config:
     """One plugin instance's settings, read once when Kong starts the instance."""
 
     policy_url: str
-    policy_secret: str
+    policy_secret: str = field(repr=False)
     timeout_ms: int = 800
     use_kong_consumer: bool = False
     use_kong_groups: bool = False

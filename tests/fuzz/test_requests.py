@@ -1,6 +1,7 @@
 """Any JSON in the place of a request's members: put to every provider, or refused by us."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 from hypothesis import example, given
@@ -44,7 +45,14 @@ def put_to_everybody(operation: Operation, body: bytes) -> None:
             msgspec.json.encode(error_body(refused))
         else:
             made.request.url.encode("ascii")
+            # Whatever addresses a request has in it, it goes where the catalogue says.
+            assert origin(made.request.url) == origin(deployment.base_url)
             assert all(is_one_line(text) for pair in made.request.headers.items() for text in pair)
+
+
+def origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def is_one_line(text: str) -> bool:

@@ -1,4 +1,3 @@
-
 import pytest
 
 from llm_core.policy.credential import Credential, KongConsumer
