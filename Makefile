@@ -13,11 +13,13 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
   --no-emit-index-url --no-emit-find-links --no-header --no-strip-extras --upgrade pyproject.toml
 # Tests that start nothing share the processors; each process of them takes 0.7 GB.
 AT_ONCE := -n auto --maxprocesses 4
+AUDIT := .audit
+AUDIT_TOOLS := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 # Programs that `go install` leaves behind are found wherever Go puts them.
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check format services keycloak bench bench-relay bench-peers bench-dashboard lock golden clean
+.PHONY: help demo demo-stop test check fuzz format services keycloak bench bench-relay bench-peers bench-dashboard lock golden audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +59,10 @@ check: $(VENV)/.dev ## Format, lint, types, import contracts, Rego, fast tests
 	  opa test rego --coverage --threshold 100 >/dev/null && echo "Rego: format, types, tests and coverage are good"; \
 	elif [ "$(GATEHOUSE_REQUIRE_SERVICES)" = 1 ]; then echo "opa is missing: run 'make services'" >&2; exit 1; \
 	else echo "SKIPPED: the Rego checks need opa; 'make services' installs it"; fi
-	$(BIN)/python -m pytest -q $(AT_ONCE) --dist worksteal tests/unit tests/golden tests/property tests/contract
+	$(BIN)/python -m pytest -q $(AT_ONCE) --dist worksteal tests/unit tests/golden tests/property tests/fuzz tests/contract
+
+fuzz: $(VENV)/.dev ## Feed every reader of foreign input with odd input, for longer than the tests do
+	GATEHOUSE_FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest -q $(AT_ONCE) tests/fuzz
 
 format: $(VENV)/.dev ## Put code and policy into their standard form
 	$(BIN)/ruff format .
@@ -119,5 +124,28 @@ lock: $(VENV)/.dev ## Renew both lock files from pyproject.toml
 	$(LOCK) --output-file requirements.lock $(RUNTIME)
 	$(LOCK) --output-file requirements-dev.lock --constraints requirements.lock $(RUNTIME) --extra dev
 
+# In an environment of their own: what looks at the locks is in none of them.
+$(AUDIT)/.tools:
+	@echo "Installing pip-audit and cyclonedx-bom into $(AUDIT) ..."
+	@$(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install --quiet --disable-pip-version-check $(AUDIT_TOOLS)
+	@touch $@
+
+audit: $(AUDIT)/.tools ## Look both locks up in a vulnerability database; AUDIT_SERVICE=osv takes another
+	@status=0; for lock in requirements.lock requirements-dev.lock; do \
+	  $(AUDIT)/bin/pip-audit --require-hashes --disable-pip --requirement $$lock --progress-spinner off \
+	    --vulnerability-service $(or $(AUDIT_SERVICE),pypi) --format json 2>$(AUDIT)/log >$(AUDIT)/found; \
+	  tail -1 $(AUDIT)/log >&2; \
+	  $(AUDIT)/bin/python deploy/audit.py $$lock <$(AUDIT)/found || status=$$?; \
+	done; exit $$status
+
+sbom: $(AUDIT)/.tools ## Write dist/*.cdx.json: what is in the locks, as CycloneDX
+	@mkdir -p dist
+	@for lock in requirements requirements-dev; do \
+	  $(AUDIT)/bin/cyclonedx-py requirements $$lock.lock --pyproject pyproject.toml --mc-type application \
+	    --output-reproducible --of JSON --output-file dist/$$lock.cdx.json || exit 1; \
+	  echo "dist/$$lock.cdx.json"; \
+	done
+
 clean: ## Remove what building and testing leave behind
-	rm -rf $(VENV) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(AUDIT) .demo dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

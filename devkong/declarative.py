@@ -55,6 +55,14 @@ def parse_declaration(content: str) -> Declaration:
         document = yaml.safe_load(content)
     except yaml.YAMLError as error:
         raise ConfigError(f"kong.yaml is not YAML: {error}") from error
+    except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
+        # PyYAML stumbles over values that only look like a date or a number: `2026-13-45`.
+        raise ConfigError("kong.yaml: a value has the form of a date or number, and is none") from (
+            error
+        )
+    except RecursionError as error:
+        raise ConfigError("kong.yaml is nested too deeply") from error
+    _refuse_loops(document, set(), set())
     if not isinstance(document, dict):
         raise ConfigError("kong.yaml must be a mapping")
     if str(document.get("_format_version")) not in _FORMAT_VERSIONS:
@@ -63,6 +71,20 @@ def parse_declaration(content: str) -> Declaration:
     if unknown:
         raise ConfigError(f"kong.yaml: devkong does not know {', '.join(unknown)}")
     return _Reader().read(document)
+
+
+def _refuse_loops(value: object, within: set[int], done: set[int]) -> None:
+    """An alias may stand for what it stands in; no configuration can be that."""
+    here = id(value)
+    if not isinstance(value, dict | list) or here in done:
+        return
+    if here in within:
+        raise ConfigError("kong.yaml: an alias contains itself")
+    within.add(here)
+    for inner in value.values() if isinstance(value, dict) else value:
+        _refuse_loops(inner, within, done)
+    within.discard(here)
+    done.add(here)  # an alias used a thousand times is looked at once
 
 
 class _Reader:

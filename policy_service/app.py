@@ -33,6 +33,7 @@ from policy_service.api import (
     sign_in,
     team,
 )
+from policy_service.api.bodies import BoundedBodies, longest
 from policy_service.api.description import DescribedService
 from policy_service.api.wire import answer_failures
 from policy_service.ports.clock import Clock
@@ -70,6 +71,7 @@ def create_app(
         lifespan=lifespan,
         routes=[*internal.routes, *relay.routes],
     )
+    app.add_middleware(BoundedBodies, most_bytes=longest(settings.max_body_bytes))
     for module in (
         health,
         metrics,

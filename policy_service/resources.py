@@ -32,6 +32,7 @@ from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.degraded import DegradableLimits
 from policy_service.services.erasure import Erasures
+from policy_service.services.failed_keys import FailedKeys
 from policy_service.services.last_used import LastUsed
 from policy_service.services.relay import Relay
 from policy_service.services.report_sender import ReportSender
@@ -52,6 +53,7 @@ class Resources:
     callers: Callers
     keys: Keys
     last_used: LastUsed
+    failed_keys: FailedKeys
     changes: Changes
     tokens: Tokens | None
     ledger: Ledger

@@ -39,15 +39,19 @@ class Settings(BaseSettings):
     models_file: Path = Field(description="The model catalogue, YAML.")
 
     database_url: str = Field(
+        repr=False,
         default="sqlite+aiosqlite:///gatehouse.db",
         description="SQLite for one process, `postgresql+asyncpg://...` for more.",
     )
     redis_url: str | None = Field(
+        repr=False,
         default=None,
         description="`redis://...`; without it limits live in this one process.",
     )
     opa_url: str | None = Field(
-        default=None, description="An OPA server; without it the embedded engine decides."
+        repr=False,
+        default=None,
+        description="An OPA server; without it the embedded engine decides.",
     )
     embedded_engine: EmbeddedEngine = Field(
         default=EmbeddedEngine.AUTO,
@@ -84,6 +88,14 @@ class Settings(BaseSettings):
     )
     credentials_dir: Path | None = Field(
         default=None, description="Folder with one secret per file, named as the credential."
+    )
+
+    failed_keys_per_minute: int = Field(
+        default=30,
+        ge=0,
+        description="So many different keys or tokens from one client address may prove nothing "
+        "within a minute, in one process; then that address gets 429 for the rest of it, but for "
+        "keys known as good. 0 is no limit. For routes whose `llm-auth` has `sends_source_ip`.",
     )
 
     ticket_ttl_s: float = Field(
@@ -154,6 +166,7 @@ class Settings(BaseSettings):
     )
 
     cache_redis_url: str | None = Field(
+        repr=False,
         default=None,
         description="Another Redis for the response cache, which may evict; `POLICY_REDIS_URL` "
         "by default. Without either the cache lives in this one process.",
@@ -301,6 +314,7 @@ class Settings(BaseSettings):
         description="A chain that has grown gets a checkpoint when the last is so old.",
     )
     audit_ship: Annotated[tuple[str, ...], NoDecode] = Field(
+        repr=False,
         default=(),
         description="Where the audit chain is sent on to, separated by commas: "
         "`file:///var/log/gatehouse-audit.jsonl`, `https://...` (a webhook), "
@@ -350,6 +364,7 @@ class Settings(BaseSettings):
         "`consumer`; all others are `other`. 0 tells none apart.",
     )
     otlp_endpoint: str | None = Field(
+        repr=False,
         default=None,
         validation_alias=AliasChoices("POLICY_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         description="Where traces go: a collector's base URL for OTLP over HTTP, such as "

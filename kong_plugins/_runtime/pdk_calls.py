@@ -84,6 +84,6 @@ def result(method: str, value: Any) -> Any:  # noqa: ANN401 - whatever Kong answ
     elif method == "kong.log.serialize" and isinstance(value, str):
         try:  # Kong encodes this one as JSON text for plugins of its own kind
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise PDKException(f"{method} gave something that is not JSON") from None
     return value

@@ -93,7 +93,7 @@ class PolicyClient:
         Raises:
             PolicyUnavailable: No answer can be had.
         """
-        named = {
+        named: dict[str, object | None] = {
             "api_key": credential.api_key,
             "token": credential.token,
             "consumer": credential.consumer,
@@ -101,6 +101,8 @@ class PolicyClient:
         asked = {name: value for name, value in named.items() if value is not None}
         if len(asked) != 1:
             raise ValueError("identify takes an API key, a token or a consumer")
+        if credential.source_ip is not None:
+            asked["source_ip"] = credential.source_ip
         return await self._post("/v1/callers/identify", asked, _decode_identity)
 
     async def changes(self, silence_s: float) -> AsyncIterator[ChangeEvent]:

@@ -19,7 +19,12 @@ import msgpack  # type: ignore[import-untyped]
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 """Far above any body Kong lets through; a length beyond it is garbage."""
 
-_MAX_MEMBERS = 1_000_000
+MAX_MEMBERS = 20_000
+"""Of a list or a map; Kong sends some hundred headers at most.
+
+A list takes its room when it is announced, and a thousand can be announced inside each other.
+"""
+
 _READ_BYTES = 64 * 1024
 _KEPT_BUFFER_BYTES = 512 * 1024
 """A buffer that a large message has blown up beyond this is given back to the system."""
@@ -88,8 +93,8 @@ def _unpacker() -> msgpack.Unpacker:
         unicode_errors="surrogateescape",
         strict_map_key=False,  # a Lua table may have numbers for keys
         max_buffer_size=MAX_MESSAGE_BYTES,
-        max_array_len=_MAX_MEMBERS,
-        max_map_len=_MAX_MEMBERS,
+        max_array_len=MAX_MEMBERS,
+        max_map_len=MAX_MEMBERS,
     )
 
 

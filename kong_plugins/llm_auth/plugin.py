@@ -57,14 +57,12 @@ class Plugin:
         if len(headers) > _MOST_HEADERS:
             raise MalformedRequest(f"Send at most {_MOST_HEADERS} headers.")
         _refuse_too_long(headers, self._config.max_body_bytes)
-        caller = await self._caller(kong, headers)
-        facts = facts_in(headers)
-        if caller.networks or self._config.sends_source_ip:
-            address = await kong.client.get_forwarded_ip()
-            if caller.networks:
-                require_network(address, caller.networks)
-            if self._config.sends_source_ip:
-                facts = replace(facts, source_ip=address)
+        address = await kong.client.get_forwarded_ip() if self._config.sends_source_ip else None
+        caller = await self._caller(kong, headers, address)
+        facts = replace(facts_in(headers), source_ip=address)
+        if caller.networks:
+            found = address or await kong.client.get_forwarded_ip()
+            require_network(found, caller.networks)
         for name in to_clear_in(headers):
             await kong.service.request.clear_header(name)
         await shared_context.write_caller(kong, HandedCaller(caller, facts))
@@ -75,11 +73,13 @@ class Plugin:
         await self._policy.close()
         await self._asking.close()
 
-    async def _caller(self, kong: Kong, headers: Mapping[str, list[str]]) -> Caller:
+    async def _caller(
+        self, kong: Kong, headers: Mapping[str, list[str]], address: str | None
+    ) -> Caller:
         refusal: GatewayError = InvalidKey(NO_KEY)
         credential = api_key_in(headers)
         if credential is not None:
-            found = await self._by_credential(credential)
+            found = await self._by_credential(credential, address)
             if isinstance(found, Caller):
                 return found
             refusal = found
@@ -93,15 +93,16 @@ class Plugin:
                 refusal = refused_consumer(identity, consumer)
         raise refusal
 
-    async def _by_credential(self, text: str) -> Caller | GatewayError:
+    async def _by_credential(self, text: str, address: str | None) -> Caller | GatewayError:
         """Who is behind a key or a token of the client's, or what to tell them."""
         # Both are plain ASCII; other bytes could not even be asked about in JSON.
         if not text.isascii():
             return refused_key(Identity(unknown="mistyped"))
         if is_token(text):
-            identity = await self._known(("token", text), Credential(token=text))
+            asked = Credential(token=text, source_ip=address)
+            identity = await self._known(("token", text), asked)
             return identity.caller or refused_token(identity)
-        identity = await self._known(("key", text), Credential(api_key=text))
+        identity = await self._known(("key", text), Credential(api_key=text, source_ip=address))
         return identity.caller or refused_key(identity)
 
     async def _consumer(self, kong: Kong) -> KongConsumer:

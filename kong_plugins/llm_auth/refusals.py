@@ -1,7 +1,7 @@
 """What somebody is told whom nobody knows: what is wrong, and what to do."""
 
 from kong_plugins._runtime.policy_client import Identity
-from llm_core.errors import GatewayError, InvalidKey, PermissionDenied
+from llm_core.errors import GatewayError, InvalidKey, PermissionDenied, RateLimited
 from llm_core.policy.credential import KongConsumer
 
 NO_KEY = "No API key was sent. Send your gatehouse key as `Authorization: Bearer gk-...`."
@@ -19,6 +19,7 @@ _TOKENS = {
     "no_proof": "The token proves nothing here: it is forged, broken, or for somebody else.",
     "unknown": "Tokens of an identity provider are not accepted here. Send a gatehouse key.",
 }
+_TOO_MANY = "too_many_failures"
 _PLACES = {
     "unplaced": "You are known, but belong to no team here. Ask the platform team to add you, or "
     "a group of yours, to a team.",
@@ -53,6 +54,12 @@ def refused_consumer(identity: Identity, consumer: KongConsumer) -> GatewayError
 
 def _refused(identity: Identity, words: dict[str, str]) -> GatewayError:
     why = identity.unknown or "unknown"
+    if why == _TOO_MANY:
+        return RateLimited(
+            "Too many keys that nobody knows were sent from your network address. Wait a minute, "
+            "and send a key of this gateway.",
+            retry_after_s=60,
+        )
     if why in _PLACES:
         return PermissionDenied(_PLACES[why])
     told = words.get(why, "The credential is not valid.")

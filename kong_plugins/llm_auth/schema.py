@@ -1,6 +1,6 @@
 """What an admin can set on `llm-auth`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kong_plugins._runtime.config import POLICY_FIELDS, own_fields
@@ -40,7 +40,8 @@ SCHEMA: tuple[dict[str, Any], ...] = (
             "type": "boolean",
             "default": False,
             "description": "Tell the policy service the client's address, for rules about "
-            "networks; costs a PDK call. Without it a call lies in no network.",
+            "networks and the limit on wrong keys; costs a PDK call. Without it a call lies in no "
+            "network, and wrong keys are not limited.",
         }
     },
     {
@@ -84,7 +85,7 @@ class Config:
     """One plugin instance's settings, read once when Kong starts the instance."""
 
     policy_url: str
-    policy_secret: str
+    policy_secret: str = field(repr=False)
     timeout_ms: int = 800
     use_kong_consumer: bool = False
     use_kong_groups: bool = False

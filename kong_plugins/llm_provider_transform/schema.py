@@ -45,7 +45,7 @@ SCHEMA: tuple[dict[str, Any], ...] = (
 class Config:
     """One plugin instance's settings, read once when Kong starts the instance."""
 
-    credentials: Mapping[str, str] = field(default_factory=dict)
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
     direct: bool = True
     max_body_bytes: int = 16 * 1024 * 1024
 

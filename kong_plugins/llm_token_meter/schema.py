@@ -1,6 +1,6 @@
 """What an admin can set on `llm-token-meter`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from kong_plugins._runtime.config import POLICY_FIELDS, own_fields
@@ -142,7 +142,7 @@ class Config:
     """One plugin instance's settings, read once when Kong starts the instance."""
 
     policy_url: str
-    policy_secret: str
+    policy_secret: str = field(repr=False)
     timeout_ms: int = 1500
     operation: str = AUTO
     max_body_bytes: int = 16 * 1024 * 1024

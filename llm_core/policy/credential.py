@@ -18,15 +18,17 @@ class KongConsumer:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The body of `POST /v1/callers/identify`: exactly one of the three.
+    """The body of `POST /v1/callers/identify`: exactly one of the first three.
 
     Args:
         token: A JSON Web Token.
+        source_ip: The client's address, where the route tells it.
     """
 
     api_key: str | None = None
     token: str | None = None
     consumer: KongConsumer | None = None
+    source_ip: str | None = None
 
     def __repr__(self) -> str:
         return "Credential(...)"

@@ -181,7 +181,7 @@ class Decision:
     policy_revision: str
     denial: Denial | None = None
     transport: Transport = Transport.RELAY
-    ticket: str = ""
+    ticket: str = field(default="", repr=False)
     deployments: tuple[PricedDeployment, ...] = ()
     obligations: Obligations = Obligations()
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -60,6 +61,8 @@ from policy_service.adapters.provider_terms import (
 from policy_service.adapters.yaml_file import InvalidFile, read_yaml
 
 _Text = Annotated[str, Field(min_length=1, max_length=300)]
+# It goes into headers and addresses, where a line break would begin another header.
+_Token = Annotated[str, Field(min_length=1, max_length=300, pattern=r"^[ -~]+$")]
 _Tokens = Annotated[int, Field(gt=0, strict=True)]
 
 
@@ -96,13 +99,13 @@ class DeploymentEntry(_Entry):
     address, `price_provider` where the public price list knows the server.
     """
 
-    id: _Text
+    id: _Token
     provider: ProviderKind
-    model: _Text
-    base_url: _Text
-    region: _Text = "unknown"
-    credential: _Text | None = None
-    api_version: _Text | None = None
+    model: _Token
+    base_url: _Token
+    region: _Token = "unknown"
+    credential: _Token | None = None
+    api_version: _Token | None = None
     price_model: _Text | None = None
     price_provider: _Text | None = None
     max_output_tokens: _Tokens = 4096
@@ -112,9 +115,9 @@ class DeploymentEntry(_Entry):
     terms: _Text | None = None
     agreements: dict[_Text, AgreementEntry] = Field(default_factory=dict)
     data_processing: ProcessingEntry = ProcessingEntry()
-    vendor: _Text | None = None
+    vendor: _Token | None = None
     auth: Auth = Auth.STATIC
-    signing_region: _Text | None = None
+    signing_region: _Token | None = None
     operations: Annotated[tuple[Operation, ...], Field(min_length=1)] | None = None
     native_operations: tuple[Operation, ...] = ()
     weight: Annotated[int, Field(ge=1, strict=True)] = 1
@@ -145,6 +148,8 @@ class DeploymentEntry(_Entry):
             raise ValueError("must start with http:// or https://")
         if "?" in value or "#" in value or "@" in value:
             raise ValueError("must be without query, fragment and credentials")
+        if not _has_host(value):
+            raise ValueError("must name a host, as https://api.example.com/v1 does")
         return value.rstrip("/")
 
     @field_validator("api_version", mode="before")
@@ -192,6 +197,15 @@ class DeploymentEntry(_Entry):
         )
         plain = self.model_dump(exclude={"terms", "agreements", "data_processing"})
         return Deployment(**plain, agreements=agreements, data_processing=processing)
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Asking for the port is what refuses one that is none.
+        return bool(parts.hostname) and parts.port != 0 and " " not in url and "\\" not in url
+    except ValueError:
+        return False
 
 
 _NATIVE = frozenset({Operation.COMPLETIONS, Operation.RESPONSES})

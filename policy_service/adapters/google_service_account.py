@@ -11,7 +11,7 @@ Source:
 import asyncio
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,14 +41,14 @@ class _Account:
     """The members of a key's JSON that are needed."""
 
     client_email: str
-    private_key: str
+    private_key: str = field(repr=False)
     private_key_id: str
     token_uri: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    value: str
+    value: str = field(repr=False)
     expires_at: datetime
 
 

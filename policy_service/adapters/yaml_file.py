@@ -48,6 +48,8 @@ def read_yaml(path: Path, shape: type[_Document]) -> _Document:
         raise InvalidFile(f"{path}:{line}: {error.problem}") from error
     except yaml.YAMLError as error:
         raise InvalidFile(f"{path}: is not YAML: {error}") from error
+    except RecursionError as error:
+        raise InvalidFile(f"{path}: is nested too deeply") from error
     try:
         return shape.model_validate(content)
     except ValidationError as error:
@@ -78,9 +80,21 @@ def faults_in(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], s
 class _Loader(yaml.SafeLoader):
     """A SafeLoader that keeps decimals exact and refuses a key given twice."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
+        """Where PyYAML stumbles over a value (the day `2026-13-45`), say on which line."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as fault:
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"has the form of a {kind}, and is none", node.start_mark
+            ) from fault
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
-        for key, _ in node.value:
+        # `!!set [a]` comes here with a list; what it is, PyYAML says.
+        pairs = node.value if node.id == "mapping" else ()
+        for key, _ in pairs:
             name = str(key.value)
             if name in seen:
                 raise yaml.constructor.ConstructorError(

@@ -1,7 +1,7 @@
 """Admin tokens for automation: made, listed and revoked by those who may."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 
@@ -38,7 +38,7 @@ class NewAdminToken:
 class MadeAdminToken:
     """The answer to it. `token` is shown this once."""
 
-    token: str
+    token: str = field(repr=False)
     record: AdminTokenRecord
 
 

@@ -1,7 +1,7 @@
 """Answers of the admin API that its handlers put together by hand, for its description."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -49,7 +49,7 @@ class ShownKey:
 class NewlyIssuedKey(ShownKey):
     """A key with its text, which is shown this once."""
 
-    key: str
+    key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

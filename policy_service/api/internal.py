@@ -28,7 +28,10 @@ async def identify_caller(request: Request) -> Response:
     """Say who is behind a credential."""
     opened = for_plugins(request)
     asked = await read_json(request, Credential)
-    answer = await identify(asked, opened.callers, opened.tokens)
+    answer = opened.failed_keys.refusal(asked)
+    if answer is None:
+        answer = await identify(asked, opened.callers, opened.tokens)
+        opened.failed_keys.note(asked, answer)
     if answer.caller is not None and answer.caller.key_id is not None:
         opened.last_used.note(answer.caller.key_id)
     return json_answer(answer)

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from llm_core.errors import BodyTooLarge, NotServed, Undecided
 from llm_core.policy.decision import TICKET_HEADER
 from policy_service import call_context
-from policy_service.api.wire import read_body, resources
+from policy_service.api.wire import only, read_body, resources
 from policy_service.services.relay import StreamedAnswer, WholeAnswer
 
 _Answer = WholeAnswer | StreamedAnswer
@@ -27,7 +27,7 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 async def serve(request: Request) -> Response:
     """Serve a call that was decided on; the ticket knows in which API it came."""
     opened = resources(request)
-    ticket = request.headers.get(TICKET_HEADER)
+    ticket = only(request, TICKET_HEADER)
     call_context.traceparent.set(request.headers.get(call_context.TRACEPARENT))
     try:
         body = await read_body(request, opened.settings.max_body_bytes)

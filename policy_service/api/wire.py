@@ -67,9 +67,18 @@ async def _opened(request: Request) -> Resources:
     return resources(request)
 
 
+def only(request: Request, name: str) -> str | None:
+    """A header's one value; one that is sent twice says nothing.
+
+    Who stands before us may have looked at the first, and we would believe the other.
+    """
+    values = request.headers.getlist(name)
+    return values[0] if len(values) == 1 else None
+
+
 def bearer(request: Request) -> str:
     """The bearer token that came along; empty when none did."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (only(request, "authorization") or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 

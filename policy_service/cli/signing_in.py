@@ -58,10 +58,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class _Granted:
-    access_token: str
+    access_token: str = field(repr=False)
     expires_in: float = _DEFAULT_LIFE_S
-    id_token: str | None = None
-    refresh_token: str | None = None
+    id_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
 
 
 def is_guarded(url: str) -> bool:

@@ -26,6 +26,8 @@ class Unknown(StrEnum):
     """It is good, but says of nobody who belongs to a team."""
     INACTIVE = "inactive"
     """The user or the application was switched off."""
+    TOO_MANY_FAILURES = "too_many_failures"
+    """Too many other credentials from the same address have failed; this one was not looked up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,14 @@ class Observer(Protocol):
         """
         ...
 
+    def not_identified(self, why: str) -> None:
+        """Nobody is known by a credential.
+
+        Args:
+            why: A value of `ports.callers.Unknown`.
+        """
+        ...
+
 
 class Unobserved:
     """Nobody counts."""
@@ -63,6 +71,9 @@ class Unobserved:
         """See the port."""
 
     def reported(self, outcome: str, *, is_brought_along: bool) -> None:
+        """See the port."""
+
+    def not_identified(self, why: str) -> None:
         """See the port."""
 
 

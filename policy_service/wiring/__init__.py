@@ -43,6 +43,7 @@ from policy_service.services.chargeback import ChargebackDesk
 from policy_service.services.content_reader import ContentReader
 from policy_service.services.decide import Decider
 from policy_service.services.erasure import Erasures
+from policy_service.services.failed_keys import FailedKeys
 from policy_service.services.findings import RecordedFindings
 from policy_service.services.reach import Reach
 from policy_service.services.relay import Relay
@@ -207,6 +208,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             callers=SqlCallers(engine, clock),
             keys=keys,
             last_used=last_used,
+            failed_keys=FailedKeys(settings.failed_keys_per_minute, clock, watching.watch.observer),
             changes=changes,
             ledger=ledger,
             reports=UsageReports(engine),

@@ -46,7 +46,9 @@ SOURCES = (
     "llm_core", "kong_plugins", "policy_service", "dashboard", "devkong", "sandbox", "rego",
     "prices", "tests", "benchmarks", "docs",
 )  # fmt: skip
-TEST_FOLDERS = ("unit", "golden", "property", "contract", "integration", "e2e", "browser", "kong")
+TEST_FOLDERS = (
+    "unit", "golden", "property", "fuzz", "contract", "integration", "e2e", "browser", "kong",
+)  # fmt: skip
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 

@@ -134,6 +134,12 @@ class Counting:
             ("source", "outcome"),
             registry=registry,
         )
+        self._unidentified = Counter(
+            "gatehouse_failed_credentials_total",
+            "Credentials by which nobody was known, by why.",
+            ("reason",),
+            registry=registry,
+        )
 
     def _open_kongs(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
@@ -191,6 +197,10 @@ class Counting:
     def reported(self, outcome: str, *, is_brought_along: bool) -> None:
         """See the port."""
         self._reports.labels("journal" if is_brought_along else "plugin", outcome).inc()
+
+    def not_identified(self, why: str) -> None:
+        """See the port."""
+        self._unidentified.labels(why).inc()
 
     def _count_as_kong(self, row: UsageRow, provider: str, model: str) -> None:
         kept = (provider, model, _CACHE.get(row.cache, ""), "", "", "")

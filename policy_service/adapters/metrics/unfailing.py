@@ -38,6 +38,10 @@ class Unfailing:
         """See the port."""
         self._try(lambda: self._observer.reported(outcome, is_brought_along=is_brought_along))
 
+    def not_identified(self, why: str) -> None:
+        """See the port."""
+        self._try(lambda: self._observer.not_identified(why))
+
     def _try(self, count: Callable[[], None]) -> None:
         try:
             count()

@@ -3,7 +3,7 @@
 import json
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from policy_service.cli.failures import fail
@@ -97,10 +97,10 @@ class Folder:
 class Secrets:
     """What this demo's processes share, and the keys of its company by name."""
 
-    internal_secret: str
-    ticket_secret: str
-    admin_token: str
-    keys: dict[str, str]
+    internal_secret: str = field(repr=False)
+    ticket_secret: str = field(repr=False)
+    admin_token: str = field(repr=False)
+    keys: dict[str, str] = field(repr=False)
 
     @classmethod
     def kept(cls, folder: Folder) -> "Secrets":

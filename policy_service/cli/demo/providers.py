@@ -1,7 +1,7 @@
 """Which models the demo offers: the sandbox's, or a real provider's when its key is set."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SANDBOX_KEY = "sk-sandbox-demo"
@@ -12,7 +12,7 @@ class Offer:
     """The demo's catalogue and the credentials it needs, by name."""
 
     models: dict[str, Any]
-    credentials: dict[str, str]
+    credentials: dict[str, str] = field(repr=False)
     real: tuple[str, ...]
 
 

@@ -1,7 +1,7 @@
 import msgpack
 import pytest
 
-from kong_plugins._runtime.wire import GarbledMessage, Packer, RequestReader
+from kong_plugins._runtime.wire import MAX_MEMBERS, GarbledMessage, Packer, RequestReader
 
 STEP = [0, 7, "plugin.Step", [{"EventId": 1, "Data": "x" * 300}]]
 
@@ -45,6 +45,13 @@ def test_tables_with_numbers_for_keys_are_read():
 def test_what_is_no_request_is_garbled(message: object):
     with pytest.raises(GarbledMessage):
         RequestReader().feed(msgpack.packb(message))
+
+
+def test_a_list_longer_than_kong_sends_is_garbled_when_it_is_announced():
+    for announced in (b"\xdd", b"\xdf"):
+        with pytest.raises(GarbledMessage):
+            RequestReader().feed(announced + (MAX_MEMBERS + 1).to_bytes(4, "big"))
+    assert RequestReader().feed(b"\xdd" + MAX_MEMBERS.to_bytes(4, "big")) == []
 
 
 def test_a_message_that_cannot_be_packed_leaves_nothing_behind():

@@ -507,3 +507,18 @@ async def test_without_a_stream_the_caches_seconds_hold(service: FakePolicyServi
             assert await request(BEARER).run(plugin.access) is None
     assert len(service.asked) == 1
     assert not plugin._listening.connected.is_set()
+
+
+async def test_an_address_that_has_tried_too_many_keys_is_told_to_wait(
+    service: FakePolicyService,
+) -> None:
+    service.refusals["gk-wrong"] = {"unknown": "too_many_failures"}
+    wrong = {"authorization": ["Bearer gk-wrong"]}
+    async with auth(service, sends_source_ip=True) as plugin:
+        kong = request(wrong, **{"client.get_forwarded_ip": "192.0.2.1"})
+        refused = await kong.run(plugin.access)
+    assert code_of(refused) == (429, "rate_limit_exceeded")
+    assert refused is not None
+    assert refused.headers["retry-after"] == "60"
+    [asked] = service.bodies("/identify")
+    assert asked == {"api_key": "gk-wrong", "source_ip": "192.0.2.1"}

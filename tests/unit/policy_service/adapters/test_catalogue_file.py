@@ -308,3 +308,51 @@ def test_a_list_is_not_called_empty_for_a_fault_of_its_members(tmp_path: Path):
 def test_a_strategy_that_does_not_exist_is_named(tmp_path: Path):
     with pytest.raises(InvalidFile, match="strategy: Input should be 'priority'"):
         read_one(tmp_path, "provider: openai", model="strategy: random,")
+
+
+INJECTED = r"\r\nx-evil: 1"
+
+
+@pytest.mark.parametrize(
+    "field", ["id", "model", "region", "credential", "api_version", "base_url"]
+)
+@pytest.mark.parametrize("ending", [INJECTED, r"\n", r"\0", "é"])
+def test_what_goes_into_a_header_has_no_line_break(tmp_path: Path, field: str, ending: str):
+    good = {
+        "id": "d",
+        "provider": "azure_openai",
+        "model": "m",
+        "base_url": "https://a.example/v1",
+        "region": "eu",
+        "credential": "c",
+        "api_version": "v",
+    }
+    lines = [f'"{name}": "{value}{ending * (name == field)}"' for name, value in good.items()]
+    with pytest.raises(InvalidFile, match=field):
+        read(tmp_path, "models: [{alias: a, deployments: [{" + ", ".join(lines) + "}]}]")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "http://",
+            "https:///v1",
+            "https://:443/v1",
+            "https://[::1",
+            "https://h:x",
+            "https://h:0",
+        ),
+        *(
+            "https://h:99999",
+            "https://a b/v1",
+            r"https://a\\b/v1",
+            "ftp://h/v1",
+            "file:///etc/passwd",
+        ),
+    ],
+)
+def test_an_address_without_a_host_is_refused(tmp_path: Path, url: str):
+    text = f'{{alias: a, deployments: [{{id: d, provider: openai, model: m, base_url: "{url}"}}]}}'
+    with pytest.raises(InvalidFile, match="base_url"):
+        read(tmp_path, f"models: [{text}]")

@@ -55,6 +55,8 @@ async def able() -> AsyncIterator[ReportSender]:
         ({"to": ("boss",)}, "no e-mail address"),
         ({"to": ("a@b.example\nBcc: c@d.example",)}, "no e-mail address"),
         ({"to": ("webhook:other",)}, "POLICY_REPORT_WEBHOOKS has finance"),
+        ({"to": ("webhook:http://169.254.169.254/",)}, "POLICY_REPORT_WEBHOOKS has finance"),
+        ({"to": ("http://169.254.169.254/",)}, "no e-mail address"),
         ({"kind": ReportKind.CHARGEBACK}, "is `monthly`"),
     ],
 )

@@ -27,6 +27,9 @@ class Full:
     def reported(self, outcome: str, *, is_brought_along: bool) -> None:
         self._fail(f"{outcome} {is_brought_along}")
 
+    def not_identified(self, why: str) -> None:
+        self._fail(why)
+
     def _fail(self, what: str) -> None:
         self.asked.append(what)
         raise OSError(28, "No space left on device", "/secret/folder")
