@@ -1,6 +1,7 @@
 """Images and the compose file name what exists: settings, files, plugins, ports, versions."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import yaml
 from typer.testing import CliRunner
 
 from dashboard.settings import load_settings
+from devkong import schema as kong_schema
 from devkong.conf import KongConf, parse_conf
 from devkong.declarative import parse_declaration
+from devkong.vault import Unopened
 from policy_service.adapters.catalogue_file import read_catalogue
 from policy_service.cli import app
 from policy_service.cli.kong import PLUGINS, config_lines
@@ -187,3 +190,44 @@ def test_the_examples_of_a_model_catalogue_are_ones(tmp_path: Path, text: str) -
     path = tmp_path / "models.yaml"
     path.write_text(text)
     assert [model.alias for model in read_catalogue(path).models] == ["gpt-4o-mini"]
+
+
+KUBERNETES = DEPLOY / "kubernetes"
+
+
+def test_kongs_own_chart_is_told_the_same() -> None:
+    values = yaml.safe_load((KUBERNETES / "kong-values.yaml").read_text(encoding="utf-8"))
+    conf = kong_conf({f"KONG_{name.upper()}": value for name, value in values["env"].items()})
+    beside = {one["name"]: one["command"] for one in values["deployment"]["sidecarContainers"]}
+    printed = parse_conf(config_lines(Path("/p"), Path("/python")))
+    assert (conf.plugins, conf.http_directives) == (printed.plugins, printed.http_directives)
+    for server in conf.plugin_servers:
+        assert server.socket == f"/sockets/{server.name}.sock"
+        assert server.query_cmd == f"cat /kong-plugins/{server.name}.json"
+        assert beside[server.name][2] == f"kong_plugins.{server.name.replace('-', '_')}"
+    assert sorted(beside) == sorted(PLUGINS)
+
+
+def test_the_ingress_controller_gets_the_routes_and_plugins_that_ship() -> None:
+    text = (KUBERNETES / "kic.yaml").read_text(encoding="utf-8")
+    objects = list(yaml.safe_load_all(text))
+    shipped = yaml.safe_load((ROOT / "kong.yaml").read_text(encoding="utf-8"))["services"][0]
+    wanted = {(r["methods"][0], f"/{path}") for r in shipped["routes"] for path in r["paths"]}
+    found = set()
+    for one in objects:
+        if one["kind"] == "Ingress":
+            annotations = one["metadata"]["annotations"]
+            assert annotations["konghq.com/plugins"].split(",") == list(PLUGINS)
+            assert annotations["konghq.com/strip-path"] == "false"
+            for path in one["spec"]["rules"][0]["http"]["paths"]:
+                found.add((annotations["konghq.com/methods"], path["path"]))
+    assert found == wanted
+    for one in objects:
+        if one["kind"] == "KongPlugin":
+            name = one["plugin"]
+            fields = list(import_module(f"kong_plugins.{name.replace('-', '_')}.schema").SCHEMA)
+            kong_schema.check(name, fields, one["config"], Unopened())
+    relay = next(one for one in objects if one["kind"] == "Service")["metadata"]["annotations"]
+    assert relay["konghq.com/path"] == "/relay"
+    for name in ("retries", "connect-timeout", "read-timeout", "write-timeout"):
+        assert relay[f"konghq.com/{name}"] == str(shipped[name.replace("-", "_")])
