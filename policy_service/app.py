@@ -15,6 +15,7 @@ from policy_service.api import (
     chargeback,
     content,
     costs,
+    forward_auth,
     health,
     incidents,
     internal,
@@ -68,7 +69,7 @@ def create_app(
         title="Gatehouse policy service",
         description="Decides, accounts and relays for the Gatehouse plugins in Kong.",
         lifespan=lifespan,
-        routes=[*internal.routes, *relay.routes],
+        routes=[*internal.routes, *forward_auth.routes, *relay.routes],
     )
     for module in (
         health,

@@ -14,7 +14,14 @@ from devkong import schema as kong_schema
 from devkong.conf import KongConf, parse_conf
 from devkong.declarative import parse_declaration
 from devkong.vault import Unopened
+from llm_core.operation import OWN_OPERATIONS
+from llm_core.policy.call_facts import operation_at
+from llm_core.policy.decision import TICKET_HEADER
+from llm_core.policy.presented import KEY_HEADERS
+from llm_core.policy.request_facts import DATA_LABELS, PRIORITY, USE_CASE
 from policy_service.adapters.catalogue_file import read_catalogue
+from policy_service.api import relay
+from policy_service.api.forward_auth import SECRET_HEADER
 from policy_service.cli import app
 from policy_service.cli.kong import PLUGINS, config_lines
 from policy_service.settings import Settings
@@ -231,3 +238,21 @@ def test_the_ingress_controller_gets_the_routes_and_plugins_that_ship() -> None:
     assert relay["konghq.com/path"] == "/relay"
     for name in ("retries", "connect-timeout", "read-timeout", "write-timeout"):
         assert relay[f"konghq.com/{name}"] == str(shipped[name.replace("-", "_")])
+
+
+def test_apisix_asks_and_proxies_as_the_contract_says() -> None:
+    [route] = yaml.safe_load((DEPLOY / "apisix.yaml").read_text(encoding="utf-8"))["routes"]
+    asking, rewriting = route["plugins"]["forward-auth"], route["plugins"]["proxy-rewrite"]
+    assert asking["uri"].endswith("/v1/forward-auth")
+    assert (asking["request_method"], asking["allow_degradation"]) == ("POST", False)
+    assert asking["upstream_headers"] == [TICKET_HEADER]
+    assert list(asking["extra_headers"]) == [SECRET_HEADER]
+    asked = {name.lower() for name in asking["request_headers"]}
+    assert {*KEY_HEADERS, PRIORITY, USE_CASE, DATA_LABELS, "cache-control", "traceparent"} == asked
+    served = {one.path for one in relay.routes}
+    pattern, target = rewriting["regex_uri"]
+    for uri in route["uris"]:
+        assert re.sub(pattern, target.replace("$1", r"\1"), uri) in served
+        assert operation_at("POST", uri) not in OWN_OPERATIONS
+    assert route["upstream"]["retries"] == 0
+    assert (DEPLOY / "apisix.yaml").read_text(encoding="utf-8").endswith("#END\n")
