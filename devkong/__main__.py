@@ -39,13 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         host=args.host,
         port=args.port,
         environment=dict(os.environ),  # noqa: TID251 - what the env vault reads
+        admin_port=args.admin_port,
     )
     try:
         devkong = Devkong(options)
     except ConfigError as error:
         _log.critical("%s", error)
         return 1
-    ready = json.dumps({"host": args.host, "port": devkong.port, "pid": os.getpid()}) + "\n"
+    told = {"host": args.host, "port": devkong.port, "pid": os.getpid()}
+    if devkong.admin_port is not None:
+        told["admin_port"] = devkong.admin_port
+    ready = json.dumps(told) + "\n"
 
     def announce() -> None:
         sys.stdout.write(ready)
@@ -65,13 +69,20 @@ def _parser() -> argparse.ArgumentParser:
         "It drives the real plugin servers, and fails open exactly as Kong does. "
         "NOT for production.",
     )
-    parser.add_argument("--kong-yaml", type=Path, required=True, help="declarative configuration")
+    parser.add_argument(
+        "--kong-yaml",
+        type=Path,
+        help="declarative configuration; without it the Admin API fills an empty gateway",
+    )
     parser.add_argument("--kong-conf", type=Path, help="kong.conf with the plugin servers")
     parser.add_argument(
         "--prefix", type=Path, default=Path(".devkong"), help="folder for devkong.json"
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    parser.add_argument(
+        "--admin-port", type=int, help="where the Admin API listens; 0 takes a free one"
+    )
     parser.add_argument(
         "--ready-file", type=Path, help="written with host, port and pid once requests are served"
     )

@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from devkong.admin.api import AdminApi
+from devkong.admin.store import Store
 from devkong.conf import KongConf, read_conf
 from devkong.declarative import read_declaration
+from devkong.entities import Declaration
 from devkong.errors import ConfigError
 from devkong.gateway import Gateway
-from devkong.http_server import HttpConnection
+from devkong.http_server import Handler, HttpConnection
 from devkong.plugins import PluginSet
 from devkong.supervisor import Supervisor, environment_for, query
 from devkong.vault import Vault
@@ -27,17 +30,21 @@ class Options:
     """How devkong is to be started.
 
     Attributes:
+        kong_yaml: Without one devkong is a Kong with a database: empty, until the Admin API fills
+            it. Nothing is kept over a restart.
         port: 0 takes a free one.
+        admin_port: For the Admin API; 0 takes a free one, `None` is no Admin API.
         prefix: Folder for `devkong.json`; made when missing.
         environment: devkong's own; the env vault reads it.
     """
 
-    kong_yaml: Path
+    kong_yaml: Path | None
     kong_conf: Path | None
     prefix: Path
     host: str
     port: int
     environment: Mapping[str, str]
+    admin_port: int | None = None
 
 
 class Devkong:
@@ -51,7 +58,8 @@ class Devkong:
         self._options = options
         conf = read_conf(options.kong_conf) if options.kong_conf else KongConf()
         environment = environment_for(conf.main_env, options.environment)
-        declaration = read_declaration(options.kong_yaml)
+        path = options.kong_yaml
+        declaration = Declaration() if path is None else read_declaration(path)
         plugins = PluginSet(
             conf,
             declaration,
@@ -61,9 +69,21 @@ class Devkong:
         self._conf = conf
         self._gateway = Gateway(declaration, plugins)
         self._supervisor = Supervisor(conf.plugin_servers, environment, self._write_state)
+        store = Store(declaration, plugins, self._gateway.configure, is_writable=path is None)
+        self._admin = AdminApi(store, plugins, conf)
         self._socket = _listening_socket(options.host, options.port)
         self.port: int = self._socket.getsockname()[1]
+        self._admin_socket = (
+            None
+            if options.admin_port is None
+            else _listening_socket(options.host, options.admin_port)
+        )
         options.prefix.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def admin_port(self) -> int | None:
+        """Where the Admin API listens; `None` when it does not."""
+        return None if self._admin_socket is None else int(self._admin_socket.getsockname()[1])
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT.
@@ -77,27 +97,35 @@ class Devkong:
             loop.add_signal_handler(number, stopping.set)
         tasks: set[asyncio.Task[None]] = set()
         await self._supervisor.start()
-        server = await loop.create_server(
-            lambda: HttpConnection(
-                self._gateway.handle,
-                body_buffer_bytes=self._conf.body_buffer_bytes,
-                max_body_bytes=self._conf.max_body_bytes,
-                tasks=tasks,
-            ),
-            sock=self._socket,
-            backlog=_BACKLOG,
-        )
+        servers = [await self._serve(self._gateway.handle, self._socket, tasks)]
+        if self._admin_socket is not None:
+            servers.append(await self._serve(self._admin.handle, self._admin_socket, tasks))
         self._write_state()
         on_ready()
         try:
             await stopping.wait()
         finally:
-            server.close()
+            for server in servers:
+                server.close()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._gateway.close()
             await self._supervisor.stop()
+
+    async def _serve(
+        self, handler: Handler, listener: socket.socket, tasks: set[asyncio.Task[None]]
+    ) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            lambda: HttpConnection(
+                handler,
+                body_buffer_bytes=self._conf.body_buffer_bytes,
+                max_body_bytes=self._conf.max_body_bytes,
+                tasks=tasks,
+            ),
+            sock=listener,
+            backlog=_BACKLOG,
+        )
 
     def _write_state(self) -> None:
         """Write process ids and port where tests and the demo look for them."""

@@ -10,6 +10,7 @@ DEFAULT_BODY_BUFFER_BYTES = 8 * 1024
 DEFAULT_SOCKET_TIMEOUT_S = 60.0
 
 _UNIT_BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_KONGS_DIRECTIVES = {"client_body_buffer_size": "8k", "client_max_body_size": "0"}
 _UNIT_SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -33,6 +34,7 @@ class KongConf:
         body_buffer_bytes: Longer request bodies are "spooled to disk".
         max_body_bytes: Longer request bodies are refused with 413; 0 is no limit.
         main_env: Environment of plugin servers; a name without a value passes devkong's own on.
+        http_directives: What is injected into nginx' `http` block, as the Admin API shows it.
     """
 
     plugins: tuple[str, ...] = ("bundled",)
@@ -41,6 +43,7 @@ class KongConf:
     body_buffer_bytes: int = DEFAULT_BODY_BUFFER_BYTES
     max_body_bytes: int = 0
     main_env: tuple[tuple[str, str | None], ...] = ()
+    http_directives: tuple[tuple[str, str], ...] = tuple(_KONGS_DIRECTIVES.items())
 
 
 def read_conf(path: Path) -> KongConf:
@@ -71,6 +74,7 @@ def parse_conf(content: str) -> KongConf:
         body_buffer_bytes=_bytes(settings, "nginx_http_client_body_buffer_size", "8k"),
         max_body_bytes=_bytes(settings, "nginx_http_client_max_body_size", "0"),
         main_env=tuple(_main_env(settings.get("nginx_main_env", ""))),
+        http_directives=tuple(_http_directives(settings).items()),
     )
 
 
@@ -96,6 +100,15 @@ def _server(name: str, settings: dict[str, str]) -> PluginServerConf:
         start_cmd=settings.get(f"{prefix}_start_cmd") or None,
         query_cmd=settings.get(f"{prefix}_query_cmd") or None,
     )
+
+
+def _http_directives(settings: dict[str, str]) -> dict[str, str]:
+    injected = {
+        key.removeprefix("nginx_http_"): value
+        for key, value in settings.items()
+        if key.startswith("nginx_http_")
+    }
+    return dict(sorted({**_KONGS_DIRECTIVES, **injected}.items()))
 
 
 def _list(value: str) -> list[str]:

@@ -70,6 +70,15 @@ def parse_declaration(content: str) -> Declaration:
     unknown = sorted(set(document) - _KNOWN_SECTIONS)
     if unknown:
         raise ConfigError(f"kong.yaml: devkong does not know {', '.join(unknown)}")
+    return read_entities(document)
+
+
+def read_entities(document: Yaml) -> Declaration:
+    """Read entities, nested or flat, as a kong.yaml or the Admin API has them.
+
+    Raises:
+        ConfigError: They do not describe a gateway; the message says where.
+    """
     return _Reader().read(document)
 
 
@@ -135,6 +144,7 @@ class _Reader:
             write_timeout_ms=_integer(entry, "write_timeout", DEFAULT_TIMEOUT_MS, where),
             read_timeout_ms=_integer(entry, "read_timeout", DEFAULT_TIMEOUT_MS, where),
             enabled=bool(entry.get("enabled", True)),
+            tags=_strings(entry, "tags", where),
         )
         self.services.append(service)
         for route in _entries(entry, "routes", where):
@@ -160,6 +170,7 @@ class _Reader:
             strip_path=bool(entry.get("strip_path", True)),
             preserve_host=bool(entry.get("preserve_host", False)),
             regex_priority=_integer(entry, "regex_priority", 0, where),
+            tags=_strings(entry, "tags", where),
         )
         if not (route.paths or route.methods or route.hosts or route.headers):
             raise ConfigError(f"{where}: must set one of methods, hosts, headers, paths")
@@ -178,6 +189,7 @@ class _Reader:
             id=_id(entry, "consumer", str(username or custom_id)),
             username=str(username) if username is not None else None,
             custom_id=str(custom_id) if custom_id is not None else None,
+            tags=_strings(entry, "tags", where),
         )
         self.consumers.append(consumer)
         for credential in _entries(entry, "keyauth_credentials", where):
@@ -217,6 +229,7 @@ class _Reader:
                 route_id=route_id,
                 service_id=service_id,
                 consumer_id=consumer_id,
+                tags=_strings(entry, "tags", f"plugin {name}"),
             )
         )
 

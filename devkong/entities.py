@@ -22,6 +22,7 @@ class Service:
     write_timeout_ms: int = DEFAULT_TIMEOUT_MS
     read_timeout_ms: int = DEFAULT_TIMEOUT_MS
     enabled: bool = True
+    tags: tuple[str, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
         """The entity as the PDK and the log show it; unset fields are absent."""
@@ -38,6 +39,7 @@ class Service:
                 "write_timeout": self.write_timeout_ms,
                 "read_timeout": self.read_timeout_ms,
                 "enabled": self.enabled,
+                "tags": list(self.tags) or None,
             }
         )
 
@@ -57,6 +59,7 @@ class Route:
     strip_path: bool = True
     preserve_host: bool = False
     regex_priority: int = 0
+    tags: tuple[str, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
         """The entity as the PDK and the log show it; unset fields are absent."""
@@ -76,6 +79,7 @@ class Route:
                 "path_handling": "v0",
                 "request_buffering": True,
                 "response_buffering": True,
+                "tags": list(self.tags) or None,
             }
         )
 
@@ -87,11 +91,17 @@ class Consumer:
     id: str
     username: str | None
     custom_id: str | None
+    tags: tuple[str, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
         """The entity as `kong.client.get_consumer` gives it."""
         return _without_none(
-            {"id": self.id, "username": self.username, "custom_id": self.custom_id}
+            {
+                "id": self.id,
+                "username": self.username,
+                "custom_id": self.custom_id,
+                "tags": list(self.tags) or None,
+            }
         )
 
 
@@ -124,6 +134,7 @@ class PluginEntity:
     route_id: str | None = None
     service_id: str | None = None
     consumer_id: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,16 @@
 
 
 class ConfigError(Exception):
-    """kong.yaml, kong.conf or a plugin's description cannot be used; devkong does not start."""
+    """kong.yaml, kong.conf or a plugin's description cannot be used; devkong does not start.
+
+    Args:
+        sentence: Says where.
+        field: The place in an entity, from the outside in, as the Admin API names it.
+    """
+
+    def __init__(self, sentence: str, field: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.field = field
 
 
 class LuaError(Exception):

@@ -42,6 +42,16 @@ class Gateway:
         self._proxy = Proxy()
         self._log_tasks: set[asyncio.Task[None]] = set()
 
+    def configure(self, declaration: Declaration) -> None:
+        """Take other routes and configurations; requests under way keep their own.
+
+        Raises:
+            ConfigError: They cannot be used; then the ones before stay.
+        """
+        router = Router(declaration.routes)
+        self._plugins.configure(declaration)
+        self._router = router
+
     async def handle(self, request: ClientRequest, responder: Responder) -> None:
         """Answer one request."""
         context = Context(request)

@@ -6,6 +6,7 @@ the request (kong/runloop/plugin_servers/plugin.lua, `get_instance_id`).
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 from dataclasses import dataclass
@@ -145,6 +146,7 @@ class PluginServer:
             known = self._instances.get(key)
         if known is not None and known.seq == seq:
             return known.id.result()
+        old = known.id.result() if known is not None and not known.id.cancelled() else None
         claim = _Instance(seq, asyncio.get_running_loop().create_future())
         self._instances[key] = claim
         try:
@@ -153,6 +155,9 @@ class PluginServer:
             self._instances.pop(key, None)
             claim.id.cancel()
             raise
+        if old is not None:
+            with contextlib.suppress(RpcFailed):
+                await self._rpc.call("plugin.CloseInstance", old)
         return claim.id.result()
 
     async def _start_instance(self, config: dict[str, Any]) -> int:

@@ -1,5 +1,6 @@
 """Plugins: what their servers say of them, their configurations, and which a request gets."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -137,12 +138,35 @@ class PluginSet:
                 raise ConfigError(f"plugin {info.name}: offered by two plugin servers")
             rpc = PluginServer(info.name, server.socket, conf.socket_read_timeout_s)
             self._add(ExternalPlugin(info, rpc), info.fields)
-        key_auth = KeyAuth(declaration.consumers, declaration.key_credentials)
-        self._add(key_auth, KeyAuth.fields)
+        self._add(KeyAuth((), ()), KeyAuth.fields)
         self._add(KnownGroups(), KnownGroups.fields)
-        self._check_enabled(conf, [entity.name for entity in declaration.plugins])
-        self._configs = self._configured(declaration.plugins, vault)
-        self._has_consumer_scope = any(key[3] for key in self._configs)
+        self._conf = conf
+        self._vault = vault
+        self._numbers = itertools.count(1)
+        self._check_offered()
+        self.configure(declaration)
+
+    @property
+    def enabled(self) -> frozenset[str]:
+        """The plugins that kong.conf enables and that are there."""
+        own = {KeyAuth.name, KnownGroups.name} if "bundled" in self._conf.plugins else set()
+        return frozenset({*self._conf.plugins, *own} - {"bundled"})
+
+    def described(self, name: str) -> tuple[Plugin, list[schema.Field]]:
+        """An enabled plugin, and the fields of its configuration."""
+        return self._plugins[name], self._fields[name]
+
+    def configure(self, declaration: Declaration) -> None:
+        """Take other configurations; plugin instances start anew, as in Kong.
+
+        Raises:
+            ConfigError: One does not fit; then the ones before stay.
+        """
+        self._check_enabled([entity.name for entity in declaration.plugins])
+        configs = self._configured(declaration.plugins)
+        self._plugins[KeyAuth.name] = KeyAuth(declaration.consumers, declaration.key_credentials)
+        self._configs = configs
+        self._has_consumer_scope = any(key[3] for key in configs)
         self._by_scope: dict[tuple[str | None, str | None], tuple[Configured, ...]] = {}
 
     def for_request(
@@ -166,30 +190,31 @@ class PluginSet:
         self._plugins[plugin.name] = plugin
         self._fields[plugin.name] = fields
 
-    def _check_enabled(self, conf: KongConf, configured: list[str]) -> None:
-        bundled = {KeyAuth.name, KnownGroups.name} if "bundled" in conf.plugins else set()
-        enabled = {*conf.plugins, *bundled} - {"bundled"}
-        for name in sorted(enabled):
+    def _check_offered(self) -> None:
+        for name in sorted(self.enabled):
             if name not in self._plugins:
                 raise ConfigError(
                     f"plugin {name}: is enabled in kong.conf, but no plugin server offers it"
                 )
+
+    def _check_enabled(self, configured: list[str]) -> None:
         for name in configured:
-            if name not in enabled:
+            if name not in self.enabled:
                 hint = "" if name in self._plugins else " (of Kong's own, devkong has key-auth)"
                 raise ConfigError(
                     f"plugin {name}: not enabled; add it to `plugins` in kong.conf{hint}"
                 )
 
     def _configured(
-        self, entities: Sequence[PluginEntity], vault: Vault
+        self, entities: Sequence[PluginEntity]
     ) -> Mapping[tuple[str | None, ...], dict[str, Any]]:
         configs: dict[tuple[str | None, ...], dict[str, Any]] = {}
-        for number, entity in enumerate(entities, 1):
-            checked = schema.check(entity.name, self._fields[entity.name], entity.config, vault)
+        for entity in entities:
+            fields = self._fields[entity.name]
+            checked = schema.check(entity.name, fields, entity.config, self._vault)
             scope = (entity.name, entity.route_id, entity.service_id, entity.consumer_id)
             if entity.enabled:
-                configs[scope] = _with_kongs_fields(checked, entity, number)
+                configs[scope] = _with_kongs_fields(checked, entity, next(self._numbers))
         return configs
 
     def _resolved(

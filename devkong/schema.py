@@ -143,7 +143,8 @@ class _Checker:
             raise self._error(path, "length must be at least 1")
 
     def _error(self, path: tuple[str, ...], message: str) -> ConfigError:
-        return ConfigError(f"plugin {self._plugin}: config.{'.'.join(path)}: {message}")
+        place = ("config", *path)
+        return ConfigError(f"plugin {self._plugin}: {'.'.join(place)}: {message}", place)
 
 
 def _described(fields: list[Field]) -> Iterator[tuple[str, Field]]:

@@ -15,6 +15,7 @@ from policy_service.api import (
     chargeback,
     content,
     costs,
+    forward_auth,
     health,
     incidents,
     internal,
@@ -69,7 +70,7 @@ def create_app(
         title="Gatehouse policy service",
         description="Decides, accounts and relays for the Gatehouse plugins in Kong.",
         lifespan=lifespan,
-        routes=[*internal.routes, *relay.routes],
+        routes=[*internal.routes, *forward_auth.routes, *relay.routes],
     )
     app.add_middleware(BoundedBodies, most_bytes=longest(settings.max_body_bytes))
     for module in (

@@ -20,7 +20,7 @@ from kong_plugins._runtime.pdk import Kong
 from llm_core.policy.call import Call
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, UsageReport
-from llm_core.policy.limits import Priority
+from llm_core.policy.request_facts import RequestFacts
 
 CALLER_KEY: Final = "gatehouse_caller"
 DECISION_KEY: Final = "gatehouse_decision"
@@ -31,34 +31,11 @@ MAX_HANDED_BODY_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class RequestFacts:
-    """What the request's headers say, read once by llm-auth so that nobody pays for them again.
-
-    Args:
-        reads_cache: See `llm_core.policy.call.Call`.
-        fills_cache: Likewise.
-        priority: Likewise.
-        use_case: Likewise.
-        data_labels: Likewise.
-        source_ip: The client's address, as Kong tells it; `None` where the route does not send it.
-        traceparent: The trace that the request belongs to, as the client or Kong said.
-    """
-
-    reads_cache: bool = True
-    fills_cache: bool = True
-    priority: Priority = Priority.INTERACTIVE
-    use_case: str | None = None
-    data_labels: tuple[str, ...] = ()
-    source_ip: str | None = None
-    traceparent: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class HandedCaller:
     """Who calls, and what their headers ask for."""
 
     caller: Caller
-    facts: RequestFacts = RequestFacts()
+    facts: RequestFacts = RequestFacts()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,6 @@
-"""Finding the credential in a request's headers."""
+"""What of a request's headers must not travel on."""
 
-import re
 from collections.abc import Mapping
-
-KEY_HEADERS = ("authorization", "api-key", "x-api-key")
-"""OpenAI's, Azure's and Anthropic's SDKs each use another one."""
-
-_THREE_PARTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 MAY_TRAVEL = frozenset(
     {
@@ -17,35 +11,6 @@ MAY_TRAVEL = frozenset(
     }
 )
 MAY_TRAVEL_PREFIXES = ("x-forwarded-", "x-kong-", "x-real-ip", "x-stainless-")
-
-
-def api_key_in(headers: Mapping[str, list[str]]) -> str | None:
-    """The API key, from whichever header the client's SDK uses; `None` when there is none.
-
-    A header that is sent twice proves nothing, so it counts as not sent.
-    """
-    for name in KEY_HEADERS:
-        values = headers.get(name) or []
-        if len(values) != 1:
-            continue
-        value = values[0].strip()
-        if name == "authorization":
-            scheme, _, value = value.partition(" ")
-            if scheme.lower() != "bearer":
-                continue
-            value = value.strip()
-        if value:
-            return value
-    return None
-
-
-def is_token(credential: str) -> bool:
-    """Whether it has the form of a signed JSON Web Token; the last part is its signature.
-
-    Source:
-        https://www.rfc-editor.org/rfc/rfc7515#section-7.1 (checked 2026-11-21)
-    """
-    return _THREE_PARTS.fullmatch(credential) is not None
 
 
 def to_clear_in(headers: Mapping[str, list[str]]) -> list[str]:

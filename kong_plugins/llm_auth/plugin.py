@@ -12,12 +12,10 @@ from kong_plugins._runtime.policy_client import Identity, PolicyClient
 from kong_plugins._runtime.shared_context import HandedCaller
 from kong_plugins.llm_auth.asking import Asking
 from kong_plugins.llm_auth.cache import CallerCache, Freshness
-from kong_plugins.llm_auth.credential import api_key_in, is_token, to_clear_in
+from kong_plugins.llm_auth.credential import to_clear_in
 from kong_plugins.llm_auth.kong_groups import KONG_GROUPS, groups_in
 from kong_plugins.llm_auth.listening import Listening
-from kong_plugins.llm_auth.networks import require_network
-from kong_plugins.llm_auth.refusals import NO_KEY, refused_consumer, refused_key, refused_token
-from kong_plugins.llm_auth.request_facts import facts_in
+from kong_plugins.llm_auth.refusals import refused_consumer, refused_key, refused_token
 from kong_plugins.llm_auth.schema import Config
 from llm_core.errors import (
     BodyTooLarge,
@@ -28,6 +26,9 @@ from llm_core.errors import (
 )
 from llm_core.policy.caller import Caller
 from llm_core.policy.credential import Credential, KongConsumer
+from llm_core.policy.key_networks import require_network
+from llm_core.policy.presented import NO_KEY, api_key_in, is_token
+from llm_core.policy.request_facts import facts_in
 
 _MOST_ASKED_FOR = 1000
 """Kong's own most; by default it would give the first 100 and say nothing of the rest."""

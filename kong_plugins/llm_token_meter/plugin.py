@@ -14,8 +14,7 @@ import msgspec
 from kong_plugins._runtime import measures, shared_context
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import PolicyClient
-from kong_plugins._runtime.shared_context import HandedDecision, RequestFacts
-from kong_plugins.llm_token_meter.call_facts import USE_CASE_HEADER, call_of, operation_at, replayed
+from kong_plugins._runtime.shared_context import HandedDecision
 from kong_plugins.llm_token_meter.journal import Journal, Waiting
 from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsent
 from kong_plugins.llm_token_meter.schema import AUTO, Config
@@ -23,7 +22,9 @@ from llm_core.errors import BodyTooLarge, MalformedRequest, PolicyUnavailable, U
 from llm_core.ids import RANDOM_BITS, sortable_id
 from llm_core.operation import OWN_BODIES, OWN_OPERATIONS, Operation
 from llm_core.policy.call import Call
+from llm_core.policy.call_facts import USE_CASE_HEADER, call_of, operation_at, replayed
 from llm_core.policy.decision import TICKET_HEADER, DecisionRequest, Reservation, UsageReport
+from llm_core.policy.request_facts import RequestFacts
 from llm_core.tokens.estimate import openai_counter
 
 _log = logging.getLogger(__name__)

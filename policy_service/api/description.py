@@ -11,8 +11,9 @@ import msgspec
 from fastapi import FastAPI
 
 from llm_core.policy.credential import Credential
-from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
+from llm_core.policy.decision import TICKET_HEADER, Decision, DecisionRequest, UsageReport
 from policy_service.api.admin_description import admin_kinds, described
+from policy_service.api.forward_auth import SECRET_HEADER
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
 from policy_service.ports.reports import BudgetRow, SpendRow
@@ -80,6 +81,22 @@ _CHANGES: _Object = {
         "responses": {"200": {"description": "Lines", "content": {"application/x-ndjson": {}}}},
     }
 }
+_FORWARD_AUTH: _Object = {
+    "post": {
+        "summary": "Identify and decide for a gateway that asks before it proxies.",
+        "description": "The client's headers and body, with `X-Forwarded-Method`, `-Uri` and "
+        "`-For`. Whatever is answered but 200 is for the client.",
+        "security": [{"gateway_secret": []}],
+        "responses": {
+            "200": {
+                "description": "Allowed: proxy the call to the relay with the ticket.",
+                "headers": {
+                    TICKET_HEADER: {"description": "For the relay.", "schema": {"type": "string"}}
+                },
+            }
+        },
+    }
+}
 _FOR_ADMINS: dict[str, type] = {
     "/admin/v1/usage/spend": Spend,
     "/admin/v1/usage/recent": Recent,
@@ -98,6 +115,12 @@ _SCHEMES: _Object = {
         "type": "http",
         "scheme": "bearer",
         "description": "An admin token, or an access token of the company's identity provider.",
+    },
+    "gateway_secret": {
+        "type": "apiKey",
+        "in": "header",
+        "name": SECRET_HEADER,
+        "description": "For a gateway without the plugins.",
     },
     "ticket": {"type": "apiKey", "in": "header", "name": "x-gatehouse-ticket"},
 }
@@ -134,6 +157,7 @@ def _completed(made: _Object) -> _Object:
     for path, told, asked, answered in _FOR_PLUGINS:
         paths[path] = {"post": _operation(path, told, asked, answered)}
     paths["/v1/callers/changes"] = _CHANGES
+    paths["/v1/forward-auth"] = _FORWARD_AUTH
     for path, answered in _FOR_ADMINS.items():
         paths[path]["get"] = {
             **paths[path]["get"],

@@ -14,11 +14,11 @@ from starlette.routing import Route
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import DecisionRequest, UsageReport
 from policy_service import call_context
+from policy_service.api.identified import identified
 from policy_service.api.wire import for_plugins, json_answer, read_json
 from policy_service.call_context import TRACEPARENT
 from policy_service.ports.changes import ChangeKind
 from policy_service.services.changes import Changes
-from policy_service.services.identify import identify
 
 HEARTBEAT_S = 5.0
 """How often a stream of changes shows that it is alive."""
@@ -28,13 +28,7 @@ async def identify_caller(request: Request) -> Response:
     """Say who is behind a credential."""
     opened = for_plugins(request)
     asked = await read_json(request, Credential)
-    answer = opened.failed_keys.refusal(asked)
-    if answer is None:
-        answer = await identify(asked, opened.callers, opened.tokens)
-        opened.failed_keys.note(asked, answer)
-    if answer.caller is not None and answer.caller.key_id is not None:
-        opened.last_used.note(answer.caller.key_id)
-    return json_answer(answer)
+    return json_answer(await identified(opened, asked))
 
 
 async def changes(request: Request) -> Response:

@@ -57,7 +57,7 @@ def doctor(  # noqa: PLR0917 - a command's options
         found += [*kong.conf_findings(kong_conf), *kong.socket_findings(kong_conf)]
     if kong_yaml is not None:
         found += kong.yaml_findings(kong_yaml, settings)
-    _show(found, as_json=as_json)
+    show(found, as_json=as_json)
     if any(one.state == "broken" for one in found):
         raise typer.Exit(1)
 
@@ -83,7 +83,8 @@ async def _about(settings: "Settings", *, skip_providers: bool) -> "list[Finding
     return found
 
 
-def _show(found: "Iterable[Finding]", *, as_json: bool) -> None:
+def show(found: "Iterable[Finding]", *, as_json: bool) -> None:
+    """Print findings, for people or for programs."""
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found], indent=1))
         return

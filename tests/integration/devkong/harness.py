@@ -117,6 +117,7 @@ class Running:
     process: asyncio.subprocess.Process
     client: httpx.AsyncClient
     log: list[str] = field(default_factory=list)
+    admin_url: str = ""
 
     def state(self) -> dict[str, Any]:
         """What devkong.json says."""
@@ -162,16 +163,19 @@ def server_lines(prefix: Path, *scripts: str, flags: str = "", is_ours: bool = T
 @contextlib.asynccontextmanager
 async def devkong(
     prefix: Path,
-    kong_yaml: dict[str, Any],
+    kong_yaml: dict[str, Any] | None,
     kong_conf: str = "",
     environment: dict[str, str] | None = None,
+    options: tuple[str, ...] = (),
 ) -> AsyncIterator[Running]:
-    """Run devkong as a process of its own until the block ends."""
-    (prefix / "kong.yaml").write_text(yaml.safe_dump({"_format_version": "3.0", **kong_yaml}))
+    """Run devkong as a process of its own until the block ends; `None`: with a database."""
+    if kong_yaml is not None:
+        (prefix / "kong.yaml").write_text(yaml.safe_dump({"_format_version": "3.0", **kong_yaml}))
+        options = ("--kong-yaml", str(prefix / "kong.yaml"), *options)
     (prefix / "kong.conf").write_text(kong_conf)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "devkong", "-v", "--port", "0", "--prefix", str(prefix),
-        "--kong-yaml", str(prefix / "kong.yaml"), "--kong-conf", str(prefix / "kong.conf"),
+        *options, "--kong-conf", str(prefix / "kong.conf"),
         cwd=ROOT, env={"PATH": "/usr/bin:/bin", **(environment or {})},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -186,7 +190,8 @@ async def devkong(
         ready = json.loads(line)
         url = f"http://{ready['host']}:{ready['port']}"
         async with httpx.AsyncClient(base_url=url, timeout=20.0, trust_env=False) as client:
-            yield Running(url, prefix, process, client, log)
+            admin_url = f"http://{ready['host']}:{ready.get('admin_port')}"
+            yield Running(url, prefix, process, client, log, admin_url)
     finally:
         if process.returncode is None:
             process.terminate()

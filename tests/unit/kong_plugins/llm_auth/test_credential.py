@@ -1,6 +1,7 @@
 import pytest
 
-from kong_plugins.llm_auth.credential import api_key_in, to_clear_in
+from kong_plugins.llm_auth.credential import to_clear_in
+from llm_core.policy.presented import api_key_in
 
 
 @pytest.mark.parametrize(

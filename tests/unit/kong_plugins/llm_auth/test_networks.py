@@ -1,7 +1,7 @@
 import pytest
 
-from kong_plugins.llm_auth.networks import require_network
 from llm_core.errors import PermissionDenied
+from llm_core.policy.key_networks import require_network
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from kong_plugins._runtime import shared_context
-from kong_plugins._runtime.shared_context import HandedCaller, HandedDecision, RequestFacts
+from kong_plugins._runtime.shared_context import HandedCaller, HandedDecision
 from kong_plugins.llm_token_meter.journal import Journal
 from kong_plugins.llm_token_meter.plugin import Plugin
 from llm_core.chat.chunk import fold
@@ -24,6 +24,7 @@ from llm_core.policy.decision import (
     UsageReport,
 )
 from llm_core.policy.limits import Priority
+from llm_core.policy.request_facts import RequestFacts
 from llm_core.tokens.usage import TokenUsage
 from tests.fakes.kong import Answered, FakeKong
 from tests.fakes.policy_service import SECRET, FakePolicyService

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from devkong.conf import parse_conf
 from policy_service.cli import app
-from policy_service.cli import kong as module
 from policy_service.cli.kong import PLUGINS, config_lines
+from policy_service.cli.kong import installing as module
 
 
 def test_the_config_of_an_installation_names_its_python_and_its_prefix() -> None:

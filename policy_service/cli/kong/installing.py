@@ -1,4 +1,4 @@
-"""`gatehouse kong`: what Kong must be told about this installation."""
+"""`gatehouse kong config` and `dump`: what a Kong node must be told about this installation."""
 
 import json
 import subprocess
@@ -10,13 +10,10 @@ import typer
 
 from policy_service.cli.failures import fail
 
-app = typer.Typer(no_args_is_help=True, help="What Kong must be told about the plugins.")
-
 PLUGINS = ("llm-auth", "llm-token-meter", "llm-provider-transform")
 KONG_PREFIX = Path("/usr/local/kong")
 
 
-@app.command()
 def config(
     prefix: Annotated[
         Path, typer.Option(help="Kong's prefix; the sockets go there.")
@@ -51,7 +48,6 @@ def config_lines(prefix: Path, python: Path) -> str:
     return "\n".join(lines)
 
 
-@app.command()
 def dump(
     folder: Annotated[Path, typer.Argument(help="Where the JSON files go; made when missing.")],
 ) -> None:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from kong_plugins._runtime.shared_context import RequestFacts
 from llm_core.errors import MalformedRequest
 from llm_core.policy.limits import Priority
 
@@ -17,6 +17,30 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _MOST_LABELS = 20
 
 _Headers = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the request's headers say, read once so that nobody pays for it again.
+
+    Args:
+        reads_cache: See `llm_core.policy.call.Call`.
+        fills_cache: Likewise.
+        priority: Likewise.
+        use_case: Likewise.
+        data_labels: Likewise.
+        source_ip: The client's address, as the gateway tells it; `None` where the route does not
+            send it.
+        traceparent: The trace that the request belongs to, as the client or the gateway said.
+    """
+
+    reads_cache: bool = True
+    fills_cache: bool = True
+    priority: Priority = Priority.INTERACTIVE
+    use_case: str | None = None
+    data_labels: tuple[str, ...] = ()
+    source_ip: str | None = None
+    traceparent: str | None = None
 
 
 def facts_in(headers: _Headers) -> RequestFacts:

@@ -1,9 +1,9 @@
 import pytest
 
-from kong_plugins._runtime.shared_context import RequestFacts
-from kong_plugins.llm_token_meter.call_facts import call_of, operation_at
 from llm_core.errors import MalformedRequest
 from llm_core.operation import Operation
+from llm_core.policy.call_facts import call_of, operation_at
+from llm_core.policy.request_facts import RequestFacts
 from tests.fakes.samples import chat_body
 
 

@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kong_plugins._runtime.shared_context import RequestFacts
 from llm_core.apis.registry import read_ask
 from llm_core.digest import canonical, sha256_hex
 from llm_core.errors import MalformedRequest
 from llm_core.operation import Operation
 from llm_core.policy.cache_key import question_digest
 from llm_core.policy.call import Call
+from llm_core.policy.request_facts import RequestFacts
 
 USE_CASE_HEADER = "x-gatehouse-use-case"
-"""In which a request says what it is for; llm-auth reads it."""
+"""In which a request says what it is for."""
 
 _PATHS = {
     # The longer one first: the shorter is its end.

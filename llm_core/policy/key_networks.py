@@ -10,7 +10,7 @@ def require_network(address: str, networks: Iterable[str]) -> None:
     """Let nobody past who calls from elsewhere.
 
     Args:
-        address: The client's, as Kong tells it: v4, v6, or v4 in v6 (`::ffff:10.0.0.1`).
+        address: The client's, as the gateway tells it: v4, v6, or v4 in v6 (`::ffff:10.0.0.1`).
         networks: As CIDR.
 
     Raises:

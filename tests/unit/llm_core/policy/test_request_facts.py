@@ -1,8 +1,8 @@
 import pytest
 
-from kong_plugins.llm_auth.request_facts import facts_in
 from llm_core.errors import MalformedRequest
 from llm_core.policy.limits import Priority
+from llm_core.policy.request_facts import facts_in
 
 
 @pytest.mark.parametrize(

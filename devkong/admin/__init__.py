@@ -1,0 +1,1 @@
+"""Kong's Admin API, as far as a laptop and tests need it: services, routes, consumers, plugins."""

@@ -1,0 +1,195 @@
+"""Checks through Kong's proxy, as a client's calls: closed without a key, answered with one."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from llm_core.policy.decision import TICKET_HEADER
+from policy_service.cli.doctor.findings import Finding, broken, good, unseen, warning
+
+_TIMEOUT_S = 120.0
+_LONG_BYTES = 256 * 1024
+_LONG_WORD = "gatehouse "
+_UNKNOWN_MODEL = "gatehouse-check"
+_CHAT = "/v1/chat/completions"
+_DECISION = "x-gatehouse-decision-id"
+_NEVER_SERVED = "No request without a key may be answered: look at the route's plugins and service."
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Kong's proxy, and who calls through it.
+
+    Attributes:
+        host: The Host header, where our routes ask for one.
+        key: A Gatehouse key; without it only what is refused can be seen.
+        model: A model to ask; costs a few tokens.
+    """
+
+    client: httpx.Client
+    host: str | None = None
+    key: str | None = None
+    model: str | None = None
+
+    def headers(self, **more: str) -> dict[str, str]:
+        """What a call carries; with the key."""
+        headers = {} if self.host is None else {"host": self.host}
+        if self.key is not None:
+            headers["authorization"] = f"Bearer {self.key}"
+        return headers | more
+
+
+def proxy_client(url: str) -> httpx.Client:
+    """Calls a proxy by its address."""
+    return httpx.Client(base_url=url.rstrip("/"), timeout=_TIMEOUT_S)
+
+
+def proxied_findings(proxy: Proxy) -> Iterator[Finding]:
+    """All checks through the proxy; those with a key where there is one."""
+    try:
+        yield from _closed(proxy)
+        if proxy.key is None:
+            yield unseen("streaming", "It takes a key and a model.", "Give --key and --model.")
+            return
+        yield from _long_body(proxy)
+        if proxy.model is None:
+            yield unseen("streaming", "It takes a model to be asked.", "Name one with --model.")
+            return
+        yield from _whole(proxy)
+        yield from _streamed(proxy, proxy.model)
+    except (httpx.HTTPError, httpx.InvalidURL) as fault:
+        yield broken(
+            "proxy",
+            f"{proxy.client.base_url} cannot be asked ({type(fault).__name__}).",
+            "Name where `proxy_listen` in kong.conf has Kong listen with --proxy-url.",
+        )
+
+
+def _closed(proxy: Proxy) -> Iterator[Finding]:
+    """Nobody is served without a key, nor with a ticket of their own making."""
+    body = {"model": _UNKNOWN_MODEL, "messages": [{"role": "user", "content": "hello"}]}
+    host = {} if proxy.host is None else {"host": proxy.host}
+    for part, more in (
+        ("closed without a key", {}),
+        ("closed to forged tickets", {TICKET_HEADER: "forged.ticket"}),
+    ):
+        answer = proxy.client.post(_CHAT, json=body, headers={**host, **more})
+        yield _refusal(part, answer)
+
+
+def _refusal(part: str, answer: httpx.Response) -> Finding:
+    code = _code(answer)
+    if answer.is_success:
+        return broken(part, f"Kong answered {answer.status_code}.", _NEVER_SERVED)
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        whose = "llm-auth" if code else "Kong's own authentication"
+        return good(part, f"{whose} refuses it with 401.")
+    if code == "policy_unavailable":
+        return broken(
+            part,
+            "It is refused with 503: the plugins cannot ask the policy service.",
+            "Kong's error log says whether it is `policy_url`, or the secret (`policy_secret`).",
+        )
+    if code == "undecided":
+        return broken(
+            part,
+            "It is refused with 503 by the relay: llm-auth did not run.",
+            "Look for its `server started` line in Kong's error log.",
+        )
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        return broken(
+            part,
+            f"No route takes POST {_CHAT} here.",
+            "`gatehouse kong enable` adds it; name its host with --host if it asks for one.",
+        )
+    return warning(
+        part, f"It is refused with {answer.status_code}.", "401 was expected: see Kong's error log."
+    )
+
+
+def _long_body(proxy: Proxy) -> Iterator[Finding]:
+    """A prompt that nginx would put on disk reaches the meter, which refuses its model."""
+    words = _LONG_WORD * (_LONG_BYTES // len(_LONG_WORD))
+    body = {"model": _UNKNOWN_MODEL, "messages": [{"role": "user", "content": words}]}
+    answer = proxy.client.post(_CHAT, json=body, headers=proxy.headers())
+    code = _code(answer)
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        yield broken("key", "It is refused.", "Give a Gatehouse key that is valid with --key.")
+    elif code is None or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        yield broken(
+            "long prompts",
+            f"A prompt of 256 KiB was answered with {answer.status_code}.",
+            "Set `nginx_http_client_body_buffer_size = 16m` and `nginx_http_client_max_body_size = "
+            "32m` in kong.conf.",
+        )
+    else:
+        yield good("long prompts", "A prompt of 256 KiB reaches llm-token-meter.")
+
+
+def _whole(proxy: Proxy) -> Iterator[Finding]:
+    answer = proxy.client.post(_CHAT, json=_question(proxy), headers=proxy.headers())
+    if answer.is_success and _DECISION in answer.headers:
+        yield good("call", f"Answered by decision {answer.headers[_DECISION]}.")
+    elif answer.is_success:
+        yield broken("call", "It was answered without a decision.", _NEVER_SERVED)
+    else:
+        yield broken(
+            "call", f"It was refused with {answer.status_code}: {_message(answer)}", "Mend that."
+        )
+
+
+def _streamed(proxy: Proxy, model: str) -> Iterator[Finding]:
+    """Whether pieces of a stream arrive one by one."""
+    question = _question(proxy) | {"stream": True, "max_tokens": 64}
+    with proxy.client.stream("POST", _CHAT, json=question, headers=proxy.headers()) as answer:
+        if not answer.is_success:
+            answer.read()
+            why = f"{answer.status_code}: {_message(answer)}"
+            yield broken("streaming", f"The stream was refused with {why}", "Mend that.")
+            return
+        has_length = "content-length" in answer.headers
+        arrivals = [time.monotonic() for piece in answer.iter_raw() if piece]
+    if has_length:
+        yield broken(
+            "streaming",
+            "Kong collected the whole stream before it passed it on.",
+            "Another plugin on the route has a `response` phase and a priority below 760: give the "
+            "route up to ours, or the plugin a higher priority.",
+        )
+    elif len(arrivals) > 1:
+        spread_ms = (arrivals[-1] - arrivals[0]) * 1000
+        what = f"{len(arrivals)} pieces came over {spread_ms:.0f} ms."
+        yield good("streaming", what)
+    else:
+        yield unseen(
+            "streaming", f"{model} sent it all at once.", "Ask a model that answers at length."
+        )
+
+
+def _question(proxy: Proxy) -> dict[str, Any]:
+    content = "Count from one to twenty in words."
+    messages = [{"role": "user", "content": content}]
+    return {"model": proxy.model, "messages": messages, "max_tokens": 16}
+
+
+def _error(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        error = json.loads(answer.content)["error"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _code(answer: httpx.Response) -> str | None:
+    """The code of an error of ours; `None` for everybody else's."""
+    code = _error(answer).get("code")
+    return str(code) if code else None
+
+
+def _message(answer: httpx.Response) -> str:
+    return str(_error(answer).get("message") or "no reason given")

@@ -1,0 +1,155 @@
+"""The Helm chart renders to pods that may do little, are probed, and agree on names and ports."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from policy_service.cli.kong import PLUGINS
+from tests.contract.test_deploy_files import PINNED, is_setting, kong_conf
+from tests.fixtures.services import binary_or_skip
+
+pytestmark = pytest.mark.integration
+
+CHART = Path(__file__).parents[3] / "deploy" / "helm" / "gatehouse"
+HOW_TO_GET = "go install helm.sh/helm/v3/cmd/helm@v3.16.4"
+NEEDED = {
+    "existingSecret": "ours",
+    "credentialsSecret": "keys",
+    "dashboard.existingSecret": "board",
+}
+Object = dict[str, Any]
+
+
+def helm(command: str, values: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    # Building it takes many minutes, so not every machine has it.
+    binary = binary_or_skip("helm", HOW_TO_GET, is_required=False)
+    given = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
+    named = ["g"] if command == "template" else []
+    return subprocess.run(
+        [binary, command, *named, str(CHART), "--kube-version", "1.31.0", *given],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+
+
+def rendered(**values: str) -> list[Object]:
+    ran = helm("template", {**NEEDED, **values})
+    assert ran.returncode == 0, ran.stderr
+    return [one for one in yaml.safe_load_all(ran.stdout) if one]
+
+
+@pytest.fixture(scope="module")
+def objects() -> list[Object]:
+    return rendered(**{"kong.credentials": "{openai}", "kong.hosts": "{llm.example}"})
+
+
+def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
+    return [one for one in objects if one["kind"] in kinds]
+
+
+def workloads(objects: list[Object]) -> list[Object]:
+    return of_kind(objects, "Deployment", "StatefulSet")
+
+
+def containers(objects: list[Object]) -> Iterator[Object]:
+    for one in workloads(objects):
+        pod = one["spec"]["template"]["spec"]
+        yield from (*pod.get("initContainers", ()), *pod["containers"])
+
+
+def test_the_chart_has_no_fault_that_lint_finds() -> None:
+    ran = helm("lint", NEEDED)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_a_secret_that_is_missing_is_asked_for() -> None:
+    ran = helm("template", {})
+    assert ran.returncode != 0
+    assert "make a Secret" in ran.stderr
+
+
+def test_no_container_may_do_more_than_it_needs(objects: list[Object]) -> None:
+    for one in workloads(objects):
+        pod = one["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+    for one in containers(objects):
+        allowed = one["securityContext"]
+        assert allowed["readOnlyRootFilesystem"] is True
+        assert allowed["allowPrivilegeEscalation"] is False
+        assert allowed["capabilities"] == {"drop": ["ALL"]}
+        assert one["resources"]["limits"]["memory"]
+        assert PINNED.fullmatch(one["image"]), one["image"]
+
+
+def test_every_container_is_probed(objects: list[Object]) -> None:
+    for one in workloads(objects):
+        for container in one["spec"]["template"]["spec"]["containers"]:
+            assert {"livenessProbe", "readinessProbe"} <= set(container), container["name"]
+
+
+def test_a_service_leads_to_ports_that_its_pods_have(objects: list[Object]) -> None:
+    for service in of_kind(objects, "Service"):
+        wanted = service["spec"]["selector"].items()
+        [owner] = [
+            one
+            for one in workloads(objects)
+            if wanted <= one["spec"]["template"]["metadata"]["labels"].items()
+        ]
+        ports = {
+            p["name"] for c in owner["spec"]["template"]["spec"]["containers"] for p in c["ports"]
+        }
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+def test_each_component_keeps_pods_while_nodes_are_drained(objects: list[Object]) -> None:
+    budgets = {one["metadata"]["name"]: one for one in of_kind(objects, "PodDisruptionBudget")}
+    for one in workloads(objects):
+        budget = budgets[one["metadata"]["name"]]["spec"]
+        assert budget["selector"] == one["spec"]["selector"]
+        assert 0 < budget["minAvailable"] < one["spec"]["replicas"]
+
+
+def test_network_policies_are_about_our_pods(objects: list[Object]) -> None:
+    policies = of_kind(objects, "NetworkPolicy")
+    selectors = [one["spec"]["selector"] for one in workloads(objects)]
+    assert len(policies) == len(selectors)
+    assert all(one["spec"]["podSelector"] in selectors for one in policies)
+    service = next(one for one in policies if one["metadata"]["name"] == "g-policy")
+    [rule] = service["spec"]["ingress"]
+    asking = [one["podSelector"] for one in rule["from"] if "podSelector" in one]
+    assert asking == [selectors_of("kong"), selectors_of("dashboard")]
+
+
+def selectors_of(component: str) -> Object:
+    labels = {"name": "gatehouse", "instance": "g", "component": component}
+    return {"matchLabels": {f"app.kubernetes.io/{name}": value for name, value in labels.items()}}
+
+
+def test_kong_is_told_of_the_plugin_servers_beside_it(objects: list[Object]) -> None:
+    [kong] = [one for one in containers(objects) if one["name"] == "kong"]
+    environment = {one["name"]: one.get("value", "") for one in kong["env"]}
+    conf = kong_conf(environment)
+    beside = {one["name"]: one for one in containers(objects)}
+    assert sorted(server.name for server in conf.plugin_servers) == sorted(PLUGINS)
+    for server in conf.plugin_servers:
+        assert server.socket in beside[server.name]["readinessProbe"]["exec"]["command"]
+        assert server.query_cmd == f"cat /kong/plugins/{server.name}.json"
+    assert "OPENAI_API_KEY" in environment
+    script = beside["files"]["command"][2]
+    assert "--policy-url http://g-policy:8100 --host 'llm.example' > /kong/kong.yaml" in script
+
+
+def test_the_service_is_given_settings_that_exist(objects: list[Object]) -> None:
+    [service] = [one for one in containers(objects) if one["name"] == "policy-service"]
+    assert [one["name"] for one in service["env"] if not is_setting(one["name"])] == []
+
+
+def test_an_installation_with_a_kong_of_its_own_has_no_other() -> None:
+    objects = rendered(**{"kong.enabled": "false", "dashboard.enabled": "false"})
+    assert [one["metadata"]["name"] for one in workloads(objects)] == ["g-policy"]
