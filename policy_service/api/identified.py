@@ -1,8 +1,8 @@
 """Who is behind a credential, for plugins and for gateways without any."""
 
-from llm_core.policy.credential import Credential, IdentifyAnswer
+from llm_core.policy.credential import Credential
 from policy_service.resources import Resources
-from policy_service.services.identify import identify
+from policy_service.services.identify import IdentifyAnswer, identify
 
 
 async def identified(opened: Resources, asked: Credential) -> IdentifyAnswer:
