@@ -24,6 +24,7 @@ class Sums:
     reasoning_tokens: int = 0
     usd: Decimal = ZERO
     saved_usd: Decimal = ZERO
+    routing_saved_usd: Decimal = ZERO
     cache_hits: int = 0
     fallbacks: int = 0
     estimated_requests: int = 0
@@ -93,7 +94,7 @@ class Summary:
     forecast: Forecast | None = None
     burn_usd_per_day: Decimal = ZERO
     saved_by_cache_usd: Decimal = ZERO
-    saved_by_routing_usd: Decimal | None = None
+    saved_by_routing_usd: Decimal = ZERO
     movers: list[Mover] = field(default_factory=list)
     users: int = 0
     teams: int = 0

@@ -130,16 +130,12 @@ def _show_numbers(summary: Summary) -> None:
 def _show_saved(summary: Summary) -> None:
     by_cache, by_routing = summary.saved_by_cache_usd, summary.saved_by_routing_usd
     text, hits = wiring.currency().text, f"{summary.month_to_date.cache_hits:,} answers"
-    told = "What the answers from the response cache would have cost at a provider."
-    if by_routing is None:
-        shown.metric("Saved by cache", text(by_cache), beside=hits, told=told)
-        return
     shown.metric(
         "Saved",
         text(exact_sum((by_cache, by_routing))),
         beside=f"{text(by_cache)} by cache, {text(by_routing)} by routing",
-        told=f"By cache: {told[0].lower()}{told[1:]} {hits}. By routing: what the way that calls "
-        "did not take would have cost more.",
+        told=f"By cache: what {hits} from the response cache would have cost at a provider. By "
+        "routing: what the dearest way that each call could have taken would have cost more.",
     )
 
 

@@ -26,6 +26,7 @@ _SUMS = (
     "reasoning_tokens",
     "usd",
     "saved_usd",
+    "routing_saved_usd",
     "cache_hits",
     "fallbacks",
     "estimated_requests",

@@ -50,6 +50,8 @@ class Sums:
     Args:
         failed: Of the requests, those whose `error_class` is not `none`.
         saved_usd: What answers of the response cache would have cost.
+        routing_saved_usd: What the calls would have cost at the dearest deployment that each could
+            have taken, less what they did cost.
         cache_hits: Of the requests, those that the response cache answered.
         fallbacks: Further deployments that were tried.
         estimated_requests: Of the requests, those whose cost is an estimate.
@@ -64,6 +66,7 @@ class Sums:
     reasoning_tokens: int = 0
     usd: Decimal = Decimal(0)
     saved_usd: Decimal = Decimal(0)
+    routing_saved_usd: Decimal = Decimal(0)
     cache_hits: int = 0
     fallbacks: int = 0
     estimated_requests: int = 0

@@ -21,6 +21,8 @@ class UsageRow:
         usd: Charged, exact.
         price_version: What it was charged at.
         cache: `hit`, `miss` or `bypass`.
+        routing_saved_usd: What the same tokens would have cost at the dearest deployment that was
+            permitted and able, at the prices of the decision, less `usd`.
         saved_usd: What a hit would have cost at the price in force; it has no tokens of its own.
         request_digest: Keyed; `None` where policy wants nothing kept. So are the next three.
         request_bytes: How long the question was, as the client sent it.
@@ -72,6 +74,7 @@ class UsageRow:
     response_bytes: int | None = None
     data_labels: str = ""
     approval_id: str | None = None
+    routing_saved_usd: Decimal = Decimal(0)
 
 
 class Ledger(Protocol):

@@ -40,8 +40,8 @@ class Summary:
         budget_usd: Of the one node that is looked at, in force now; `None` where it is not one, or
             has none.
         burn_usd_per_day: The mean of the last seven full days.
-        saved_by_routing_usd: `None`: the ledger knows where calls went, and not what the way that
-            they did not take would have cost.
+        saved_by_routing_usd: What the dearest way that each call could have taken would have cost
+            more; see `Sums`.
         users: So many used anything this month.
     """
 
@@ -55,7 +55,7 @@ class Summary:
     forecast: Forecast | None
     burn_usd_per_day: Decimal
     saved_by_cache_usd: Decimal
-    saved_by_routing_usd: Decimal | None
+    saved_by_routing_usd: Decimal
     movers: tuple[Mover, ...]
     users: int
     teams: int
@@ -98,7 +98,7 @@ async def summary(  # noqa: PLR0917 - who is asked, about what, when
         forecast=_forecast(to_date.usd, history, now, zone),
         burn_usd_per_day=burn_per_day(history, today),
         saved_by_cache_usd=to_date.saved_usd,
-        saved_by_routing_usd=None,
+        saved_by_routing_usd=to_date.routing_saved_usd,
         movers=moved,
         users=whole.users,
         teams=whole.teams,

@@ -297,6 +297,19 @@ def _answered_ms(report: UsageReport) -> float | None:
     return max(report.total_ms - (report.overhead_ms or 0.0), 0.0)
 
 
+def _saved_by_routing(reservation: Reservation, charged: _Charged) -> Decimal:
+    """What the dearest way would have cost more; nothing where the cost itself is a guess."""
+    if charged.source is UsageSource.ESTIMATED:
+        return Decimal(0)
+    dearest = charged.usd
+    for way in reservation.deployments:
+        try:
+            dearest = max(dearest, usd_for(charged.usage, way.price))
+        except UnpriceableUsage:  # no price for this kind of tokens there
+            continue
+    return dearest - charged.usd
+
+
 def _row(
     reservation: Reservation, report: UsageReport, charged: _Charged, traces: Traces
 ) -> UsageRow:
@@ -348,6 +361,7 @@ def _row(
         response_bytes=traces.response_bytes,
         data_labels=",".join(sorted(set(call.data_labels))),
         approval_id=reservation.approval,
+        routing_saved_usd=_saved_by_routing(reservation, charged),
     )
 
 

@@ -22,7 +22,7 @@ _COUNTS = (
     "requests", "failed", "input_tokens", "cached_input_tokens", "cache_write_tokens",
     "output_tokens", "reasoning_tokens", "cache_hits", "fallbacks", "estimated_requests",
 )  # fmt: skip
-_MONEY = ("usd", "saved_usd", "estimated_usd")
+_MONEY = ("usd", "saved_usd", "routing_saved_usd", "estimated_usd")
 
 
 def _spent() -> tuple[dict[str, Any], ...]:
@@ -55,6 +55,7 @@ def _spent() -> tuple[dict[str, Any], ...]:
                     "cache_write_tokens": requests * 90, "output_tokens": requests * 420,
                     "reasoning_tokens": requests * 60, "usd": Decimal(usd) * busy,
                     "saved_usd": Decimal("0.2"), "cache_hits": requests // 12,
+                    "routing_saved_usd": Decimal("0.1"),
                     "fallbacks": requests // 90, "estimated_requests": place % 2,
                     "estimated_usd": Decimal("0.01") * (place % 2),
                 }

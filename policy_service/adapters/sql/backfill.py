@@ -30,6 +30,7 @@ from policy_service.adapters.sql.rollups import (
     GROUP,
     LATENCY_GROUP,
     MODEL_LATENCIES,
+    MONEY,
     SUMS,
     Coarse,
     bucket_of,
@@ -166,6 +167,6 @@ def amount(name: str) -> ColumnElement[Any]:
         return func.coalesce(Microseconds(_USAGE.c[name.replace("_us", "_ms")]), 0)
     if name.endswith("_count"):
         return case((_USAGE.c[name.replace("_count", "_ms")].is_not(None), 1), else_=0)
-    if name in ("usd", "saved_usd", "fallbacks"):
+    if name in (*MONEY, "fallbacks"):
         return _USAGE.c[name]
     return func.coalesce(_USAGE.c[name], 0)

@@ -29,7 +29,7 @@ from policy_service.adapters.sql.engine import (
     writing,
 )
 from policy_service.adapters.sql.rolling import add_to_rollups
-from policy_service.adapters.sql.rollups import Change
+from policy_service.adapters.sql.rollups import MONEY, Change
 from policy_service.adapters.sql.schema import is_current
 from policy_service.adapters.sql.spending import chunks, spent_of
 from policy_service.adapters.sql.tables import Base
@@ -138,7 +138,7 @@ def _storable(row: UsageRow) -> UsageRow:
     for name, value in values.items():
         if isinstance(value, str):
             values[name] = value.replace("\x00", "")
-    money = {"usd": rounded(row.usd), "saved_usd": rounded(row.saved_usd)}
+    money = {name: rounded(getattr(row, name)) for name in MONEY}
     return UsageRow(**{**values, **money})
 
 

@@ -53,7 +53,10 @@ SUMS = (
     "overhead_count",
     "cache_hits",
     "saved_usd",
+    "routing_saved_usd",
 )
+MONEY = ("usd", "saved_usd", "routing_saved_usd")
+"""Of what a ledger row adds, what is USD."""
 LATENCY_GROUP = (
     "day",
     "organisation",
@@ -94,7 +97,7 @@ class Coarse:
     counts: tuple[str, ...]
 
 
-_COUNTED = (*SUMS[:8], "cache_hits", "saved_usd", *CONDITIONAL)
+_COUNTED = (*SUMS[:8], *SUMS[-3:], *CONDITIONAL)
 CALLERS = Coarse(
     "usage_daily_callers",
     "usage_hourly",
@@ -265,6 +268,7 @@ def _amounts_of(row: UsageRow) -> dict[str, int | Decimal]:
         "overhead_count": row.overhead_ms is not None,
         "cache_hits": row.cache == CacheUse.HIT,
         "saved_usd": row.saved_usd,
+        "routing_saved_usd": row.routing_saved_usd,
     }
 
 

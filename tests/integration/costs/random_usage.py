@@ -77,6 +77,7 @@ def _random_row(chance: random.Random, number: int) -> UsageRow:
         usd=Decimal(chance.randrange(10**11)).scaleb(-12),
         cache=chance.choice(["hit", "miss", "bypass"]),
         saved_usd=Decimal(chance.randrange(10**9)).scaleb(-12),
+        routing_saved_usd=Decimal(chance.randrange(10**10)).scaleb(-12),
         fallbacks=chance.choice([0, 0, 1, 2]),
         total_ms=chance.choice([None, chance.lognormvariate(7, 1)]),
         time_to_first_token_ms=chance.choice([None, chance.lognormvariate(5, 1)]),

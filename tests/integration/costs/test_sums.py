@@ -17,7 +17,7 @@ from tests.integration.costs.random_usage import filling, put, random_rows
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe")
 AMOUNTS = tuple(field.name for field in fields(Sums))
-MONEY = ("usd", "saved_usd", "estimated_usd")
+MONEY = ("usd", "saved_usd", "routing_saved_usd", "estimated_usd")
 ALL = {"from": "2026-03-01", "to": "2026-12-01"}
 # Within hours, and over both changes of the clocks.
 PART = {"from": "2026-03-28T10:17:33.5Z", "to": "2026-11-02T23:59:59.999Z"}

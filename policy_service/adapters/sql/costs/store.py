@@ -44,7 +44,7 @@ from policy_service.ports.costs import (
 )
 
 _SUMS = tuple(field.name for field in fields(Sums))
-_MONEY = ("usd", "saved_usd", "estimated_usd")
+_MONEY = ("usd", "saved_usd", "routing_saved_usd", "estimated_usd")
 _WHO = ("user", "application", "team")
 _WHOLE = -1
 

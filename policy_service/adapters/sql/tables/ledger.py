@@ -78,6 +78,7 @@ class Usage(Base):
     response_bytes: Mapped[int | None]
     data_labels: Mapped[str] = mapped_column(Text, server_default="")
     approval_id: Mapped[str | None] = mapped_column(Text)
+    routing_saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
 
 
 class UsageHourly(Base):
@@ -133,6 +134,7 @@ class UsageHourly(Base):
     overhead_count: Mapped[int]
     cache_hits: Mapped[int] = mapped_column(server_default="0")
     saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
+    routing_saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
 
 
 class UsageLatency(Base):
@@ -196,6 +198,7 @@ class UsageDailyCallers(Base):
     failed: Mapped[int]
     estimated_requests: Mapped[int]
     estimated_usd: Mapped[Decimal] = mapped_column(USD)
+    routing_saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
 
 
 class UsageDailyModels(Base):
@@ -238,6 +241,7 @@ class UsageDailyModels(Base):
     failed: Mapped[int]
     estimated_requests: Mapped[int]
     estimated_usd: Mapped[Decimal] = mapped_column(USD)
+    routing_saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
 
 
 class UsageLatencyModels(Base):

@@ -36,15 +36,11 @@ def test_an_incident_is_told_in_full_on_the_overview(service: AdminService):
     assert any("And 2 more" in one.value for one in page.caption)
 
 
-def test_what_routing_saved_is_shown_where_it_is_known(service: AdminService):
-    assert metrics(opened("overview"))["Saved by cache"] == "$61.20"
-    service.say("GET costs/summary", admin_answers.summary() | {"saved_by_routing_usd": "8.3"})
-    st.cache_data.clear()
+def test_what_cache_and_routing_saved_is_told_apart(service: AdminService):
     page = opened("overview")
     assert metrics(page)["Saved"] == "$69.50"
     [saved] = [one for one in page.metric if one.label == "Saved"]
     assert saved.delta == "$61.20 by cache, $8.30 by routing"
-    assert "Saved by cache" not in metrics(page)
 
 
 # --- alerts

@@ -33,7 +33,7 @@ async def test_nothing_is_told_without_a_token_and_nothing_is_there_at_first(
     assert found.get("rows", []) == []
     if path.endswith("summary"):
         assert (found["month"], found["forecast"], found["movers"]) == ("2026-11", None, [])
-        assert (found["users"], found["saved_by_routing_usd"]) == (0, None)
+        assert (found["users"], Decimal(found["saved_by_routing_usd"])) == (0, 0)
 
 
 @pytest.mark.parametrize("path", READS)

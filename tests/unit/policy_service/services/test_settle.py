@@ -21,6 +21,7 @@ from llm_core.policy.decision import (
     UsageReport,
 )
 from llm_core.policy.limits import Amounts, Limit, Measure, Priority
+from llm_core.pricing.charge import ModelPrice, Rates
 from llm_core.routing.facts import Observation
 from llm_core.tokens.usage import TokenUsage, UsageSource
 from policy_service.adapters.memory_limits import MemoryLimitsStore
@@ -166,6 +167,35 @@ async def test_an_answer_from_the_cache_costs_nothing_whatever_it_had_cost(
     assert (row.cache, row.usd, row.saved_usd) == ("hit", 0, USED_USD)
     assert (row.input_tokens, row.output_tokens, row.source) == (0, 0, "provider")
     assert await service.used() == (0, 0)
+
+
+DEAR = ModelPrice("v1", Rates(input=Decimal(3), output=Decimal(15)))
+FREE_PRICE = ModelPrice("v1", Rates(input=Decimal(0), output=Decimal(0)))
+
+
+@pytest.mark.parametrize(
+    ("sent", "prices", "saved"),
+    [
+        # 12 tokens at three dollars a million and 3 at fifteen, less what it cost.
+        (report(), (PRICE, DEAR), Decimal("0.000081") - USED_USD),
+        (report(), (DEAR, PRICE), Decimal(0)),
+        (report(), (FREE_PRICE, DEAR), Decimal("0.000081")),
+        (report(), (PRICE,), Decimal(0)),
+        (report(ErrorClass.PROVIDER, usage=None, http_status=500), (PRICE, DEAR), Decimal(0)),
+        (report(ErrorClass.UNREPORTED, usage=None), (PRICE, DEAR), Decimal(0)),
+        (report(cache=CacheUse.HIT, saved_usd=USED_USD), (PRICE, DEAR), Decimal(0)),
+    ],
+)
+async def test_a_row_says_what_the_dearest_way_would_have_cost_more(
+    sent: UsageReport, prices: tuple[ModelPrice, ...], saved: Decimal
+) -> None:
+    service = Service()
+    ways = zip((OPENAI, AZURE), prices, strict=False)
+    deployments = tuple(PricedDeployment(one, price) for one, price in ways)
+    await service.reserve(replace(RESERVATION, deployments=deployments))
+    await service.settler.settle("dec_1", sent)
+    [row] = await service.rows()
+    assert row.routing_saved_usd == saved
 
 
 async def test_a_row_says_what_the_cache_had_to_do_with_it_when_it_was_decided() -> None:
