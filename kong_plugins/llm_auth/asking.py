@@ -9,6 +9,10 @@ from datetime import UTC, datetime
 from kong_plugins._runtime.policy_client import Identity, PolicyClient
 from kong_plugins.llm_auth.cache import CallerCache
 from llm_core.policy.credential import Credential
+from llm_core.policy.presented import TOO_MANY_FAILURES
+
+_Asked = tuple[str, str | None]
+"""A credential's digest, and the address it came from where the route tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Asking:
     def __init__(self, policy: PolicyClient, cache: CallerCache) -> None:
         self._policy = policy
         self._cache = cache
-        self._open: dict[str, _Question] = {}
+        self._open: dict[_Asked, _Question] = {}
 
     async def identity(self, digest: str, credential: Credential) -> Identity:
         """Who is behind a credential.
@@ -44,14 +48,15 @@ class Asking:
         Raises:
             PolicyUnavailable: Nobody can say right now.
         """
-        question = self._open.get(digest)
+        asked = (digest, credential.source_ip)
+        question = self._open.get(asked)
         if question is None or not self._cache.has_heard_nothing_since(question.asked_s):
             asked_s = time.monotonic()
             question = _Question(
                 asked_s, asyncio.create_task(self._ask(digest, credential, asked_s))
             )
-            self._open[digest] = question
-            question.answer.add_done_callback(lambda done: self._answered(digest, done))
+            self._open[asked] = question
+            question.answer.add_done_callback(lambda done: self._answered(asked, done))
         # The others need it too, should this call be given up meanwhile.
         return await asyncio.shield(question.answer)
 
@@ -62,13 +67,14 @@ class Asking:
 
     async def _ask(self, digest: str, credential: Credential, asked_s: float) -> Identity:
         found = await self._policy.identify(credential)
-        self._cache.remember(digest, found, asked_s=asked_s, ends_s=_end_of(found, asked_s))
+        if found.unknown != TOO_MANY_FAILURES:  # that says nothing of the credential
+            self._cache.remember(digest, found, asked_s=asked_s, ends_s=_end_of(found, asked_s))
         return found
 
-    def _answered(self, digest: str, task: "asyncio.Task[Identity]") -> None:
-        question = self._open.get(digest)
+    def _answered(self, asked: _Asked, task: "asyncio.Task[Identity]") -> None:
+        question = self._open.get(asked)
         if question is not None and question.answer is task:
-            del self._open[digest]
+            del self._open[asked]
         if not task.cancelled():
             # Looked at here: whoever asked may have gone.
             task.exception()

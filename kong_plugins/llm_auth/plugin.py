@@ -27,7 +27,7 @@ from llm_core.errors import (
 from llm_core.policy.caller import Caller
 from llm_core.policy.credential import Credential, KongConsumer
 from llm_core.policy.key_networks import require_network
-from llm_core.policy.presented import NO_KEY, api_key_in, is_token
+from llm_core.policy.presented import NO_KEY, TOO_MANY_FAILURES, api_key_in, is_token
 from llm_core.policy.request_facts import facts_in
 
 _MOST_ASKED_FOR = 1000
@@ -122,12 +122,15 @@ class Plugin:
         freshness, remembered = self._cache.look_up(digest, time.monotonic())
         if freshness is Freshness.FRESH and remembered is not None:
             return remembered
+        known = remembered if freshness is Freshness.STALE else None
         try:
-            return await self._asking.identity(digest, credential)
+            found = await self._asking.identity(digest, credential)
         except PolicyUnavailable:
-            if freshness is Freshness.STALE and remembered is not None:
-                return remembered
-            raise
+            if known is None:
+                raise
+            return known
+        # Others have tried too many keys from this address; this one was good a moment ago.
+        return known if known and found.unknown == TOO_MANY_FAILURES else found
 
 
 def _refuse_too_long(headers: Mapping[str, list[str]], longest: int) -> None:

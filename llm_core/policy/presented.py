@@ -25,7 +25,8 @@ TOKENS = {
     "no_proof": "The token proves nothing here: it is forged, broken, or for somebody else.",
     "unknown": "Tokens of an identity provider are not accepted here. Send a gatehouse key.",
 }
-_TOO_MANY = "too_many_failures"
+TOO_MANY_FAILURES = "too_many_failures"
+"""Not of the credential, but of the address that it came from."""
 _WAIT_S = 60
 _PLACES = {
     "unplaced": "You are known, but belong to no team here. Ask the platform team to add you, or "
@@ -72,7 +73,7 @@ def refusal(why: str | None, detail: str | None, words: Mapping[str, str]) -> Ga
         words: By `why`: `KEYS` or `TOKENS`.
     """
     why = why or "unknown"
-    if why == _TOO_MANY:
+    if why == TOO_MANY_FAILURES:
         return RateLimited(
             "Too many keys that nobody knows were sent from your network address. Wait a minute, "
             "and send a key of this gateway.",

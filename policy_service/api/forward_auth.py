@@ -62,10 +62,11 @@ async def forward_auth(request: Request) -> Response:
     if operation in OWN_OPERATIONS:
         raise MalformedRequest(f"{path[:200]} is not served by this gateway.")
     body = await read_body(request, opened.settings.max_body_bytes)
+    count = await asyncio.to_thread(openai_counter)  # the first time it is read from a file
     if len(body) > _LONG_BODY_BYTES:
-        call = await asyncio.to_thread(call_of, operation, body, openai_counter(), facts)
+        call = await asyncio.to_thread(call_of, operation, body, count, facts)
     else:
-        call = call_of(operation, body, openai_counter(), facts)
+        call = call_of(operation, body, count, facts)
     return await _decided(opened, caller, call)
 
 

@@ -3,9 +3,10 @@
 A key has 256 random bits and nobody finds one by trying. But somebody who tries costs the database
 a question each time, and one who holds a list of stolen keys finds out which of them are good.
 
-Counted are different credentials that failed, by the address they came from: an application that
+Counted are different keys that failed, by the address they came from: an application that
 sends the same wrong key for ever is one. Who calls from the same address with a key that this
-process has known as good goes on.
+process has known as good goes on. Tokens are not counted: where Kong's own plugins know their
+clients by tokens, each of these is asked about here first, and fails.
 """
 
 import hashlib
@@ -26,8 +27,8 @@ _MOST_GOOD = 50_000
 _SITE_BITS = 64
 """Whoever has an IPv6 address has all of its /64."""
 
-_UNPROVEN = (Unknown.UNKNOWN, Unknown.MISTYPED, Unknown.NO_PROOF, Unknown.REVOKED)
-"""An expired token or a person without a team is no attempt to get in."""
+_UNPROVEN = (Unknown.UNKNOWN, Unknown.MISTYPED, Unknown.REVOKED)
+"""An expired key, or one without a team, is no attempt to get in."""
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class FailedKeys:
 
     def refusal(self, asked: Credential) -> IdentifyAnswer | None:
         """The answer for a source that has failed too often; `None`: look the credential up."""
-        source, text = _site_of(asked.source_ip), asked.api_key or asked.token
+        source, text = _site_of(asked.source_ip), asked.api_key
         if not self.most or source is None or text is None:
             return None
         found = self._sources.get(source)
@@ -72,7 +73,7 @@ class FailedKeys:
         """What looking it up came to."""
         if answer.unknown is not None:
             self.observer.not_identified(answer.unknown)
-        source, text = _site_of(asked.source_ip), asked.api_key or asked.token
+        source, text = _site_of(asked.source_ip), asked.api_key
         if not self.most or source is None or text is None:
             return
         if answer.caller is not None:

@@ -35,7 +35,7 @@ async def open_policy(
         has_spare=settings.fallback == "embedded",
         embedded=settings.embedded_engine,
     )
-    shadow = Shadow(store, clock, settings.embedded_engine)
+    shadow = Shadow(store, clock)
     folder = WatchedFolder(settings.rego_dir or bundled("rego"))
     policy = LivePolicy(engines, folder, store, trusted, shadow)
     stack.push_async_callback(policy.close)

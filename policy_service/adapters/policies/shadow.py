@@ -16,11 +16,12 @@ import msgspec
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.difference import PolicyAnswer, differences
-from policy_service.adapters.policies.trial import embedded
+from policy_service.adapters.policies.trial import compiled
 from policy_service.adapters.policy_bundle import PolicyBundle
+from policy_service.adapters.regopy_policy import RegopyPolicy
 from policy_service.ports.clock import Clock
 from policy_service.ports.policies import PolicyStore, ShadowCount, ShadowDifference
-from policy_service.ports.policy import EmbeddedEngine, PolicyEngine, PolicyResult
+from policy_service.ports.policy import PolicyResult
 
 MOST_WAITING = 500
 """Questions that wait for the shadow; about a second's work."""
@@ -39,17 +40,13 @@ class Shadow:
     Args:
         store: What it came to goes there, every second.
         clock: Says which hour it is.
-        which: Evaluates it.
     """
 
-    def __init__(
-        self, store: PolicyStore, clock: Clock, which: EmbeddedEngine = EmbeddedEngine.AUTO
-    ) -> None:
+    def __init__(self, store: PolicyStore, clock: Clock) -> None:
         """There is none yet."""
         self._store = store
         self._clock = clock
-        self._embedded = which
-        self._engine: PolicyEngine | None = None
+        self._engine: RegopyPolicy | None = None
         self._bundle: PolicyBundle | None = None
         self._waiting: asyncio.Queue[tuple[dict[str, Any], PolicyResult]] = asyncio.Queue(
             MOST_WAITING
@@ -76,7 +73,7 @@ class Shadow:
         if old is not None:
             await old.close()
         if bundle is not None:
-            self._engine, self._bundle = await embedded(bundle, self._embedded), bundle
+            self._engine, self._bundle = await compiled(bundle), bundle
 
     def note(self, document: dict[str, Any], result: PolicyResult) -> None:
         """Have the shadow answer too, when it comes to it. Never waits, never raises."""

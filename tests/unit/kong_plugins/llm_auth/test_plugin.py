@@ -522,3 +522,22 @@ async def test_an_address_that_has_tried_too_many_keys_is_told_to_wait(
     assert refused.headers["retry-after"] == "60"
     [asked] = service.bodies("/identify")
     assert asked == {"api_key": "gk-wrong", "source_ip": "192.0.2.1"}
+
+
+async def test_that_an_address_must_wait_says_nothing_of_the_key(
+    service: FakePolicyService,
+) -> None:
+    noisy = {"client.get_forwarded_ip": "192.0.2.1"}
+    quiet = {"client.get_forwarded_ip": "192.0.2.2"}
+    async with auth(
+        service, sends_source_ip=True, negative_cache_ttl_s=60, cache_ttl_s=0, stale_if_error_s=60
+    ) as plugin:
+        service.refusals[KEY] = {"unknown": "too_many_failures"}
+        caller = service.callers.pop(KEY)
+        refused = await request(BEARER, **noisy).run(plugin.access)
+        assert code_of(refused) == (429, "rate_limit_exceeded")
+        service.callers[KEY] = caller
+        assert await request(BEARER, **quiet).run(plugin.access) is None
+        del service.callers[KEY]
+        # It was good a moment ago, so whoever holds it goes on.
+        assert await request(BEARER, **noisy).run(plugin.access) is None

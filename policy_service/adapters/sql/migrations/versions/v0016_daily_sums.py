@@ -54,7 +54,13 @@ _DAY = timedelta(days=1)
 
 
 def upgrade() -> None:
-    """Make the tables, and fill them day by day."""
+    """Make the tables, and fill them day by day.
+
+    Processes of the version before write on meanwhile, so they wait until this is done; in the
+    order in which they take these tables.
+    """
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("LOCK TABLE usage_hourly, usage_latency IN SHARE ROW EXCLUSIVE MODE")
     callers = _make("usage_daily_callers", _CALLERS, (*_COUNTED, *_CACHE, *_CONDITIONAL))
     models = _make("usage_daily_models", _MODELS, (*_COUNTED, *_TIMES, *_CACHE, *_CONDITIONAL))
     latencies = _make("usage_latency_models", _LATENCIES, _MEASURES)
