@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from kong_plugins.llm_auth.networks import require_network
-from kong_plugins.llm_auth.request_facts import DATA_LABELS, PRIORITY, USE_CASE, facts_in
 
-from kong_plugins.llm_auth.credential import api_key_in, is_token, to_clear_in
+from kong_plugins.llm_auth.credential import to_clear_in
 from llm_core.errors import MalformedRequest, PermissionDenied, Undecided
+from llm_core.policy.key_networks import require_network
+from llm_core.policy.presented import api_key_in, is_token
+from llm_core.policy.request_facts import DATA_LABELS, PRIORITY, USE_CASE, facts_in
 from policy_service.adapters.oidc.proof import Unproven, taken_apart
 from policy_service.keys import KEY_MARK, digest_of, is_mistyped, new_key
 from policy_service.ports.tokens import NotProven

@@ -35,7 +35,7 @@ class Choices:
     """
 
     policy_url: str | None = None
-    policy_secret: str | None = None
+    policy_secret: str | None = field(default=None, repr=False)
     routes: Sequence[str] = ()
     hosts: Sequence[str] = ()
     tag: str = TAG

@@ -43,7 +43,8 @@ def value(row: UsageRow, dimension: str) -> str | None:
 def amounts_of(row: UsageRow) -> tuple[int, ...]:
     """In the order of `AMOUNTS`; money in its smallest unit, which adds up faster."""
     is_estimated = row.source == "estimated"
-    usd, saved_usd = (int(one.scaleb(12)) for one in (row.usd, row.saved_usd))
+    money = (row.usd, row.saved_usd, row.routing_saved_usd)
+    usd, saved_usd, routing_saved_usd = (int(one.scaleb(12)) for one in money)
     return (
         1,
         row.error_class != "none",
@@ -54,6 +55,7 @@ def amounts_of(row: UsageRow) -> tuple[int, ...]:
         row.reasoning_tokens or 0,
         usd,
         saved_usd,
+        routing_saved_usd,
         row.cache == "hit",
         row.fallbacks,
         is_estimated,
