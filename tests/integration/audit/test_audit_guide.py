@@ -42,6 +42,7 @@ def test_the_guides_commands_and_its_program_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("POLICY_DATABASE_URL", "sqlite+aiosqlite:///gatehouse.db")
     asyncio.run(_fill())
     outputs = {}
     for command in COMMANDS:
