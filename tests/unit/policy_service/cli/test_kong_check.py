@@ -195,6 +195,7 @@ def test_nobody_at_the_admin_api_is_said_in_a_sentence() -> None:
     [
         (httpx.Response(401), "--header"),
         (httpx.Response(200, json={"hello": "world"}), "no Kong Admin API"),
+        (httpx.Response(200, html="<html>Log in</html>"), "no Kong Admin API"),
         (httpx.Response(400, json={"message": "schema violation (x)"}), "schema violation"),
         (httpx.Response(502, text="bad"), "502"),
     ],
@@ -209,3 +210,11 @@ def test_a_header_needs_a_name() -> None:
     assert headers_of(["Kong-Admin-Token: abc: d"]) == {"Kong-Admin-Token": "abc: d"}
     with pytest.raises(KongRefused, match="Name: value"):
         headers_of(["abc"])
+
+
+def test_the_variable_holds_one_header_with_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KONG_ADMIN_HEADER", "Authorization: Bearer a b")
+    assert headers_of(None) == {"Authorization": "Bearer a b"}
+    assert headers_of(["A: 1", "B: 2"]) == {"A": "1", "B": "2"}
+    ran = CliRunner().invoke(app, ["kong", "check", "--admin-url", "http://127.0.0.1:9"])
+    assert "cannot be reached" in ran.output, "it is not split into two headers"
