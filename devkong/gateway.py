@@ -233,7 +233,7 @@ class Gateway:
             if RESPONSE in configured.plugin.phases and not await self._run(context, configured):
                 await self._answer_failed_phase(context, responder)
                 return
-        _send(context, responder, context.upstream_body)
+        _print(context, responder, context.upstream_body)
 
     def _start_log(
         self, context: Context, responder: Responder, plugins: Sequence[Configured]
@@ -304,6 +304,15 @@ def _send(context: Context, responder: Responder, body: bytes) -> None:
     _add_kongs_headers(context)
     if not responder.is_gone:
         responder.send(context.status, context.headers, body)
+
+
+def _print(context: Context, responder: Responder, body: bytes) -> None:
+    """Pass a collected answer on; as Kong does, in chunks where the upstream told no length."""
+    _add_kongs_headers(context)
+    if not responder.is_gone:
+        responder.start(context.status, context.headers)
+        responder.write(body)
+        responder.finish()
 
 
 def _add_kongs_headers(context: Context) -> None:

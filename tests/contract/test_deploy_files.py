@@ -166,6 +166,21 @@ def test_a_container_may_do_little(name: str) -> None:
     assert one["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_nobody_but_the_service_reaches_opa_which_takes_policies_from_everybody() -> None:
+    [network] = SERVICES["opa"]["networks"]
+    assert COMPOSE["networks"][network] == {"internal": True}
+    assert [name for name, one in SERVICES.items() if network in one.get("networks", ())] == [
+        "opa",
+        "policy-service",
+    ]
+
+
+def test_opa_is_the_one_that_is_tested() -> None:
+    [tested] = re.findall(r"^OPA_VERSION := v(\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    image = f"openpolicyagent/opa:{tested}-static"
+    assert {SERVICES["opa"]["image"], VALUES["policyService"]["opa"]["image"]} == {image}
+
+
 def test_only_the_gateway_is_reached_from_outside() -> None:
     for name, one in SERVICES.items():
         for port in one.get("ports", ()):
@@ -213,6 +228,9 @@ def test_kongs_own_chart_is_told_the_same() -> None:
         assert server.query_cmd == f"cat /kong-plugins/{server.name}.json"
         assert beside[server.name][2] == f"kong_plugins.{server.name.replace('-', '_')}"
     assert sorted(beside) == sorted(PLUGINS)
+    for sidecar in values["deployment"]["sidecarContainers"]:
+        assert sidecar["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "52"]
+    assert values["terminationGracePeriodSeconds"] == 60
 
 
 def test_the_ingress_controller_gets_the_routes_and_plugins_that_ship() -> None:
@@ -246,9 +264,11 @@ def test_apisix_asks_and_proxies_as_the_contract_says() -> None:
     assert asking["uri"].endswith("/v1/forward-auth")
     assert (asking["request_method"], asking["allow_degradation"]) == ("POST", False)
     assert asking["upstream_headers"] == [TICKET_HEADER]
-    assert list(asking["extra_headers"]) == [SECRET_HEADER]
+    assert set(asking["extra_headers"]) == {SECRET_HEADER, DATA_LABELS}
+    # A variable of nginx holds all lines of a header; `request_headers` would hand on the first.
+    assert asking["extra_headers"][DATA_LABELS] == f"$http_{DATA_LABELS.replace('-', '_')}"
     asked = {name.lower() for name in asking["request_headers"]}
-    assert {*KEY_HEADERS, PRIORITY, USE_CASE, DATA_LABELS, "cache-control", "traceparent"} == asked
+    assert {*KEY_HEADERS, PRIORITY, USE_CASE, "cache-control", "traceparent"} == asked
     served = {one.path for one in relay.routes}
     pattern, target = rewriting["regex_uri"]
     for uri in route["uris"]:

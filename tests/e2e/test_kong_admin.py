@@ -61,6 +61,12 @@ def test_a_kong_is_enabled_checked_and_left_as_it_was(gateway: Gateway) -> None:
     # A plugin's first call of all waits for its tokenizer.
     eventually(lambda: gateway.post(CHAT).status_code == 200)
     assert kong(gateway, "enable") == "Nothing is to be changed."
+    shipped = CliRunner().invoke(
+        app, ["kong", "enable", "--admin-url", gateway.admin_url, "--dry-run"]
+    )
+    assert shipped.exit_code == 0, shipped.output
+    assert "~ service" not in shipped.output, "where it points to was not said again"
+    assert "policy_url" not in shipped.output
 
     options = ("--proxy-url", gateway.gateway_url, "--key", gateway.keys["team"], "--probe")
     options += ("--model", "slow-openai")

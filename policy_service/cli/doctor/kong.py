@@ -79,8 +79,9 @@ def socket_findings(path: Path) -> Iterator[Finding]:
         except OSError as fault:
             yield broken(
                 f"plugin server {plugin}",
-                f"{place} takes no connection: {reason_of(fault)}. Kong answers every call through "
-                "it with an error.",
+                f"{place} takes no connection: {reason_of(fault)}. Kong passes calls on without "
+                "it, and the relay refuses what was not decided; the first call of a configuration "
+                "gets Kong's 500.",
                 "Kong starts it: look into Kong's error log (<prefix>/logs/error.log) for its last "
                 f"words, and run pluginserver_{plugin.replace('-', '_')}_start_cmd of kong.conf by "
                 "hand.",

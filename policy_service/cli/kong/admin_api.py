@@ -4,6 +4,7 @@ Source:
     https://developer.konghq.com/api/gateway/admin-oss/3.9/ (checked 2026-11-29)
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
@@ -15,6 +16,8 @@ from policy_service.cli.kong.installing import PLUGINS
 
 _TIMEOUT_S = 30.0
 _PAGE = 500
+
+HEADER_VARIABLE = "KONG_ADMIN_HEADER"
 
 Entity = dict[str, Any]
 
@@ -68,10 +71,7 @@ class KongAdmin:
         """
         told = self._ask("GET", "/")
         if not isinstance(told, dict) or "plugins" not in told or "configuration" not in told:
-            raise KongRefused(
-                f"What answers at {self.url} is no Kong Admin API: name the address that "
-                "`admin_listen` in kong.conf has, by default http://127.0.0.1:8001."
-            )
+            raise self._no_admin_api()
         return told
 
     def every(self, kind: str) -> Iterator[Entity]:
@@ -103,13 +103,25 @@ class KongAdmin:
                 "and may this machine reach it? (`admin_listen` in kong.conf)"
             ) from fault
         if answer.is_success:
-            return answer.json() if answer.content else None
+            return self._told(answer)
         if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             raise KongRefused(
                 f"{self.url} wants to know who asks ({answer.status_code}): give its token with "
                 '--header "Name: value".'
             )
         raise KongRefused(f"Kong refuses {method} {path}: {_reason(answer)}")
+
+    def _told(self, answer: httpx.Response) -> Any:  # noqa: ANN401
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as fault:  # a page: the dashboard, a proxy's login
+            raise self._no_admin_api() from fault
+
+    def _no_admin_api(self) -> KongRefused:
+        return KongRefused(
+            f"What answers at {self.url} is no Kong Admin API: name the address that "
+            "`admin_listen` in kong.conf has, by default http://127.0.0.1:8001."
+        )
 
 
 def is_without_database(node: Entity) -> bool:
@@ -134,14 +146,16 @@ def missing_plugins(node: Entity) -> str:
     )
 
 
-def headers_of(given: Sequence[str]) -> dict[str, str]:
-    """Headers from `Name: value`.
+def headers_of(given: Sequence[str] | None) -> dict[str, str]:
+    """Headers from `Name: value`; without any, the one that the variable holds.
 
     Raises:
         KongRefused: One has no colon.
     """
     headers = {}
-    for one in given:
+    # Not by Typer, which splits the variable of an option given many times at each space.
+    line = os.environ.get(HEADER_VARIABLE)  # noqa: TID251 - no setting of the service
+    for one in given or ([line] if line else ()):
         name, colon, value = one.partition(":")
         if not colon:
             raise KongRefused('Write a header as "Name: value".')

@@ -52,7 +52,7 @@ def check(  # noqa: PLR0917 - a command's options
     """
     found: list[Finding] = []
     try:
-        with KongAdmin(admin_url, headers_of(header or ())) as kong:
+        with KongAdmin(admin_url, headers_of(header)) as kong:
             found, guarded = configured_findings(kong)
             if proxy_url is None:
                 found.append(unseen("proxy", "It is not named.", "Name it with --proxy-url."))

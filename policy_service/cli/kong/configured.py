@@ -11,7 +11,7 @@ from policy_service.cli.kong.installing import PLUGINS
 from policy_service.cli.kong.plan import Existing, existing
 
 TESTED = "3.9"
-"""The last series of Kong OSS, and what Gatehouse was measured on."""
+"""The last series of Kong OSS, and whose plugin-server protocol was measured."""
 PLUGIN_DEADLINE_S = 2.5
 """The plugins answer Kong within this."""
 
@@ -99,8 +99,8 @@ def _version(node: Entity) -> Finding:
         return good("kong version", f"{version}.")
     return warning(
         "kong version",
-        f"{version}; Gatehouse was measured on Kong OSS {TESTED}.",
-        "Try it on a test node first: the protocol of plugin servers may differ.",
+        f"{version}; Kong's plugin-server protocol was measured on 3.9.1.",
+        "Try it on a test node first: the protocol may differ.",
     )
 
 

@@ -11,6 +11,7 @@ import yaml
 from policy_service.bundled import bundled
 from policy_service.cli.failures import fail
 from policy_service.cli.kong.admin_api import (
+    HEADER_VARIABLE,
     KongAdmin,
     KongRefused,
     headers_of,
@@ -20,6 +21,7 @@ from policy_service.cli.kong.admin_api import (
 from policy_service.cli.kong.plan import (
     Change,
     Foreign,
+    chosen_before,
     existing,
     hanging_on,
     to_disable,
@@ -32,21 +34,22 @@ Header = Annotated[
     list[str] | None,
     typer.Option(
         "--header",
-        help='What the Admin API, or a proxy before it, asks for: "Name: value".',
-        envvar="KONG_ADMIN_HEADER",
-        show_envvar=True,
+        help='What the Admin API, or a proxy before it, asks for: "Name: value"; without it the '
+        f"variable {HEADER_VARIABLE}, which holds one.",
     ),
 ]
 Tag = Annotated[str, typer.Option(help="Marks our entities in Kong.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done.")]
 PolicyUrl = Annotated[
     str | None,
-    typer.Option(help="The policy service, as Kong's host reaches it; the file's by default."),
+    typer.Option(
+        help="The policy service, as Kong's host reaches it; by default Kong's, else the file's."
+    ),
 ]
 PolicySecret = Annotated[
     str | None,
     typer.Option(
-        help="A vault reference to POLICY_INTERNAL_SECRET; the file's by default.",
+        help="A vault reference to POLICY_INTERNAL_SECRET; by default Kong's, else the file's.",
     ),
 ]
 RouteOption = Annotated[
@@ -55,7 +58,7 @@ RouteOption = Annotated[
 ]
 Host = Annotated[
     list[str] | None,
-    typer.Option("--host", help="Hosts that the routes answer for; all by default."),
+    typer.Option("--host", help="Hosts that the routes answer for; by default Kong's, else all."),
 ]
 KongYaml = Annotated[
     Path | None, typer.Option(help="Services, routes and plugins; the kong.yaml that ships.")
@@ -64,7 +67,8 @@ _NO_DATABASE = "This Kong has no database, so its Admin API takes no changes."
 _PUT_IN = (
     f"{_NO_DATABASE} Put what `gatehouse kong declare` "
     "prints into the file that `declarative_config` in kong.conf names, and the lines that "
-    "`gatehouse kong config` prints into kong.conf; then `kong reload`."
+    "`gatehouse kong config` prints into kong.conf; then start Kong again. Once kong.conf "
+    "has them, `kong reload` does for the file."
 )
 _TAKE_OUT = (
     f"{_NO_DATABASE} Take our services out of the file that `declarative_config` in kong.conf "
@@ -85,30 +89,38 @@ def enable(  # noqa: PLR0917 - a command's options
 ) -> None:
     """Add the service, its routes and the three plugins to a running Kong.
 
-    Run again it changes what differs and no more. Without --route, routes of ours that the file has
-    no longer are removed. Entities without our tag are never touched.
+    Run again it changes what differs and no more; an address, secret or host that is not given
+    stays what Kong has, unless --kong-yaml names a file. Without --route, routes of ours that the
+    file has no longer are removed. Entities without our tag are never touched.
     """
     choices = Choices(policy_url, policy_secret, route or (), host or (), tag)
-    with _told():
-        wanted = list(entities(declared(kong_yaml or bundled("kong.yaml"), choices)))
-        with KongAdmin(admin_url, headers_of(header or ())) as kong:
-            node = kong.node()
-            if is_without_database(node):
-                raise fail(_PUT_IN)
-            missing = missing_plugins(node)
-            if missing:
-                raise fail(missing)
-            there = existing(kong)
-            changes = to_enable(wanted, there, tag, is_whole=not route)
-            _refuse_hanging(hanging_on(changes, there, tag))
-            _make(changes, kong, dry_run=dry_run)
+    with _told(), KongAdmin(admin_url, headers_of(header)) as kong:
+        node = kong.node()
+        if is_without_database(node):
+            raise fail(_PUT_IN)
+        missing = missing_plugins(node)
+        if missing:
+            raise fail(missing)
+        there = existing(kong)
+        if kong_yaml is None:
+            choices = chosen_before(choices, there)
+        wanted = entities(declared(kong_yaml or bundled("kong.yaml"), choices))
+        changes = to_enable(
+            wanted,
+            there,
+            tag,
+            is_whole=not route,
+            keeps_address=kong_yaml is None and policy_url is None,
+        )
+        _refuse_hanging(hanging_on(changes, there, tag))
+        _make(changes, kong, dry_run=dry_run)
 
 
 def disable(
     admin_url: AdminUrl, tag: Tag = TAG, header: Header = None, dry_run: DryRun = False
 ) -> None:
     """Take away what `gatehouse kong enable` has added, and nothing else."""
-    with _told(), KongAdmin(admin_url, headers_of(header or ())) as kong:
+    with _told(), KongAdmin(admin_url, headers_of(header)) as kong:
         if is_without_database(kong.node()):
             raise fail(_TAKE_OUT)
         there = existing(kong)

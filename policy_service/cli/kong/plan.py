@@ -1,17 +1,18 @@
 """What is to be done so that Kong has what is wanted; and so that it has nothing of ours."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from policy_service.cli.kong.admin_api import Entity, KongAdmin
-from policy_service.cli.kong.wanted import Wanted
+from policy_service.cli.kong.wanted import Choices, Wanted
 
 KINDS = ("services", "routes", "plugins")
 _SIGNS = {"add": "+", "change": "~", "remove": "-"}
 _VAULT = "{vault://"
 _HIDDEN = "(hidden)"
 _SECRETS = ("policy_secret", "credentials")
+_ADDRESS = ("protocol", "host", "port", "path")
 
 Existing = Mapping[str, list[Entity]]
 """What Kong has, by kind."""
@@ -63,8 +64,33 @@ def existing(kong: KongAdmin) -> Existing:
     return {kind: list(kong.every(kind)) for kind in KINDS}
 
 
+def chosen_before(choices: Choices, there: Existing) -> Choices:
+    """The choices, and for those that are not made what ours in Kong has."""
+    ours = {
+        kind: [one for one in there[kind] if choices.tag in (one.get("tags") or ())]
+        for kind in KINDS
+    }
+    configs = [one.get("config") or {} for one in ours["plugins"]]
+    known = {
+        name: next((config[name] for config in configs if config.get(name)), None)
+        for name in ("policy_url", "policy_secret")
+    }
+    return replace(
+        choices,
+        policy_url=choices.policy_url or known["policy_url"],
+        policy_secret=choices.policy_secret or known["policy_secret"],
+        hosts=choices.hosts
+        or next((one["hosts"] for one in ours["routes"] if one.get("hosts")), ()),
+    )
+
+
 def to_enable(
-    wanted: Iterable[Wanted], there: Existing, tag: str, *, is_whole: bool
+    wanted: Iterable[Wanted],
+    there: Existing,
+    tag: str,
+    *,
+    is_whole: bool,
+    keeps_address: bool = False,
 ) -> list[Change]:
     """The changes that make Kong have what is wanted.
 
@@ -73,6 +99,7 @@ def to_enable(
         there: What Kong has.
         tag: What marks our entities.
         is_whole: Nothing else of ours is to stay.
+        keeps_address: Our service stays where it points to.
 
     Raises:
         Foreign: An entity that is not ours has the name or the place.
@@ -97,6 +124,8 @@ def to_enable(
             body = {**fields, "tags": [tag]}
             changes.append(Change("add", one.kind, identity, one.label, body))
         else:
+            if keeps_address and one.kind == "services":
+                fields = {name: value for name, value in fields.items() if name not in _ADDRESS}
             changes += _change(one, fields, found)
     if is_whole:
         changes += [change for change in to_disable(there, tag) if change.identity not in kept]

@@ -6,13 +6,14 @@ Each gets a path that nobody can guess, and is removed whatever happens.
 import secrets
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 import httpx
 
+from llm_core.policy.decision import TICKET_HEADER
 from policy_service.cli.doctor.findings import Finding, broken, good
 from policy_service.cli.kong.admin_api import Entity, KongAdmin
 from policy_service.cli.kong.configured import GuardedRoute
@@ -29,7 +30,7 @@ _HOW = "Look at Kong's error log, and at `url` and `policy_url` as Kong's host r
 
 
 def probed_findings(kong: KongAdmin, proxy: Proxy, guarded: GuardedRoute) -> Iterator[Finding]:
-    """Two proofs on a live Kong, on routes of their own beside `guarded`.
+    """Proofs on a live Kong, on routes of their own beside `guarded`.
 
     Raises:
         KongRefused: The routes cannot be made.
@@ -44,6 +45,14 @@ def probed_findings(kong: KongAdmin, proxy: Proxy, guarded: GuardedRoute) -> Ite
             "closed when plugins are away",
             "undecided",
             "Without plugins, Kong reaches the relay, and it refuses.",
+        )
+        yield _expect(
+            proxy,
+            path,
+            "closed to forged tickets",
+            "undecided",
+            "Without plugins, a ticket of the client's own making opens nothing.",
+            {TICKET_HEADER: "forged.ticket"},
         )
     plugins = [{"name": name, "config": _severed(guarded.plugins.get(name))} for name in PLUGINS]
     with _route(kong, service, plugins) as path:
@@ -84,13 +93,23 @@ def _route(
         kong.delete("services", upstream)
 
 
-def _expect(proxy: Proxy, path: str, part: str, code: str, what: str) -> Finding:
+def _expect(  # noqa: PLR0917 - what is asked, and what is to be told
+    proxy: Proxy,
+    path: str,
+    part: str,
+    code: str,
+    what: str,
+    more: Mapping[str, str] | None = None,
+) -> Finding:
     """Ask until Kong's workers know the route and what hangs on it; that takes seconds."""
     until_s = time.monotonic() + _SETTLE_S
     headers = {} if proxy.host is None else {"host": proxy.host}
-    headers["authorization"] = "Bearer gk-gatehouse-check"
+    headers |= {"authorization": "Bearer gk-gatehouse-check", **(more or {})}
     while True:
-        answer = proxy.client.post(f"{path}/v1/chat/completions", json={}, headers=headers)
+        try:
+            answer = proxy.client.post(f"{path}/v1/chat/completions", json={}, headers=headers)
+        except httpx.HTTPError as fault:
+            return broken(part, f"Kong did not answer ({type(fault).__name__}).", _HOW)
         if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and code in answer.text:
             return good(part, f"{what} ({answer.status_code} {code})")
         if answer.is_success or time.monotonic() > until_s:

@@ -141,6 +141,7 @@ def test_kong_is_told_of_the_plugin_servers_beside_it(objects: list[Object]) -> 
         assert server.socket in beside[server.name]["readinessProbe"]["exec"]["command"]
         assert server.query_cmd == f"cat /kong/plugins/{server.name}.json"
     assert "OPENAI_API_KEY" in environment
+    assert environment["KONG_NGINX_WORKER_PROCESSES"] == "2"
     script = beside["files"]["command"][2]
     assert "--policy-url http://g-policy:8100 --host 'llm.example' > /kong/kong.yaml" in script
 
@@ -153,3 +154,57 @@ def test_the_service_is_given_settings_that_exist(objects: list[Object]) -> None
 def test_an_installation_with_a_kong_of_its_own_has_no_other() -> None:
     objects = rendered(**{"kong.enabled": "false", "dashboard.enabled": "false"})
     assert [one["metadata"]["name"] for one in workloads(objects)] == ["g-policy"]
+
+
+def test_what_kong_needs_outlives_its_quitting(objects: list[Object]) -> None:
+    [pod] = [
+        one["spec"]["template"]["spec"]
+        for one in workloads(objects)
+        if one["metadata"]["name"] == "g-kong"
+    ]
+    beside = {one["name"]: one for one in pod["containers"]}
+    *_, told = stop_command(beside.pop("kong"))
+    quits_s = int(told.removeprefix("--timeout=")) + 10  # and --wait before
+    for name in PLUGINS:
+        sleep, stays_s = stop_command(beside[name])
+        assert sleep == "sleep"
+        assert quits_s <= int(stays_s) < pod["terminationGracePeriodSeconds"]
+
+
+def stop_command(container: Object) -> list[str]:
+    command: list[str] = container["lifecycle"]["preStop"]["exec"]["command"]
+    return command
+
+
+def test_the_service_waits_until_nobody_sends_it_calls(objects: list[Object]) -> None:
+    [service] = [one for one in containers(objects) if one["name"] == "policy-service"]
+    assert stop_command(service) == ["sleep", "5"]
+
+
+def test_the_database_is_migrated_where_no_probe_ends_it(objects: list[Object]) -> None:
+    [migrate] = [one for one in containers(objects) if one["name"] == "migrate"]
+    assert migrate["command"] == ["gatehouse", "migrate"]
+    assert [one["name"] for one in migrate["env"]] == ["POLICY_DATABASE_URL"]
+    assert not any(name.endswith("Probe") for name in migrate)
+
+
+def test_a_gateway_of_ones_own_is_let_in_when_it_is_named() -> None:
+    named = "networkPolicy.gateways[0].podSelector.matchLabels.app"
+    objects = rendered(**{"kong.enabled": "false", named: "my-kong"})
+    [service] = [
+        one for one in of_kind(objects, "NetworkPolicy") if one["metadata"]["name"] == "g-policy"
+    ]
+    [rule] = service["spec"]["ingress"]
+    assert {"podSelector": {"matchLabels": {"app": "my-kong"}}} in rule["from"]
+
+
+def test_the_dashboard_reaches_kong_where_clients_are_named() -> None:
+    objects = rendered(**{"networkPolicy.clients[0].podSelector.matchLabels.app": "a-client"})
+    [kong] = [
+        one for one in of_kind(objects, "NetworkPolicy") if one["metadata"]["name"] == "g-kong"
+    ]
+    proxy = kong["spec"]["ingress"][0]["from"]
+    assert proxy == [
+        {"podSelector": {"matchLabels": {"app": "a-client"}}},
+        {"podSelector": selectors_of("dashboard")},
+    ]

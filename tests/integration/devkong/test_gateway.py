@@ -125,6 +125,7 @@ async def test_a_response_phase_turns_buffering_on(prefix: Path, upstream: Upstr
     body = b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
     assert answer.content == body  # and its head already told what `response` had read of it
     assert answer.headers["content-type"] == "text/event-stream"
+    assert "content-length" not in answer.headers  # the upstream told none, and Kong adds none
     status, size, header, headers, all_headers = json.loads(answer.headers["x-late-probe"])
     assert (status, size, header) == (200, {"bytes": len(body)}, None)
     assert headers == {}  # Kong hands external plugins an empty table here

@@ -10,9 +10,11 @@ from typer.testing import CliRunner
 from policy_service.bundled import bundled
 from policy_service.cli import app
 from policy_service.cli.doctor.findings import Finding, State
+from policy_service.cli.kong import proxied
 from policy_service.cli.kong.admin_api import KongAdmin, KongRefused, headers_of
 from policy_service.cli.kong.configured import configured_findings
 from policy_service.cli.kong.plan import to_enable
+from policy_service.cli.kong.probing import probed_findings
 from policy_service.cli.kong.proxied import Proxy, proxied_findings
 from policy_service.cli.kong.wanted import TAG, Choices, declared, entities
 
@@ -108,6 +110,29 @@ def test_the_line_of_kong_conf_that_lacks_a_plugin_is_named() -> None:
     assert "`plugins = ...`" in look(kong)[1].what
 
 
+class Clock:
+    """Goes on when it is told, so that what takes time takes none."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+def pieces(clock: Clock, *waits_s: float) -> Iterator[bytes]:
+    for wait_s in waits_s:
+        clock.now_s += wait_s
+        yield b"data: 1\n\n"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    fake = Clock()
+    monkeypatch.setattr(proxied, "time", fake)
+    return fake
+
+
 def calls(answer: Callable[[httpx.Request], httpx.Response]) -> list[Finding]:
     with httpx.Client(transport=httpx.MockTransport(answer), base_url="http://kong") as client:
         return list(proxied_findings(Proxy(client, None, "gk-key", "a-model")))
@@ -123,22 +148,34 @@ def well(request: httpx.Request) -> httpx.Response:
     if b"gatehouse-check" in request.content:
         return our_error(404, "model_not_found")
     if b'"stream":true' in request.content:
-        return httpx.Response(200, content=iter([b"data: 1\n\n", b"data: 2\n\n"]))
+        return httpx.Response(200, content=iter([b"data: 1\n\n"]))
     return httpx.Response(200, headers={"x-gatehouse-decision-id": "dec_1"}, json={})
 
 
-def test_a_good_proxy_has_nothing_wrong() -> None:
-    assert bad(calls(well)) == []
-
-
-def test_a_collected_stream_is_found() -> None:
+def streams(body: Iterator[bytes]) -> Callable[[httpx.Request], httpx.Response]:
     def answer(request: httpx.Request) -> httpx.Response:
         if b'"stream":true' in request.content:
-            pieces = iter([b"data: 1\n\ndata: 2\n\n"])
-            return httpx.Response(200, headers={"content-length": "18"}, content=pieces)
+            return httpx.Response(200, content=body)
         return well(request)
 
-    assert bad(calls(answer)) == [("streaming", State.BROKEN)]
+    return answer
+
+
+def test_a_good_proxy_has_nothing_wrong(clock: Clock) -> None:
+    assert bad(calls(streams(pieces(clock, 0.5, 0.1, 0.1)))) == []
+
+
+@pytest.mark.parametrize("waits_s", [(2.0,), (2.0, 0.001, 0.001)])
+def test_a_collected_stream_is_found_by_when_it_arrives(
+    clock: Clock, waits_s: tuple[float, ...]
+) -> None:
+    found = calls(streams(pieces(clock, *waits_s)))
+    assert bad(found) == [("streaming", State.WARNING)]
+    assert "at once, 200" in found[-1].what
+
+
+def test_a_stream_without_anything_is_broken(clock: Clock) -> None:
+    assert bad(calls(streams(pieces(clock)))) == [("streaming", State.BROKEN)]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +211,7 @@ def test_a_long_prompt_that_kong_cannot_hand_on_is_found() -> None:
             return httpx.Response(500, json={"message": "An unexpected error occurred"})
         return well(request)
 
-    assert bad(calls(answer)) == [("long prompts", State.BROKEN)]
+    assert ("long prompts", State.BROKEN) in bad(calls(answer))
 
 
 def test_nobody_at_the_proxy_is_said() -> None:
@@ -195,6 +232,7 @@ def test_nobody_at_the_admin_api_is_said_in_a_sentence() -> None:
     [
         (httpx.Response(401), "--header"),
         (httpx.Response(200, json={"hello": "world"}), "no Kong Admin API"),
+        (httpx.Response(200, html="<html>Log in</html>"), "no Kong Admin API"),
         (httpx.Response(400, json={"message": "schema violation (x)"}), "schema violation"),
         (httpx.Response(502, text="bad"), "502"),
     ],
@@ -209,3 +247,32 @@ def test_a_header_needs_a_name() -> None:
     assert headers_of(["Kong-Admin-Token: abc: d"]) == {"Kong-Admin-Token": "abc: d"}
     with pytest.raises(KongRefused, match="Name: value"):
         headers_of(["abc"])
+
+
+def test_the_variable_holds_one_header_with_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KONG_ADMIN_HEADER", "Authorization: Bearer a b")
+    assert headers_of(None) == {"Authorization": "Bearer a b"}
+    assert headers_of(["A: 1", "B: 2"]) == {"A": "1", "B": "2"}
+    ran = CliRunner().invoke(app, ["kong", "check", "--admin-url", "http://127.0.0.1:9"])
+    assert "cannot be reached" in ran.output, "it is not split into two headers"
+
+
+def test_a_proxy_that_hangs_up_during_a_probe_is_a_finding() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("reset", request=request)
+
+    done: list[str] = []
+
+    def admin(request: httpx.Request) -> httpx.Response:
+        done.append(request.method)
+        return httpx.Response(200, json={})
+
+    route = configured_findings(GoodKong())[1][0]  # type: ignore[arg-type]
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer), base_url="http://kong") as client,
+        KongAdmin("http://kong:8001", transport=httpx.MockTransport(admin)) as kong,
+    ):
+        found = list(probed_findings(kong, Proxy(client), route))
+    assert {one.state for one in found} == {State.BROKEN}
+    assert all("ReadError" in one.what for one in found)
+    assert done.count("DELETE") == 4, "what the probes made is removed all the same"

@@ -9,7 +9,14 @@ import pytest
 import yaml
 
 from policy_service.bundled import bundled
-from policy_service.cli.kong.plan import Change, Foreign, hanging_on, to_disable, to_enable
+from policy_service.cli.kong.plan import (
+    Change,
+    Foreign,
+    chosen_before,
+    hanging_on,
+    to_disable,
+    to_enable,
+)
 from policy_service.cli.kong.wanted import TAG, Choices, Unusable, Wanted, declared, entities
 
 Entities = dict[str, list[dict[str, Any]]]
@@ -150,3 +157,35 @@ def test_a_file_that_cannot_be_used_is_told(
     path.write_text(yaml.safe_dump(document))
     with pytest.raises(Unusable, match=said):
         list(entities(declared(path, Choices())))
+
+
+def test_what_was_chosen_the_first_time_is_kept_when_it_is_not_said_again() -> None:
+    first = Choices(
+        policy_url="http://policy:8100",
+        policy_secret="{vault://aws/ours}",
+        hosts=["llm.example"],
+    )
+    there = made(
+        to_enable(entities(declared(bundled("kong.yaml"), first)), empty(), TAG, is_whole=True),
+        empty(),
+    )
+    there["services"][0] |= {"host": "moved-by-hand", "port": 80}
+    there["routes"].pop()
+    again = chosen_before(Choices(), there)
+    changes = to_enable(
+        entities(declared(bundled("kong.yaml"), again)),
+        there,
+        TAG,
+        is_whole=True,
+        keeps_address=True,
+    )
+    assert [change.verb for change in changes if change.kind != "plugins"] == ["add"]
+    [route] = [change for change in changes if change.kind == "routes"]
+    assert route.fields["hosts"] == ["llm.example"], "a new route answers where the others do"
+    assert again.policy_url == "http://policy:8100"
+    other = chosen_before(Choices(policy_url="http://new:8100", tag="other"), there)
+    assert (other.policy_url, other.policy_secret, list(other.hosts)) == (
+        "http://new:8100",
+        None,
+        [],
+    )
