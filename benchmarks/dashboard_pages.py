@@ -82,8 +82,8 @@ def pill(chosen: str) -> tuple[Act, Act]:
 def typed(label: str, text: str) -> tuple[Act, Act]:
     """Write into a field, and press Enter."""
     return (
-        lambda page: page.get_by_label(label).first.fill(text),
-        lambda page: page.get_by_label(label).first.press("Enter"),
+        lambda page: page.get_by_role("textbox", name=label).first.fill(text),
+        lambda page: page.get_by_role("textbox", name=label).first.press("Enter"),
     )
 
 
