@@ -44,7 +44,7 @@ def verdict(found: str, lock: str) -> tuple[int, str]:
         lines.append(
             f"{lock}: NOT AUDITED: {len(unchecked)} of {len(packages)} packages are not known to "
             f"the vulnerability database that was reached ({named}). Set AUDIT_SERVICE=osv, or "
-            "run this where https://pypi.org/pypi or https://api.osv.dev can be reached.\n"
+            "run this where a vulnerability database of Python packages can be reached.\n"
         )
     checked = len(packages) - len(unchecked)
     count = sum(len(one.get("vulns", ())) for one in packages)
