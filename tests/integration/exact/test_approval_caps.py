@@ -17,7 +17,6 @@ import pytest
 
 from llm_core.policy.approvals import ApprovalState, Step
 from llm_core.policy.roles import PLATFORM, Actor, Grant, Role
-from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.sql.approvals import SqlApprovals
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.ledger import SqlLedger
@@ -26,7 +25,7 @@ from policy_service.services.reconcile import Reconciling
 from tests.fixtures.gateway import SECRETS
 from tests.fixtures.policy_folder import requiring_approval
 from tests.fixtures.postgres_server import start_postgres
-from tests.fixtures.redis_server import start_redis
+from tests.fixtures.redis_server import patient_store, start_redis
 from tests.fixtures.service_group import INTERNAL, ServiceGroup, all_at_once, start_services
 from tests.integration.exact.test_k_of_n import CALL, DEPLOYMENT, PRICES, takes
 
@@ -165,7 +164,7 @@ def gatehouse(services: ServiceGroup, *words: str) -> str:
 async def compared(services: ServiceGroup) -> list[Comparison]:
     """The counters of approvals, and what the ledger says."""
     engine = open_engine(services.settings["POLICY_DATABASE_URL"])
-    store = RedisLimitsStore(services.settings["POLICY_REDIS_URL"])
+    store = patient_store(services.settings["POLICY_REDIS_URL"])
     try:
         caps = await SqlApprovals(engine).caps()
         checked = Reconciling(store, SqlLedger(engine), lambda: services.now).check(caps)
@@ -227,7 +226,7 @@ async def test_counters_that_are_lost_are_made_anew_from_the_ledger(
     await granted(services, "lost", covers(K))
     await known_everywhere(services, "lost")
     await settle(services, (await admitted(services, "lost", 50))[:5])
-    store = RedisLimitsStore(services.settings["POLICY_REDIS_URL"])
+    store = patient_store(services.settings["POLICY_REDIS_URL"])
     await store.rebuild()
     await store.close()
     # Five of 13 have given back what they did not use; no more fits than that.

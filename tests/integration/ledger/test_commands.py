@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typer.testing import CliRunner
 
 from llm_core.policy.limits import Limit, Measure
-from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.sql.engine import open_engine, writing
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.organisation import Organisation
@@ -22,6 +21,7 @@ from policy_service.adapters.sql.reports import UsageReports
 from policy_service.adapters.sql.schema import migrate
 from policy_service.cli import app
 from policy_service.services.reserving import Reserving
+from tests.fixtures.redis_server import patient_store
 from tests.fixtures.reservations import amounts, reservation
 from tests.integration.sql.usage_rows import usage_row
 
@@ -65,7 +65,7 @@ def call(database_url: str, redis_url: str, decision_id: str) -> None:
     """Reserve a call against every limit, as a service would."""
 
     async def work(engine: AsyncEngine) -> None:
-        store = RedisLimitsStore(redis_url)
+        store = patient_store(redis_url)
         limits = await Organisation(engine).limits()
         now = datetime.now(UTC)
         made = reservation(decision_id, limits, at=now)

@@ -7,6 +7,7 @@ import pytest
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.ports.limits import LimitsStore
+from tests.fixtures.redis_server import patient_store
 
 # Far longer than a step takes on a slow machine, and short enough to wait for in a test.
 REDELIVERY_S = 0.5
@@ -14,7 +15,7 @@ REDELIVERY_S = 0.5
 
 @pytest.fixture
 async def redis_store(redis_url: str) -> AsyncIterator[RedisLimitsStore]:
-    store = RedisLimitsStore(redis_url, redelivery_s=REDELIVERY_S)
+    store = patient_store(redis_url, redelivery_s=REDELIVERY_S)
     yield store
     await store.close()
 
@@ -25,6 +26,6 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[LimitsStore]:
     if request.param == "memory":
         made = MemoryLimitsStore(redelivery_s=REDELIVERY_S)
     else:
-        made = RedisLimitsStore(request.getfixturevalue("redis_url"), redelivery_s=REDELIVERY_S)
+        made = patient_store(request.getfixturevalue("redis_url"), redelivery_s=REDELIVERY_S)
     yield made
     await made.close()

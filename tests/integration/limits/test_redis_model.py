@@ -3,10 +3,9 @@ import redis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.ports.limits import LimitsStore
 from tests.fixtures.limits_machine import REMEMBERED_S, LimitsMachine
-from tests.fixtures.redis_server import RedisServer
+from tests.fixtures.redis_server import RedisServer, patient_store
 
 pytestmark = pytest.mark.integration
 
@@ -16,7 +15,7 @@ def test_the_redis_store_does_what_the_model_does(redis_server: RedisServer) -> 
         def make_store(self) -> LimitsStore:
             with redis.Redis.from_url(redis_server.url) as client:
                 client.flushall()
-            return RedisLimitsStore(
+            return patient_store(
                 redis_server.url,
                 redelivery_s=3600,
                 remembered_s=REMEMBERED_S,

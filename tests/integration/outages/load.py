@@ -28,11 +28,11 @@ from llm_core.policy.decision import (
 from llm_core.policy.limits import Amounts
 from llm_core.policy.route import AS_USUAL, RouteOptions
 from llm_core.tokens.usage import TokenUsage
-from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.services.reconcile import Reconciling
 from tests.fixtures.postgres_server import PostgresServer
+from tests.fixtures.redis_server import patient_store
 from tests.fixtures.service_group import INTERNAL, ServiceGroup
 
 MODELS: Mapping[str, Any] = {
@@ -269,7 +269,7 @@ class Books:
         return rows
 
     async def _no_drift(self, load: Load) -> None:
-        store, engine = RedisLimitsStore(self.redis_url), open_engine(self._url)
+        store, engine = patient_store(self.redis_url), open_engine(self._url)
         try:
             reconciling = Reconciling(store, SqlLedger(engine), lambda: self.services.now)
             compared = [one async for one in reconciling.check(load.caller.limits)]
@@ -281,7 +281,7 @@ class Books:
 
     async def _nothing_waits(self) -> bool:
         """No lease is open, no row queued; an estimate in the ledger may still be corrected."""
-        store = RedisLimitsStore(self.redis_url)
+        store = patient_store(self.redis_url)
         try:
             unwritten = (await store.unwritten()).decision_ids
         finally:

@@ -17,11 +17,10 @@ import pytest
 from llm_core.policy.limits import Limit, Measure
 from llm_core.policy.route import OnClientGone, RouteOptions
 from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import LimitsStore
 from tests.fakes.samples import CALLER, chat_body
-from tests.fixtures.redis_server import RedisServer, start_redis
+from tests.fixtures.redis_server import RedisServer, patient_store, start_redis
 from tests.fixtures.relaying import RelayService, anthropic_at, openai_at, relay_service
 
 N_STREAMS = 1000
@@ -49,7 +48,7 @@ async def limits(request: pytest.FixtureRequest) -> AsyncIterator[LimitsStore]:
     if request.param == "memory":
         made = MemoryLimitsStore()
     else:
-        made = RedisLimitsStore(request.getfixturevalue("redis_server").url)
+        made = patient_store(request.getfixturevalue("redis_server").url)
     yield made
     await made.close()
 
