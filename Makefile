@@ -98,24 +98,24 @@ keycloak:
 	mv "$$work/keycloak-$(KEYCLOAK_VERSION)" "$(KEYCLOAK)"
 
 bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engines
-	$(BIN)/python benchmarks/runtime_pdk_calls.py
-	$(BIN)/python benchmarks/gateway_latency.py
-	$(BIN)/python benchmarks/decision_endpoint.py
-	$(BIN)/python benchmarks/many_teams.py
-	$(BIN)/python benchmarks/http_clients.py
-	$(BIN)/python benchmarks/limits_store.py
-	$(BIN)/python benchmarks/policy_engines.py
-	$(BIN)/python -m benchmarks.policy_replay
+	$(BIN)/python -m tests.load.runtime_pdk_calls
+	$(BIN)/python -m tests.load.gateway_latency
+	$(BIN)/python -m tests.load.decision_endpoint
+	$(BIN)/python -m tests.load.many_teams
+	$(BIN)/python -m tests.load.http_clients
+	$(BIN)/python -m tests.load.limits_store
+	$(BIN)/python -m tests.load.policy_engines
+	$(BIN)/python -m tests.load.policy_replay
 
 bench-relay: $(VENV)/.dev ## Measure: lateness and memory of 100 relayed streams
-	$(BIN)/python benchmarks/relay_streams.py
+	$(BIN)/python -m tests.load.relay_streams
 
 bench-peers: $(VENV)/.dev ## Measure: LiteLLM's and Portkey's gateways beside Gatehouse (installs them; needs npm)
-	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m tests.load.peers
 
 bench-dashboard: $(VENV)/.dev ## Measure: the dashboard over 10 million requests: its questions, and its pages in a browser
-	$(BIN)/python -m benchmarks.dashboard_queries
-	$(BIN)/python -m benchmarks.dashboard_pages
+	$(BIN)/python -m tests.load.dashboard_queries
+	$(BIN)/python -m tests.load.dashboard_pages
 
 golden: $(VENV)/.dev ## Rewrite the golden files; review the diff
 	$(BIN)/python -m tests.golden.rewrite

@@ -89,7 +89,7 @@ def test_what_an_image_copies_is_not_ignored() -> None:
         if line.startswith("!")
     }
     assert all((ROOT / name).exists() for name in kept)
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     bundled = {"rego", "prices", "kong.yaml", "kong.conf"}
     assert packages | bundled | {"pyproject.toml", "README.md", "requirements.lock"} <= kept
 

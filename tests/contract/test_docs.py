@@ -44,7 +44,7 @@ PAGES = sorted(
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 SOURCES = (
     "llm_core", "kong_plugins", "policy_service", "dashboard", "devkong", "sandbox", "rego",
-    "prices", "tests", "benchmarks", "docs",
+    "prices", "tests", "docs",
 )  # fmt: skip
 TEST_FOLDERS = (
     "unit", "golden", "property", "fuzz", "contract", "integration", "e2e", "browser", "kong",

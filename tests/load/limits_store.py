@@ -2,7 +2,7 @@
 
 Starts a Redis of its own unless one is named; takes a few seconds:
 
-    python benchmarks/limits_store.py [--redis-url redis://127.0.0.1:6379/9] [--seconds 2]
+    python -m tests.load.limits_store [--redis-url redis://127.0.0.1:6379/9] [--seconds 2]
 
 Two kinds of caller: one whom twelve limits bind, requests and tokens a minute and USD a month for
 organisation, department, team and key; and one whom seven of mixed kinds bind.

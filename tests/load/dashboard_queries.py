@@ -4,7 +4,7 @@ Starts PostgreSQL for real, fills the roll-ups for 90 days of a company of 5,000
 teams and 20 departments that ask 12 models, most of it in working hours, and asks what each page
 asks, by the adapters that answer the admin API:
 
-    python benchmarks/dashboard_queries.py [--requests 10000000] [--rounds 5]
+    python -m tests.load.dashboard_queries [--requests 10000000] [--rounds 5]
 
 Each row of the hourly roll-ups stands for five requests, which is what a person asks of one model
 in an hour. The coarser roll-ups are summed up from these by the database. "Processor" is the time
@@ -22,8 +22,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Insert, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from benchmarks.figures import load, machine
-from benchmarks.processor_time import used_s
 from llm_core.costs.calendar import Interval, edges
 from policy_service.adapters.sql.backfill import conditional
 from policy_service.adapters.sql.costs import SqlCosts, SqlReliability
@@ -37,6 +35,8 @@ from policy_service.adapters.sql.tables import Base
 from policy_service.ports.costs import Dimension, Page, Scope
 from policy_service.services.cost_summary import summary
 from tests.fixtures.postgres_server import PostgresServer, start_postgres
+from tests.load.figures import load, machine
+from tests.load.processor_time import used_s
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 DAYS = 90

@@ -1,6 +1,6 @@
 """How well personal data is found, by kind, and how long it takes.
 
-    python -m benchmarks.pii_quality [--seed N] [--size N]
+    python -m tests.load.pii_quality [--seed N] [--size N]
 
 Prints the tables that stand in docs/screening.md. The corpus is made (`tests/fixtures/pii_corpus`).
 """

@@ -2,7 +2,7 @@
 
 What they add is what Gatehouse costs at least, on this machine and with this stand-in for Kong: the
 traffic between the gateway and its plugin servers. `gateway_latency.py` measures them beside the
-real ones. As a plugin server: `python -m benchmarks.thoughtless_plugins auth -p <folder>`.
+real ones. As a plugin server: `python -m tests.load.thoughtless_plugins auth -p <folder>`.
 """
 
 import sys

@@ -2,7 +2,7 @@
 
 The other side is a process that answers every request with the same bytes. Takes some seconds:
 
-    python benchmarks/http_clients.py [--rounds 20] [--requests 100]
+    python -m tests.load.http_clients [--rounds 20] [--requests 100]
 """
 
 import argparse
@@ -18,7 +18,7 @@ import aiohttp
 import httpx
 import uvloop
 
-from benchmarks.figures import machine, median_of_rounds_ms
+from tests.load.figures import machine, median_of_rounds_ms
 
 N_CLIENTS = 16
 BODY = b'{"decision":"' + b"x" * 1200 + b'"}'

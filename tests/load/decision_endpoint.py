@@ -3,7 +3,7 @@
 Starts the service as it is started in production, embedded (SQLite, limits in the process, the
 embedded policy engine) and, where `redis-server`, PostgreSQL and `opa` are installed, with them:
 
-    python benchmarks/decision_endpoint.py [--seconds 2] [--rounds 3] [--workers 2]
+    python -m tests.load.decision_endpoint [--seconds 2] [--rounds 3] [--workers 2]
 
 The caller is bound by five limits; every decision reserves against all of them. Clients ask again
 as soon as they are answered; the rows "at 200/s" ask at that rate instead, whatever comes back.
@@ -21,10 +21,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.figures import load, machine, percentile_ms
-from benchmarks.gateway_latency import COMPANY, models, real_services
-from benchmarks.lean_http import Crowd, Question, client, crowd, question
 from tests.fixtures.gateway import SECRETS, Gateway, start_gateway
+from tests.load.figures import load, machine, percentile_ms
+from tests.load.gateway_latency import COMPANY, models, real_services
+from tests.load.lean_http import Crowd, Question, client, crowd, question
 
 N_CLIENTS = (1, 16, 64)
 STEADY_PER_SECOND = 200

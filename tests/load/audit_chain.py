@@ -1,6 +1,6 @@
 """How fast a chain of a million events is verified, and what a note of a decision costs a call.
 
-    python benchmarks/audit_chain.py [--events 1000000] [--notes 20000]
+    python -m tests.load.audit_chain [--events 1000000] [--notes 20000]
 
 The export is made up in the form that `gatehouse audit export` writes: decisions of one
 organisation, a checkpoint after each thousand. Verifying reads it from a file, checks every hash
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.figures import load, machine
 from llm_core.audit.event import GENESIS, Checkpoint, Head, Header, NewEvent, Span, linked, rfc3339
 from llm_core.audit.verify import Verifier, verify_lines
 from llm_core.policy.decision import Decision, DecisionRequest, Obligations
@@ -28,6 +27,7 @@ from policy_service.digests import Digests
 from policy_service.ports.policy import PolicyResult
 from policy_service.services.decision_recorder import DecisionRecorder, Heard
 from tests.fakes.samples import AZURE, CALLER, OPENAI, PRICE, chat_body, chat_call
+from tests.load.figures import load, machine
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 EACH = 1000

@@ -5,7 +5,7 @@ Unix socket with as little work as possible, so the figures are the servers' own
 (about 0.1 ms a call, a pooled socket and MessagePack in Lua). Rounds alternate between the servers,
 so that a busy machine hits both.
 
-    python benchmarks/runtime_pdk_calls.py [--rounds 20] [--events 100] [--seconds 3]
+    python -m tests.load.runtime_pdk_calls [--rounds 20] [--events 100] [--seconds 3]
 """
 
 import argparse
@@ -22,7 +22,7 @@ from typing import Any
 
 import msgpack
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.integration.runtime.kong_side import (  # noqa: E402
@@ -44,7 +44,7 @@ class AsyncPlugin:
     def __init__(self, config: dict[str, Any]) -> None:
         self.calls = int(config["calls"])
 
-    async def access(self, kong: Any) -> None:  # noqa: ANN401
+    async def access(self, kong: Any) -> None:
         """Make them one after another."""
         for _ in range(self.calls):
             await kong.request.get_header("x-any")
@@ -56,7 +56,7 @@ class ThreadedPlugin:
     def __init__(self, config: dict[str, Any]) -> None:
         self.calls = int(config["calls"])
 
-    def access(self, kong: Any) -> None:  # noqa: ANN401
+    def access(self, kong: Any) -> None:
         """Make them one after another."""
         for _ in range(self.calls):
             kong.request.get_header("x-any")

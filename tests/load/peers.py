@@ -10,7 +10,7 @@ budgets and writes the ledger and the audit trail. That is over
 devkong, which stands in for Kong and is written in Python.
 None of them is given more than one worker.
 
-    python -m benchmarks.peers [--only litellm] [--requests 300] [--seconds 5] [--folder DIR]
+    python -m tests.load.peers [--only litellm] [--requests 300] [--seconds 5] [--folder DIR]
 """
 
 import argparse
@@ -28,12 +28,12 @@ from pathlib import Path
 import httpx
 import yaml
 
-from benchmarks.figures import load, machine, percentile_ms
-from benchmarks.gateway_latency import COMPANY, OPENAI_MODEL, PROMPT, devkong, models
-from benchmarks.lean_http import Crowd, Question, client, crowd, question
-from benchmarks.processor_time import used_s
 from tests.fixtures.gateway import PROVIDER_KEY, start_gateway
 from tests.fixtures.services import free_port
+from tests.load.figures import load, machine, percentile_ms
+from tests.load.gateway_latency import COMPANY, OPENAI_MODEL, PROMPT, devkong, models
+from tests.load.lean_http import Crowd, Question, client, crowd, question
+from tests.load.processor_time import used_s
 
 LITELLM = "litellm[proxy]==1.108.7"
 PORTKEY = "@portkey-ai/gateway@1.15.2"
@@ -94,7 +94,7 @@ def running(
     kept = {name: os.environ[name] for name in ("PATH", "HOME")}  # noqa: TID251 - no more than that
     began = time.perf_counter()
     with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - a gateway that was installed for this
+        process = subprocess.Popen(
             command,
             env={**kept, **environment},
             stdin=subprocess.DEVNULL,
@@ -267,7 +267,7 @@ def main() -> None:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True)  # noqa: S603 - our own words
+    subprocess.run(command, check=True)
 
 
 def _proxied(sandbox: str) -> dict[str, object]:

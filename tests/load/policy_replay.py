@@ -1,6 +1,6 @@
 """How long `gatehouse policy replay` takes over a decision log, and that it finds what it should.
 
-Run with `python -m benchmarks.policy_replay [decisions] [engine]`; 100,000 on `opa` by default. The
+Run with `python -m tests.load.policy_replay [decisions] [engine]`; 100,000 on `opa` by default. The
 log lies in an SQLite file; GATEHOUSE_BENCH_DATABASE_URL names an empty PostgreSQL database instead.
 """
 
@@ -55,7 +55,7 @@ def main(decisions: int, engine: str) -> None:
         start = time.monotonic()
         command = ["policy", "replay", str(changed), "--since", "2026-11-20", "--json"]
         command += ["--engine", engine]
-        done = subprocess.run(  # noqa: S603 - our own command
+        done = subprocess.run(
             [Path(sys.executable).with_name("gatehouse"), *command, "--database-url", url],
             check=True,
             capture_output=True,

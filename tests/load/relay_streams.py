@@ -4,7 +4,7 @@ Starts the sandbox and the policy service as real processes on free ports, decid
 plugins do, and reads the streams from the relay; in turn with the same streams straight from the
 sandbox, so that whatever else the machine does falls on both. A minute:
 
-    python benchmarks/relay_streams.py [--streams 100] [--pace 50] [--seconds 10] [--rounds 2]
+    python -m tests.load.relay_streams [--streams 100] [--pace 50] [--seconds 10] [--rounds 2]
 
 A token's lateness is measured against its stream's own schedule: the sandbox sends token n at
 n / pace behind the first, and the token that came earliest against that counts as on time. So what
@@ -28,13 +28,13 @@ import httpx
 import msgspec
 import uvloop
 
-from benchmarks.figures import load, machine, percentile_ms
-from benchmarks.gateway_latency import COMPANY
-from benchmarks.processor_time import used_s
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import TICKET_HEADER, Decision, DecisionRequest
 from tests.fakes.samples import chat_body, chat_call
 from tests.fixtures.gateway import PROVIDER_KEY, SECRETS, Gateway, deployment, start_gateway
+from tests.load.figures import load, machine, percentile_ms
+from tests.load.gateway_latency import COMPANY
+from tests.load.processor_time import used_s
 
 _TOKEN = re.compile(rb'"content":\s*"[^"]')
 _LATE_MS = 20.0

@@ -1,6 +1,6 @@
 """What counting and tracing add to a call: processor time of the deciding process.
 
-    python benchmarks/watching.py [--calls 5000] [--rounds 5]
+    python -m tests.load.watching [--calls 5000] [--rounds 5]
 
 What the service does for those who watch is done here by itself, around a decision and a booking
 that take no time: once with nobody watching, with metrics, and with metrics and traces, the batches

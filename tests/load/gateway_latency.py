@@ -6,7 +6,7 @@ straight to the sandbox, and a third with plugins that only make the same PDK ca
 taken in turn, round by round, so that whatever else the machine does falls on each of them; what is
 printed is the difference. A minute and a half, two with `--services`:
 
-    python benchmarks/gateway_latency.py [--services] [--rounds 10] [--requests 20] [--seconds 1]
+    python -m tests.load.gateway_latency [--services] [--rounds 10] [--requests 20] [--seconds 1]
 
 `--services` adds a second gateway, on real PostgreSQL, Redis and OPA. devkong stands in for Kong
 and is written in Python: it takes more of the two cores than Kong would, and what a PDK call costs
@@ -27,16 +27,16 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.figures import load, machine, median_of_rounds_ms, percentile_ms
-from benchmarks.lean_http import Client, Question, client, crowd, question
-from benchmarks.processor_time import used_s
-from benchmarks.thoughtless_plugins import PLUGINS, conf
 from policy_service.bundled import bundled
 from policy_service.cli.demo import processes
 from tests.fixtures.gateway import PROVIDER_KEY, Gateway, deployment, start_gateway
 from tests.fixtures.opa_server import start_opa
 from tests.fixtures.postgres_server import start_postgres
 from tests.fixtures.redis_server import start_redis
+from tests.load.figures import load, machine, median_of_rounds_ms, percentile_ms
+from tests.load.lean_http import Client, Question, client, crowd, question
+from tests.load.processor_time import used_s
+from tests.load.thoughtless_plugins import PLUGINS, conf
 
 N_CLIENTS = 16
 _LIMITS = {"usd_per_month": 100_000, "requests_per_minute": 10**7, "tokens_per_minute": 10**9}

@@ -3,7 +3,7 @@
 Starts PostgreSQL, Redis, OPA and the policy service for real, fills the organisation, and asks as
 the plugins ask, each time for another key or team out of 500:
 
-    python benchmarks/many_teams.py [--seconds 2] [--rounds 3] [--teams 10 1000 10000]
+    python -m tests.load.many_teams [--seconds 2] [--rounds 3] [--teams 10 1000 10000]
 
 Every team has ten keys, limits in requests, tokens and USD, and lies in one of a hundred
 departments with a budget each.
@@ -25,15 +25,15 @@ from typing import Any
 import msgspec
 from sqlalchemy import insert, text
 
-from benchmarks.decision_endpoint import CALL
-from benchmarks.figures import load, machine, percentile_ms
-from benchmarks.gateway_latency import models, real_services
-from benchmarks.lean_http import Crowd, Question, client, crowd, question
 from policy_service.adapters.sql.engine import open_engine, writing
 from policy_service.adapters.sql.tables import Base
 from policy_service.ids import new_id
 from policy_service.keys import digest_of, new_key, prefix_of
 from tests.fixtures.gateway import SECRETS, Gateway, start_gateway
+from tests.load.decision_endpoint import CALL
+from tests.load.figures import load, machine, percentile_ms
+from tests.load.gateway_latency import models, real_services
+from tests.load.lean_http import Crowd, Question, client, crowd, question
 
 KEYS_A_TEAM = 10
 DEPARTMENTS = 100

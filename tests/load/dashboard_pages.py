@@ -3,7 +3,7 @@
 Starts PostgreSQL with the roll-ups of 10 million requests, the policy service and the dashboard,
 and looks with Chromium:
 
-    python -m benchmarks.dashboard_pages [--requests 10000000] [--rounds 5] [--url URL]
+    python -m tests.load.dashboard_pages [--requests 10000000] [--rounds 5] [--url URL]
 
 "Opened" is from the navigation of a new browser session to the end of the page's program, with all
 that it shows in the document; "filter" from the click to the same. `--url` measures a dashboard
@@ -23,8 +23,6 @@ from time import perf_counter
 import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.dashboard_queries import FULL, fill
-from benchmarks.figures import load, machine
 from dashboard.navigation import PAGES, Entry
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.schema import upgrade
@@ -33,6 +31,8 @@ from tests.fakes.running_service import MODELS
 from tests.fixtures.chromium import ARGUMENTS
 from tests.fixtures.postgres_server import start_postgres
 from tests.fixtures.services import binary_or_skip, free_port
+from tests.load.dashboard_queries import FULL, fill
+from tests.load.figures import load, machine
 
 HOST = "127.0.0.1"
 ROOT = "root-0123456789abcdef"
