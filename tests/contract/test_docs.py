@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -34,13 +34,8 @@ from policy_service.settings import Settings
 from tests.fakes.kong import FakeKong
 from tests.fakes.policy_service import SECRET, FakePolicyService
 from tests.fakes.samples import AZURE, CALLER, OPENAI, chat_body, decision, openai_answer
+from tests.fixtures.pages import PAGES, ROOT, blocks, name_of
 
-ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    page
-    for pattern in ("*.md", "docs/**/*.md", "prices/*.md", "rego/**/*.md")
-    for page in ROOT.glob(pattern)
-)
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 SOURCES = (
     "llm_core", "kong_plugins", "policy_service", "dashboard", "devkong", "sandbox", "rego",
@@ -49,25 +44,11 @@ SOURCES = (
 TEST_FOLDERS = (
     "unit", "golden", "property", "fuzz", "contract", "integration", "e2e", "browser", "kong",
 )  # fmt: skip
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-
-
-class Block(NamedTuple):
-    """A fenced block: its language and its text."""
-
-    language: str
-    text: str
+each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 def read(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
-
-
-def blocks(page: Path) -> list[Block]:
-    fences = re.findall(
-        r"^( *)```(\w*)\n(.*?)^ *```$", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL
-    )
-    return [Block(language, _dedented(text, indent)) for indent, language, text in fences]
 
 
 def prose(page: Path) -> str:
@@ -90,10 +71,6 @@ def rows(text: str) -> list[list[str]]:
     """A table's cells, without its head; `\\|` in a cell is no border."""
     lines = [line for line in text.splitlines() if line.startswith("|")][2:]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-
-
-def _dedented(text: str, indent: str) -> str:
-    return "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
 
 
 # --- settings and fields ------------------------------------------------------------------------
