@@ -26,7 +26,6 @@ from kong_plugins.llm_auth.plugin import Plugin as AuthPlugin
 from kong_plugins.llm_provider_transform.plugin import Plugin as TransformPlugin
 from kong_plugins.llm_token_meter.plugin import Plugin as MeterPlugin
 from llm_core.audit.findings import MEANINGS, Fault
-from policy_service.adapters.catalogue_file import read_catalogue
 from policy_service.cli import app as gatehouse
 from policy_service.cli.kong import PLUGINS
 from policy_service.cli.providers import features_table, operations_table, servers_table
@@ -281,15 +280,6 @@ def test_every_snippet_can_be_read(page: Path) -> None:
                 subprocess.run(["/bin/sh", "-n", "-c", commands], check=True)
             case _:
                 pass
-
-
-@each_page
-def test_every_catalogue_on_a_page_can_be_read(page: Path, tmp_path: Path) -> None:
-    for block in blocks(page):
-        if block.language == "yaml" and block.text.startswith("models:\n  - alias"):
-            file = tmp_path / "models.yaml"
-            file.write_text(block.text, encoding="utf-8")
-            assert read_catalogue(file).models
 
 
 # --- PDK calls ----------------------------------------------------------------------------------
