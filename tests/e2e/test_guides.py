@@ -182,20 +182,6 @@ def _environment(folder: Path, urls: tuple[str, str], key: str, token: str) -> d
     }
 
 
-@pytest.mark.e2e
-def test_the_readmes_program_works(demo: Path) -> None:
-    [program] = [one.text for one in blocks(ROOT / "README.md") if one.language == "python"]
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=demo.parent,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "403 policy_denied model_not_allowed"
-
-
 def test_every_command_of_every_page_is_typed_somewhere_or_it_says_why_not() -> None:
     untyped = {
         f"{name_of(page)}: {command}"
