@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 import typer
 
+from policy_service.cli.asking import asking
 from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
-from policy_service.cli.failures import fail, needs
+from policy_service.cli.failures import fail, misused, needs
+from policy_service.cli.login import Token
+from policy_service.cli.places import AnyDatabase, AnyServer, place_of
+from policy_service.cli.server import path_part
 from policy_service.cli.tables import show_table
+from policy_service.ports.content import ContentFacts
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from policy_service.adapters.content_keys import ContentKeys
-    from policy_service.ports.content import Content, ContentFacts, ContentRow
+    from policy_service.ports.content import Content, ContentRow
 
 T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, help="What is kept of people's words, and its keys.")
 _BATCH = 200
+_PATH = "/admin/v1/content"
 _KeyFile = Annotated[
     Path | None,
     typer.Option(
@@ -41,19 +47,25 @@ def keys() -> None:
 
 @app.command("list")
 def list_lines(
+    *,
+    context: typer.Context,
     team: Annotated[str | None, typer.Option(help="Only of this team.")] = None,
     user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 50,
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
 ) -> None:
     """List the newest calls whose words are kept, without the words."""
-    with needs("service"):
-        from policy_service.adapters.sql.content_log import SqlContentLog
-
-    async def work(engine: "AsyncEngine") -> "tuple[ContentFacts, ...]":
-        now = datetime.now(UTC)
-        return await SqlContentLog(engine).facts(now, team=team, user=user, limit=limit)
-
+    place = place_of(context, server, token, database_url)
+    if place.server is None:
+        found = _facts_at_database(place.database_url, team, user, limit)
+    else:
+        query: dict[str, str | list[str]] = {"limit": str(limit)}
+        query |= {name: one for name, one in (("team", team), ("user", user)) if one}
+        with asking(place.server, place.token) as api:
+            told = api.ask("GET", _PATH, query=query)["rows"]
+        found = msgspec.convert(told, tuple[ContentFacts, ...])
     show_table(
         ("decision", "at", "team", "user", "model", "level", "bytes", "kept until", "state"),
         (
@@ -68,23 +80,55 @@ def list_lines(
                 f"{one.kept_until:%Y-%m-%d}",
                 one.gap or ("cut" if one.is_cut else ""),
             )
-            for one in with_database(database_url, work)
+            for one in found
         ),
     )
 
 
+def _facts_at_database(
+    url: str, team: str | None, user: str | None, limit: int
+) -> tuple[ContentFacts, ...]:
+    with needs("service"):
+        from policy_service.adapters.sql.content_log import SqlContentLog
+
+    async def work(engine: "AsyncEngine") -> tuple[ContentFacts, ...]:
+        now = datetime.now(UTC)
+        return await SqlContentLog(engine).facts(now, team=team, user=user, limit=limit)
+
+    return with_database(url, work)
+
+
 @app.command("show")
 def show(
+    *,
+    context: typer.Context,
     decision_id: Annotated[str, typer.Argument(help="Of the call: x-gatehouse-decision-id.")],
     reason: Annotated[str, typer.Option(help="Why you read it; the audit log has it.")],
     key_file: _KeyFile = None,
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
 ) -> None:
     """Show what was asked and answered in a call, as JSON.
 
-    That you read it is written down before anything is shown. Encrypted words need the key as well
-    as the database.
+    That you read it is written down before anything is shown. At the database encrypted words need
+    the key as well; at a service you sign in as an auditor, and it has the key.
     """
+    place = place_of(context, server, token, database_url)
+    if place.server is None:
+        content: object = _content_at_database(place.database_url, decision_id, reason, key_file)
+    elif key_file is not None:
+        raise misused("--key-file is for a database: a service has the keys")
+    else:
+        with asking(place.server, place.token) as api:
+            path = f"{_PATH}/{path_part(decision_id)}"
+            content = api.ask("GET", path, query={"reason": reason})
+    typer.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
+
+
+def _content_at_database(
+    url: str, decision_id: str, reason: str, key_file: Path | None
+) -> "Content":
     with needs("service"):
         from policy_service.adapters.sql.content_log import SqlContentLog
         from policy_service.services.content_reader import ContentReader
@@ -94,8 +138,7 @@ def show(
         reader = ContentReader(SqlContentLog(engine), sealer, lambda: datetime.now(UTC))
         return await reader.read(decision_id, operator(), reason, lambda _row: None)
 
-    content = _told(lambda: with_database(database_url, work))
-    typer.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
+    return _told(lambda: with_database(url, work))
 
 
 @app.command("rotate")

@@ -48,7 +48,7 @@ def place_of(
 
     The service wins because less can go wrong with somebody's own rights.
     """
-    typed = {name for name in ("server", "database_url") if _is_typed(context, name)}
+    typed = {name for name in ("server", "database_url") if is_typed(context, name)}
     if len(typed) > 1:
         raise misused("give --server or --database-url, not both")
     if server and "database_url" not in typed:
@@ -61,6 +61,7 @@ def place_of(
     )
 
 
-def _is_typed(context: typer.Context, name: str) -> bool:
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option was typed, and not taken from the environment."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

@@ -91,7 +91,7 @@ class AdminApi:
         Args:
             method: Such as `GET`.
             path: For example `/admin/v1/whoami`.
-            body: Whatever msgspec can encode; `None` for none.
+            body: Whatever msgspec can encode, or bytes as they are; `None` for none.
             query: What stands behind the path's question mark.
             if_match: The ETag that what is changed has to have.
             timeout_s: For how long it may be silent.
@@ -184,15 +184,18 @@ class AdminApi:
         if_match: str | None = None,
         timeout_s: float,
     ) -> httpx.Response:
-        content = None if body is None else msgspec.json.encode(body)
-        headers = {} if body is None else {"content-type": "application/json"}
+        headers, content = {}, b""
+        if isinstance(body, bytes):
+            headers, content = {"content-type": "application/octet-stream"}, body
+        elif body is not None:
+            headers, content = {"content-type": "application/json"}, msgspec.json.encode(body)
         if if_match is not None:
             headers["if-match"] = if_match
         is_kept = method == "POST" and path.startswith("/admin/")
         if is_kept:
             headers["idempotency-key"] = str(uuid.uuid4())
         request = self._client.build_request(
-            method, path, params=query, headers=headers, content=content, timeout=timeout_s
+            method, path, params=query, headers=headers, content=content or None, timeout=timeout_s
         )
         answer = self._sent(request, _TRIES if is_kept else 1)
         if not answer.is_success:

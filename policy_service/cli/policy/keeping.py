@@ -1,85 +1,103 @@
 """`gatehouse policy upload`, `activate`, `rollback`, `list` and `show`."""
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from policy_service.cli.database import DEFAULT_DATABASE, Database, operator, with_database
-from policy_service.cli.policy.sources import Keys, Why, desk_at, require_file
+from policy_service.cli.login import Token
+from policy_service.cli.places import AnyDatabase, AnyServer, is_typed, place_of
+from policy_service.cli.policy.places import policies_at, refuse_keys
+from policy_service.cli.policy.sources import Keys, Why, require_file
 from policy_service.cli.tables import show_table
+from policy_service.ports.policies import Standing
 
-if TYPE_CHECKING:
-    from policy_service.adapters.policies.desk import Desk
-    from policy_service.ports.policies import (
-        ActivationRecord,
-        BundleRecord,
-        Standing,
-    )
-
-T = TypeVar("T")
 Bundle = Annotated[
     str, typer.Argument(help="Its digest, eight or more digits of it, or its revision.")
 ]
 
 
 def upload(
+    *,
+    context: typer.Context,
     tarball: Annotated[Path, typer.Argument(help="From `gatehouse policy bundle`.")],
     keys: Keys = None,
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
 ) -> None:
     """Keep a signed bundle that compiles, denies the empty question, and passes its own tests."""
     require_file(tarball)
-    made = at_desk(database_url, keys, lambda desk: desk.upload(operator(), tarball.read_bytes()))
+    place = place_of(context, server, token, database_url)
+    refuse_keys(place, are_typed=is_typed(context, "keys"))
+    with policies_at(place, keys) as policies:
+        made = policies.upload(tarball.read_bytes())
     typer.echo(f"{made.revision} is kept ({made.digest}; {made.tests}).")
 
 
 def activate(
-    bundle: Bundle,
     *,
+    context: typer.Context,
+    bundle: Bundle,
     reason: Why,
     keys: Keys = None,
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
 ) -> None:
     """Make a bundle live, in every process of the service within a second."""
-    done = at_desk(database_url, keys, lambda desk: desk.activate(operator(), bundle, reason))
+    place = place_of(context, server, token, database_url)
+    refuse_keys(place, are_typed=is_typed(context, "keys"))
+    with policies_at(place, keys) as policies:
+        done = policies.activate(bundle, reason)
     typer.echo(
         f"{done.revision} is live. Each process of the service takes it once it has verified it "
         "with its own POLICY_BUNDLE_KEYS; /readyz says which policy it has, or what is wrong."
     )
 
 
-def rollback(*, reason: Why, keys: Keys = None, database_url: Database = DEFAULT_DATABASE) -> None:
+def rollback(
+    *,
+    context: typer.Context,
+    reason: Why,
+    keys: Keys = None,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+) -> None:
     """Make live again what was so before the live bundle."""
-    done = at_desk(database_url, keys, lambda desk: desk.rollback(operator(), reason))
+    place = place_of(context, server, token, database_url)
+    refuse_keys(place, are_typed=is_typed(context, "keys"))
+    with policies_at(place, keys) as policies:
+        done = policies.rollback(reason)
     typer.echo(f"{done.revision or 'What the folder of each service holds'} is live again.")
 
 
-def list_bundles(database_url: Database = DEFAULT_DATABASE) -> None:
+def list_bundles(
+    *,
+    context: typer.Context,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+) -> None:
     """List what was uploaded, what is live, and what was live when."""
-
-    async def work(
-        desk: "Desk",
-    ) -> "tuple[tuple[BundleRecord, ...], Standing, tuple[ActivationRecord, ...]]":
-        return await desk.bundles(), await desk.standing(), await desk.history()
-
-    bundles, standing, history = at_desk(database_url, None, work)
+    with policies_at(place_of(context, server, token, database_url)) as policies:
+        found = policies.listed()
     show_table(
         ("digest", "revision", "state", "tests", "signed by", "uploaded"),
         (
             (
                 one.digest[:16],
                 one.revision,
-                _state(one.digest, standing),
+                _state(one.digest, found.standing),
                 one.tests,
                 one.key_id,
                 f"{one.uploaded_at:%Y-%m-%d %H:%M} by {one.uploaded_by}",
             )
-            for one in bundles
+            for one in found.rows
         ),
     )
-    if standing.live is None:
+    if found.standing.live is None:
         typer.echo("No bundle is live: each service's own folder is.")
     show_table(
         ("when", "what", "revision", "by", "why"),
@@ -91,18 +109,22 @@ def list_bundles(database_url: Database = DEFAULT_DATABASE) -> None:
                 one.actor,
                 one.reason,
             )
-            for one in history
+            for one in found.history
         ),
     )
 
 
-def show(bundle: Bundle, database_url: Database = DEFAULT_DATABASE) -> None:
+def show(
+    *,
+    context: typer.Context,
+    bundle: Bundle,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+) -> None:
     """Show one bundle."""
-
-    async def work(desk: "Desk") -> "tuple[BundleRecord, Standing]":
-        return await desk.find(bundle), await desk.standing()
-
-    found, standing = at_desk(database_url, None, work)
+    with policies_at(place_of(context, server, token, database_url)) as policies:
+        found, standing = policies.find(bundle), policies.listed().standing
     rows = (
         ("revision", found.revision),
         ("digest", found.digest),
@@ -115,11 +137,6 @@ def show(bundle: Bundle, database_url: Database = DEFAULT_DATABASE) -> None:
         typer.echo(f"{name:10} {value}")
 
 
-def at_desk(url: str, keys: Path | None, work: "Callable[[Desk], Awaitable[T]]") -> T:
-    """Do something with the policies in the database."""
-    return with_database(url, lambda engine: work(desk_at(engine, keys)))
-
-
-def _state(digest: str, standing: "Standing") -> str:
+def _state(digest: str, standing: Standing) -> str:
     states = (("live", standing.live), ("shadow", standing.shadow))
     return ", ".join(name for name, one in states if one == digest)

@@ -3,17 +3,17 @@
 import json
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from policy_service.cli.database import DEFAULT_DATABASE, Database, operator
-from policy_service.cli.policy.keeping import Bundle, at_desk
+from policy_service.cli.login import Token
+from policy_service.cli.places import AnyDatabase, AnyServer, is_typed, place_of
+from policy_service.cli.policy.keeping import Bundle
+from policy_service.cli.policy.places import policies_at, refuse_keys
 from policy_service.cli.policy.sources import Keys
 from policy_service.cli.tables import show_table
-
-if TYPE_CHECKING:
-    from policy_service.ports.policies import ShadowDifference, ShadowReport
+from policy_service.ports.policies import ShadowDifference, ShadowReport
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,28 +23,50 @@ _SHOWN = 20
 
 
 @app.command("on")
-def on(bundle: Bundle, keys: Keys = None, database_url: Database = DEFAULT_DATABASE) -> None:
+def on(
+    *,
+    context: typer.Context,
+    bundle: Bundle,
+    keys: Keys = None,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+) -> None:
     """Evaluate a bundle beside the live policy from now on; counting starts anew."""
-    done = at_desk(database_url, keys, lambda desk: desk.shadow(operator(), bundle))
+    place = place_of(context, server, token, database_url)
+    refuse_keys(place, are_typed=is_typed(context, "keys"))
+    with policies_at(place, keys) as policies:
+        done = policies.shadow(bundle)
     if done is not None:
         typer.echo(f"{done.revision} is evaluated beside the live policy.")
 
 
 @app.command("off")
-def off(database_url: Database = DEFAULT_DATABASE) -> None:
+def off(
+    *,
+    context: typer.Context,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
+) -> None:
     """Evaluate nothing beside the live policy."""
-    at_desk(database_url, None, lambda desk: desk.shadow(operator(), None))
+    with policies_at(place_of(context, server, token, database_url)) as policies:
+        policies.shadow(None)
     typer.echo("There is no shadow any more.")
 
 
 @app.command("show")
 def show(
     *,
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
-    database_url: Database = DEFAULT_DATABASE,
+    server: AnyServer = None,
+    token: Token = "",
+    database_url: AnyDatabase = None,
 ) -> None:
     """Tell how many decisions the shadow would have made otherwise, where and why."""
-    report = at_desk(database_url, None, lambda desk: desk.shadow_report())
+    with policies_at(place_of(context, server, token, database_url)) as policies:
+        report = policies.shadow_report()
     if as_json:
         import msgspec
 
@@ -66,7 +88,7 @@ def show(
     _show_examples(report)
 
 
-def _show_teams(report: "ShadowReport") -> None:
+def _show_teams(report: ShadowReport) -> None:
     teams: dict[str, Counter[str]] = {}
     for one in report.counts:
         team = teams.setdefault(f"{one.organisation}/{one.team}", Counter())
@@ -79,7 +101,7 @@ def _show_teams(report: "ShadowReport") -> None:
         show_table(("team", "evaluated", "differ"), rows)
 
 
-def _show_examples(report: "ShadowReport") -> None:
+def _show_examples(report: ShadowReport) -> None:
     if not report.differences:
         return
     reasons = Counter(
@@ -105,7 +127,7 @@ def _show_examples(report: "ShadowReport") -> None:
     )
 
 
-def reasons_of(one: "ShadowDifference") -> tuple[str, ...]:
+def reasons_of(one: ShadowDifference) -> tuple[str, ...]:
     """The reasons that came or went."""
     return tuple(sorted(set(one.before["codes"]) ^ set(one.after["codes"]))) or ("-",)
 
