@@ -1,13 +1,12 @@
 """Writes down what was served, so that it is known even after the process was killed.
 
-A line of JSON for each call that came, `{"call", "provider", "path", "body"}`, and one for each that
-ended, `{"call", "status", "ended", "sent_events", "usage"}`. What was under way when the process was
-killed has only the first. `call` names a process and a call of it.
+A line of JSON for each call that came, `{"call", "provider", "path", "body"}`, and one for each
+that ended, `{"call", "status", "ended", "sent_events", "usage"}`. What was under way when the
+process was killed has only the first. `call` names a process and a call of it.
 """
 
 import os
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -43,7 +42,7 @@ class Record:
             usage=call.usage,
         )
 
-    def _write(self, call: Call, **more: Any) -> None:
+    def _write(self, call: Call, **more: object) -> None:
         if self._path is not None:
             line = {"call": f"{os.getpid()}-{call.number}", **more}
             with self._path.open("ab") as file:  # closed, it is the kernel's, whatever befalls us

@@ -35,9 +35,9 @@ def test_a_stream_is_recorded_with_the_usage_of_the_whole_answer(tmp_path: Path)
     with (
         running(SandboxSettings(record=record)) as url,
         httpx.stream("POST", f"{url}/openai/v1/chat/completions", json=body, headers=KEY) as answer,
+        pytest.raises(httpx.RemoteProtocolError),
     ):
-        with pytest.raises(httpx.RemoteProtocolError):
-            answer.read()
+        answer.read()
     _, ended = map(json.loads, record.read_text().splitlines())
     assert (ended["ended"], ended["sent_events"]) == ("cut", 2)
     assert ended["usage"]["usage"]["completion_tokens"] == 24
