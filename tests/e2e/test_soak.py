@@ -22,7 +22,7 @@ async def test_whatever_breaks_the_books_are_exact(tmp_path: Path) -> None:
         seed=SEED,
         length_s=MINUTES * 60,
         rate=8,
-        tell=lambda line: print(line, file=sys.stderr),
+        tell=lambda line: sys.stderr.write(line + "\n"),
     )
     assert report.is_good, "\n".join(report.lines())
     assert report.faults >= 10

@@ -27,11 +27,13 @@ class Chaos:
     Args:
         tell: Is told of each fault.
         troubles: When something was out of order, by `time.monotonic`.
+        kills_s: When processes of the policy service were killed.
     """
 
     stack: Stack
-    tell: Callable[[str], None]
+    tell: Callable[[str], object]
     troubles: list[Trouble] = field(default_factory=list)
+    kills_s: list[float] = field(default_factory=list)
     done: int = 0
 
     async def follow(self, faults: Sequence[Fault]) -> None:
@@ -106,6 +108,8 @@ class Chaos:
                     os.kill(before, signal.SIGKILL)
                 return _in_thread(lambda: self._wait_for_kong(part, before))
             case _:
+                if part in (Part.POLICY_1, Part.POLICY_2):
+                    self.kills_s.append(time.monotonic())
                 await asyncio.to_thread(stack.kill, part)
                 return _in_thread(lambda: stack.start(part))
 

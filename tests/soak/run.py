@@ -25,7 +25,7 @@ from tests.soak.served import read_records
 from tests.soak.stack import Stack, start_stack
 from tests.soak.traffic import Traffic
 from tests.soak.verdicts import End
-from tests.soak.watch import Life, growth, watch
+from tests.soak.watch import Life, growth, watch, write_down
 
 _TELLS_EVERY_S = 15.0
 _CALM_S = 8.0
@@ -66,7 +66,7 @@ class Report:
 
 
 async def soak(
-    folder: Path, *, seed: int, length_s: float, rate: float, tell: Callable[[str], None]
+    folder: Path, *, seed: int, length_s: float, rate: float, tell: Callable[[str], object]
 ) -> Report:
     """Do it.
 
@@ -109,7 +109,7 @@ async def _strike(chaos: Chaos, faults: tuple[Fault, ...], length_s: float) -> N
 
 
 async def _tell(
-    traffic: Traffic, chaos: Chaos, tell: Callable[[str], None], start_s: float
+    traffic: Traffic, chaos: Chaos, tell: Callable[[str], object], start_s: float
 ) -> None:
     while True:
         await asyncio.sleep(_TELLS_EVERY_S)
@@ -142,10 +142,11 @@ async def _checks(
     counted = {name: used for name, used in (await books.under_way()).items() if used}
     counters, verified = await books.ledger_check(), await books.audit_verify()
     missing = logged - await books.chained()
+    write_down(lives, stack.folder / "processes.csv", start_s)
     grown = [told for life in lives.values() if (told := growth(life)) is not None]
     return [
         answered_right(found, chaos.troubles, start_s),
-        reached_decided(found, record, logged),
+        reached_decided(found, record, logged, chaos.kills_s),
         ledger_exact(found, rows, await books.summed()),
         budget_held(rows),
         Check("counters", _last(counters.text), [] if counters.is_good else [counters.text]),

@@ -3,8 +3,11 @@
 | Question | Right | Right too, while something is out of order or just was |
 |---|---|---|
 | served | 200 with the sandbox's very words | no more than the gateway can, or a visible break |
-| of the poor team | the same, or 429 `insufficient_quota` | the same |
+| of the poor team | the same, or a refusal for its budget | the same |
 | to be refused | its own refusal | no more than the gateway can |
+
+For its budget: 429 `insufficient_quota`, and 403 `policy_denied` before that, because the rules
+that ship leave only cheap models to a budget that is nearly used up.
 
 No more than the gateway can: 502, 503 or 504 in OpenAI's shape, or Kong's own page where Kong
 itself could go no further: its upstream gave no answer, or a plugin of the phase `response` did not
@@ -27,12 +30,13 @@ ANSWERED_WITHIN_S = 45.0
 """Three times the longest that any of our timeouts allows."""
 _OK = 200
 _REFUSALS = {
-    Kind.WRONG_KEY: (401, "invalid_api_key"),
-    Kind.FORBIDDEN: (403, "policy_denied"),
-    Kind.NO_MODEL: (404, "model_not_found"),
-    Kind.BROKEN: (400, "malformed_request"),
-    Kind.TOO_LARGE: (413, "request_too_large"),
-    Kind.POOR: (429, "insufficient_quota"),
+    Kind.SERVED: (),
+    Kind.WRONG_KEY: ((401, "invalid_api_key"),),
+    Kind.FORBIDDEN: ((403, "policy_denied"),),
+    Kind.NO_MODEL: ((404, "model_not_found"),),
+    Kind.BROKEN: ((400, "malformed_request"),),
+    Kind.TOO_LARGE: ((413, "request_too_large"),),
+    Kind.POOR: ((429, "insufficient_quota"), (403, "policy_denied")),
 }
 _OF_THE_GATEWAY = frozenset({502, 503, 504})
 _OF_KONG = _OF_THE_GATEWAY | {500}
@@ -93,7 +97,7 @@ def wrong(question: Question, answer: Answer, *, is_troubled: bool) -> str | Non
 
 def _wrong_refusal(question: Question, answer: Answer, *, is_troubled: bool) -> str | None:
     code = (answer.error or {}).get("code")
-    if (answer.status, code) == _REFUSALS.get(question.kind):
+    if (answer.status, code) in _REFUSALS[question.kind]:
         return None
     told = f"{answer.status} {code or answer.start!r} for a question {question.kind}"
     if answer.error is not None:

@@ -96,12 +96,25 @@ def test_an_estimate_above_what_was_served_is_right() -> None:
 
 def test_who_reaches_a_provider_was_let_in() -> None:
     record = Record({ASKED.mark: [CALL]})
-    assert reached_decided([CASE], record, {"dec_1"}).is_good
-    assert not reached_decided([CASE], record, set()).is_good
-    assert not reached_decided([replace(CASE, rows=())], record, {"dec_1"}).is_good
+    assert reached_decided([CASE], record, {"dec_1"}, []).is_good
+    assert not reached_decided([CASE], record, set(), []).is_good
+    assert not reached_decided([replace(CASE, rows=())], record, {"dec_1"}, []).is_good
     refused = replace(CASE, question=replace(ASKED, kind=Kind.FORBIDDEN))
-    assert not reached_decided([refused], record, {"dec_1"}).is_good
-    assert not reached_decided([CASE], Record({}, unmarked=1), {"dec_1"}).is_good
+    assert not reached_decided([refused], record, {"dec_1"}, []).is_good
+    assert not reached_decided([CASE], Record({}, unmarked=1), {"dec_1"}, []).is_good
+
+
+def test_a_decision_may_be_missing_in_the_log_only_if_its_process_was_killed() -> None:
+    record = Record({ASKED.mark: [CALL]})
+    assert reached_decided([CASE], record, set(), [0.5]).is_good
+    assert not reached_decided([CASE], record, set(), [60.0]).is_good
+    assert not reached_decided([replace(CASE, rows=())], record, set(), [0.5]).is_good
+
+
+def test_who_left_is_charged_for_what_came() -> None:
+    usd = Decimal("0.000020")
+    left = with_row(source="estimated", error_class="client_gone", tokens=(20, 0), usd=usd)
+    assert faults(replace(left, answer=replace(ANSWER, end=End.LEFT, cost_usd=None))) == []
 
 
 def test_what_trouble_excuses_is_wrong_without_it() -> None:

@@ -110,6 +110,7 @@ def test_the_poor_team_is_served_or_told_that_its_budget_is_used_up() -> None:
     asked = replace(ASKED, kind=Kind.POOR)
     assert wrong(asked, answer(), is_troubled=False) is None
     assert wrong(asked, refusal(429, "insufficient_quota"), is_troubled=False) is None
+    assert wrong(asked, refusal(403, "policy_denied"), is_troubled=False) is None
     assert wrong(asked, refusal(429, "rate_limit_exceeded"), is_troubled=True)
 
 

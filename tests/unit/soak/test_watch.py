@@ -29,6 +29,15 @@ def test_growth_while_warming_up_is_none() -> None:
     assert grown.is_flat
 
 
+def test_one_step_is_something_that_was_loaded() -> None:
+    grown = growth(life([200 if second < 150 else 265 for second in range(300)]))
+    assert grown is not None
+    assert grown.is_flat
+    steps = growth(life([200 + second // 60 * 20 for second in range(300)]))
+    assert steps is not None
+    assert not steps.is_flat
+
+
 def test_descriptors_that_stay_open_are_found() -> None:
     grown = growth(life([100] * 300, [40 + second // 3 for second in range(300)]))
     assert grown is not None
