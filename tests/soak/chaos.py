@@ -12,7 +12,7 @@ from tests.soak.faults import Blow, Fault, Part, Trouble
 from tests.soak.kernel import signal_all, started_by
 from tests.soak.stack import Stack
 
-AFTERMATH_S = 5.0
+AFTERMATH_S = 3.0
 """So long after it is mended a fault may still be felt: breakers are open, pools have dead
 connections, leases of trials run."""
 _KONG_RESTARTS_S = 30.0

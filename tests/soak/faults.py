@@ -8,7 +8,7 @@ from enum import StrEnum
 _FIRST_S = 6.0
 """Nothing goes wrong so long: it is seen that all is well without faults."""
 _LASTS_S = (1.0, 4.0)
-_PAUSE_S = (1.0, 6.0)
+_PAUSE_S = (3.0, 9.0)
 _TOGETHER = 0.2
 """So often the next fault does not wait for the end of the one before."""
 _SLOWED_S = (0.05, 0.4)

@@ -97,11 +97,12 @@ class Traffic:
         text = content.decode(errors="replace")
         answer.start = text[:_START_CHARS]
         if kind.startswith("text/event-stream"):
-            return _read_stream(text, answer)
-        return _read_whole(text, answer)
+            return read_stream(text, answer)
+        return read_whole(text, answer)
 
 
-def _read_whole(text: str, answer: Answer) -> End:
+def read_whole(text: str, answer: Answer) -> End:
+    """Note what a whole answer or a refusal says."""
     try:
         document = json.loads(text)
     except ValueError:
@@ -118,7 +119,8 @@ def _read_whole(text: str, answer: Answer) -> End:
     return End.WHOLE
 
 
-def _read_stream(text: str, answer: Answer) -> End:
+def read_stream(text: str, answer: Answer) -> End:
+    """Note what a stream says, and how it ends."""
     end = End.UNFINISHED
     for event in text.split("\n\n"):
         if not event.startswith("data: "):

@@ -3,7 +3,7 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ _LEAST_S = 60.0
 _PARTS = 6
 _ROOM_BYTES = 12 * 2**20
 _ROOM_SHARE = 0.1
-_ROOM_DESCRIPTORS = 20
+_ROOM_DESCRIPTORS = 10
 
 
 @dataclass
@@ -42,13 +42,14 @@ class Growth:
     """What a life has grown by, after the warm-up.
 
     Memory is compared part by part, by medians, and the largest step is left out: something is
-    loaded when it is first needed (the tokenizer, 60 MB). What leaks grows in each part. Of
-    descriptors the fewest that were open count: pools fill while something hangs.
+    loaded when it is first needed (the tokenizer, 60 MB). What leaks grows in each part.
+    Descriptors come and go, for pools fill while something hangs: they leak when the fewest of the
+    last third are more than the most of the first.
 
     Args:
         rss_bytes: In the first part and in the last.
         step_bytes: The largest step from a part to the next.
-        descriptors: The fewest in the first third and in the last.
+        descriptors: The most in the first third, and the fewest in the last.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Growth:
         opened, still_open = self.descriptors
         return (
             f"{self.name}: {before:.0f} to {after:.0f} MiB, {self.step_bytes / 2**20:.0f} of it in "
-            f"one step, {opened} to {still_open} descriptors in {self.lasted_s:.0f} s"
+            f"one step, at most {opened} and then at least {still_open} descriptors in {self.lasted_s:.0f} s"
         )
 
 
@@ -95,12 +96,11 @@ def growth(life: Life) -> Growth | None:
         lasted_s,
         (sizes[0], sizes[-1]),
         max(after - before for before, after in pairwise(sizes)),
-        (_fewest(looks[:third]), _fewest(looks[-third:])),
+        (
+            max(seen.descriptors for seen in looks[:third]),
+            min(seen.descriptors for seen in looks[-third:]),
+        ),
     )
-
-
-def _fewest(looks: Sequence[Seen]) -> int:
-    return min(seen.descriptors for seen in looks)
 
 
 def write_down(lives: Mapping[tuple[str, int], Life], file: Path, start_s: float) -> None:
