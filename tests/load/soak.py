@@ -7,15 +7,19 @@ Exits with 1 when a check fails; docs/soak.md says how to read that.
 """
 
 import argparse
+import asyncio
+import signal
 import sys
 import tempfile
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
 from tests.load.figures import machine
-from tests.soak.run import soak
+from tests.soak.run import Report, soak
 
 
 def main() -> None:
@@ -30,20 +34,27 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="gatehouse-soak-"))
     _tell(machine())
+    running = soak(
+        folder / "run",
+        seed=options.seed,
+        length_s=options.minutes * 60,
+        rate=options.rate,
+        tell=lambda line: _tell(f"{datetime.now(UTC):%H:%M:%S}  {line}"),
+    )
     try:
-        report = uvloop.run(
-            soak(
-                folder / "run",
-                seed=options.seed,
-                length_s=options.minutes * 60,
-                rate=options.rate,
-                tell=lambda line: _tell(f"{datetime.now(UTC):%H:%M:%S}  {line}"),
-            )
-        )
-    except KeyboardInterrupt:
-        sys.exit("stopped")
+        report = uvloop.run(_until_told_to_stop(running))
+    except asyncio.CancelledError:
+        sys.exit("stopped, with everything that ran")
     _tell("\n".join(report.lines()))
     sys.exit(not report.is_good)
+
+
+async def _until_told_to_stop(running: Coroutine[Any, Any, Report]) -> Report:
+    """Ctrl-C and SIGTERM end it in order: nothing that it started is left."""
+    task = asyncio.ensure_future(running)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 def _tell(line: str) -> None:

@@ -52,8 +52,13 @@ class Chaos:
         place = len(self.troubles) - 1
         try:
             mend = await self._strike(fault)
-            await asyncio.sleep(fault.lasts_s)
-            await mend()
+            try:
+                await asyncio.sleep(fault.lasts_s)
+            except asyncio.CancelledError:
+                self.stack.is_ending = True
+                raise
+            finally:
+                await _to_its_end(mend)
         finally:
             self.troubles[place] = Trouble(struck_s, time.monotonic() + AFTERMATH_S)
         self.done += 1
@@ -119,6 +124,16 @@ class Chaos:
             if time.monotonic() > until_s:
                 raise RuntimeError(f"{part} was not started again")
             time.sleep(0.05)
+
+
+async def _to_its_end(mend: Mend) -> None:
+    """Mend, also when cancelled meanwhile: a thread that starts something cannot be left."""
+    mending = asyncio.ensure_future(mend())
+    try:
+        await asyncio.shield(mending)
+    except asyncio.CancelledError:
+        await mending
+        raise
 
 
 def _in_thread(work: Callable[[], None]) -> Mend:

@@ -17,8 +17,6 @@ _OK = 200
 _SHOWN = 12
 _HANDED_OVER_S = 10.0
 """A decision takes this long at most, the longest outage of Redis in a run counted in."""
-_MOST_TOKENS_A_WORD = 16
-"""No estimate of a prompt is longer, counted from the words that the sandbox counts."""
 
 
 @dataclass
@@ -205,7 +203,8 @@ def _faults_of_row(case: Case, row: Row) -> Iterable[str]:
             # Whose client left is charged for what came from the provider until then.
             has_left = row.error_class == "client_gone"
             served = [one.tokens for one in begun if one.is_whole and not has_left]
-            if row.tokens[1] > MOST_OUTPUT or row.tokens[0] > _MOST_TOKENS_A_WORD * _asked(case):
+            # A token has a byte at least.
+            if row.tokens[1] > MOST_OUTPUT or row.tokens[0] > len(case.question.body):
                 yield "more than the call could take at worst"
             if row.source == "estimated" and any(
                 tokens[0] > row.tokens[0] or tokens[1] > row.tokens[1] for tokens in served
@@ -213,10 +212,6 @@ def _faults_of_row(case: Case, row: Row) -> Iterable[str]:
                 yield "estimated at less than what was served"
         case source:
             yield f"a source that is none: {source}"
-
-
-def _asked(case: Case) -> int:
-    return case.question.words
 
 
 def _was_lost(case: Case, call: Served) -> bool:

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
 from llm_core.digest import canonical, sha256_hex
@@ -86,17 +85,6 @@ class Question:
     def is_embedding(self) -> bool:
         """Whether vectors are asked for."""
         return self.path.endswith("/embeddings")
-
-    @cached_property
-    def words(self) -> int:
-        """The prompt's, as the sandbox counts."""
-        return len(self._said.split())
-
-    @property
-    def _said(self) -> str:
-        document = json.loads(self.body)
-        said: str = document["input"] if self.is_embedding else document["messages"][-1]["content"]
-        return said
 
     def digest(self, digests: Digests) -> str:
         """What the ledger calls this request; empty for a body that has none."""

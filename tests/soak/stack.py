@@ -64,6 +64,7 @@ class Stack:
         records: What the sandboxes served.
         database: Of PostgreSQL; `database_url` is the way to it past the wire.
         secrets: By name; none of them may be in a log.
+        is_ending: Nothing is started again.
     """
 
     folder: Path
@@ -80,6 +81,7 @@ class Stack:
     public_key: Path
     secrets: dict[str, str]
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    is_ending: bool = False
     _starts: int = 0
 
     @property
@@ -91,6 +93,8 @@ class Stack:
         """Start a process; again and again, as an init system does, until it stays."""
         spec = self.specs[name]
         for attempt in range(1, 100):
+            if self.is_ending:
+                return
             self._starts += 1
             logs = self.logs / f"{self._starts:03d}"
             logs.mkdir(parents=True)

@@ -74,7 +74,8 @@ class Growth:
         opened, still_open = self.descriptors
         return (
             f"{self.name}: {before:.0f} to {after:.0f} MiB, {self.step_bytes / 2**20:.0f} of it in "
-            f"one step, at most {opened} and then at least {still_open} descriptors in {self.lasted_s:.0f} s"
+            f"one step, at most {opened} and then at least {still_open} descriptors "
+            f"in {self.lasted_s:.0f} s"
         )
 
 
