@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tests.soak.faults import Blow, Fault, Part, Trouble
+from tests.soak.faults import PLUGINS, Blow, Fault, Part, Trouble
 from tests.soak.kernel import signal_all, started_by
 from tests.soak.stack import Stack
 
@@ -17,7 +17,6 @@ AFTERMATH_S = 3.0
 connections, leases of trials run."""
 _KONG_RESTARTS_S = 30.0
 Mend = Callable[[], Awaitable[None]]
-_PLUGINS = frozenset({Part.AUTH, Part.METER, Part.TRANSFORM})
 
 
 @dataclass
@@ -107,7 +106,7 @@ class Chaos:
                 os.kill(stack.postgres.pid, signal.SIGQUIT)
                 await asyncio.to_thread(stack.postgres.stop)
                 return _in_thread(stack.postgres.start)
-            case _ if part in _PLUGINS:
+            case _ if part in PLUGINS:
                 before = stack.pid_of(part)
                 if before is not None:
                     os.kill(before, signal.SIGKILL)

@@ -8,6 +8,9 @@ from enum import StrEnum
 _FIRST_S = 6.0
 """Nothing goes wrong so long: it is seen that all is well without faults."""
 _LASTS_S = (1.0, 4.0)
+_LONG_S = (10.0, 25.0)
+"""Longer than a call may take, or than a lease."""
+_IS_LONG = 0.08
 _PAUSE_S = (3.0, 9.0)
 _TOGETHER = 0.2
 """So often the next fault does not wait for the end of the one before."""
@@ -48,6 +51,7 @@ class Blow(StrEnum):
     """Connections stay, and nothing comes through."""
 
 
+PLUGINS = frozenset({Part.AUTH, Part.METER, Part.TRANSFORM})
 _WIRES = frozenset(part for part in Part if part.endswith("-wire"))
 EVERY: tuple[tuple[Part, Blow], ...] = tuple(
     (part, blow)
@@ -101,7 +105,7 @@ def schedule(seed: int, length_s: float) -> tuple[Fault, ...]:
             at_s=at_s,
             part=part,
             blow=blow,
-            lasts_s=dice.uniform(*_LASTS_S),
+            lasts_s=_length_s(dice, part, blow),
             slowed_s=dice.uniform(*_SLOWED_S) if blow is Blow.SLOW else 0.0,
         )
         if fault.until_s > length_s:
@@ -110,6 +114,12 @@ def schedule(seed: int, length_s: float) -> tuple[Fault, ...]:
         is_together = dice.random() < _TOGETHER
         step_s = fault.lasts_s / 2 if is_together else fault.lasts_s + dice.uniform(*_PAUSE_S)
         at_s += step_s
+
+
+def _length_s(dice: random.Random, part: Part, blow: Blow) -> float:
+    is_long = dice.random() < _IS_LONG
+    is_back_at_once = part in PLUGINS and blow is Blow.KILL
+    return dice.uniform(*(_LONG_S if is_long and not is_back_at_once else _LASTS_S))
 
 
 def _shuffled_for_ever(dice: random.Random) -> Iterator[tuple[Part, Blow]]:
