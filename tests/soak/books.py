@@ -70,7 +70,10 @@ class Books:
             "error_class, coalesce(deployment_id, ''), coalesce(input_tokens, 0), "
             "coalesce(output_tokens, 0), usd::text) FROM usage"
         )
-        return [Row(*one[:6], (one[6], one[7]), Decimal(one[8])) for one in found]
+        return [
+            Row(*told, tokens=(taken, given), usd=Decimal(usd))
+            for *told, taken, given, usd in found
+        ]
 
     async def summed(self) -> tuple[int, Decimal]:
         """Requests and USD by the hourly sums."""

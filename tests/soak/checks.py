@@ -85,14 +85,14 @@ def cases(
     digests: Digests,
 ) -> list[Case]:
     """Put together what belongs together: by the ledger's digest and by the question's mark."""
-    by_digest: dict[str, list[Row]] = {}
+    by_digest: dict[str | None, list[Row]] = {}
     for row in rows:
         by_digest.setdefault(row.digest, []).append(row)
     return [
         Case(
             one,
             answers[one.number],
-            tuple(by_digest.get(one.digest(digests), ()) if one.digest(digests) else ()),
+            tuple(by_digest.get(one.digest(digests), ())),
             tuple(record.by_mark.get(one.mark, ())),
         )
         for one in questions

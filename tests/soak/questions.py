@@ -86,10 +86,10 @@ class Question:
         """Whether vectors are asked for."""
         return self.path.endswith("/embeddings")
 
-    def digest(self, digests: Digests) -> str:
-        """What the ledger calls this request; empty for a body that has none."""
+    def digest(self, digests: Digests) -> str | None:
+        """What the ledger calls this request; nothing for a body that is not read."""
         if self.kind in (Kind.BROKEN, Kind.TOO_LARGE):
-            return ""
+            return None
         body = sha256_hex(canonical(json.loads(self.body)))
         return digests.of(ORGANISATION, body.encode())
 
@@ -109,11 +109,11 @@ def question(seed: int, number: int) -> Question:
     leaves_after_s = dice.uniform(0, _LEAVES_WITHIN_S) if dice.random() < 0.12 else None
     if kind is Kind.SERVED and dice.random() < 0.12:
         model = dice.choice(EMBEDDINGS)
-        document = {"model": model, "input": said}
+        body = _body({"model": model, "input": said})
+        path = "/v1/embeddings"
         return Question(
-            number, kind, "/v1/embeddings", "team", _body(document), mark, model,
-            leaves_after_s=leaves_after_s,
-        )  # fmt: skip
+            number, kind, path, "team", body, mark, model, leaves_after_s=leaves_after_s
+        )
     is_streaming = dice.random() < 0.5
     model = SILENT if dice.random() < 0.04 else dice.choice(CHAT)
     key = "team"
@@ -130,7 +130,7 @@ def question(seed: int, number: int) -> Question:
             said += " word" * (MAX_BODY_BYTES // 5)
         case _:
             pass
-    document = {
+    document: dict[str, Any] = {
         "model": model,
         "messages": [{"role": "user", "content": said}],
         "max_tokens": MOST_OUTPUT,

@@ -174,7 +174,9 @@ def _services(folder: Path) -> Iterator[Stack]:
 
 
 def _laid_out(folder: Path, postgres: PostgresServer, redis: RedisServer, opa: OpaServer) -> Stack:
-    ports = dict(zip([*Part, "gateway", "admin"], free_ports(len(Part) + 2), strict=True))
+    ports: dict[str, int] = dict(
+        zip([*Part, "gateway", "admin"], free_ports(len(Part) + 2), strict=True)
+    )
     wires = {
         Part.POLICY_WIRE: [ports[Part.POLICY_1], ports[Part.POLICY_2]],
         Part.REDIS_WIRE: [redis.port],
@@ -212,7 +214,7 @@ def _laid_out(folder: Path, postgres: PostgresServer, redis: RedisServer, opa: O
         **{f"{name.upper()}_API_KEY": PROVIDER_KEY for name in NAMES},
     }
     records = {part: folder / f"{part}.jsonl" for part in (Part.SANDBOX_1, Part.SANDBOX_2)}
-    specs = {
+    specs: dict[str, processes.Spec] = {
         **{part: _sandbox(part, ports[part], record) for part, record in records.items()},
         **{part: _policy(part, ports[part], service) for part in (Part.POLICY_1, Part.POLICY_2)},
         "gateway": processes.Spec(
