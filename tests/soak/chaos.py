@@ -47,7 +47,7 @@ class Chaos:
         self.tell(str(fault))
         struck_s = time.monotonic()
         # Open-ended, until it is known when the stack was whole again.
-        self.troubles.append(Trouble(struck_s, float("inf")))
+        self.troubles.append(Trouble(struck_s, float("inf"), fault.part))
         place = len(self.troubles) - 1
         try:
             mend = await self._strike(fault)
@@ -59,7 +59,7 @@ class Chaos:
             finally:
                 await _to_its_end(mend)
         finally:
-            self.troubles[place] = Trouble(struck_s, time.monotonic() + AFTERMATH_S)
+            self.troubles[place] = Trouble(struck_s, time.monotonic() + AFTERMATH_S, fault.part)
         self.done += 1
 
     async def _strike(self, fault: Fault) -> Mend:

@@ -135,6 +135,7 @@ class Trouble:
 
     from_s: float
     until_s: float
+    part: Part
 
 
 def is_troubled(troubles: Sequence[Trouble], from_s: float, until_s: float) -> bool:

@@ -9,6 +9,9 @@
 For its budget: 429 `insufficient_quota`, and 403 `policy_denied` before that, because the rules
 that ship leave only cheap models to a budget that is nearly used up.
 
+What is out of order with PostgreSQL excuses nothing but for keys that are not known: calls go on
+without it.
+
 No more than the gateway can: 502, 503 or 504 in OpenAI's shape, or Kong's own page where Kong
 itself could go no further: its upstream gave no answer, or a plugin of the phase `response` did not
 (that one is a 500). An answer breaks visibly when the connection does, or when a stream ends with
@@ -24,6 +27,7 @@ from enum import StrEnum
 from typing import Any
 
 from sandbox.openai.embeddings import vector_for
+from tests.soak.faults import Part, Trouble
 from tests.soak.questions import SILENT, Kind, Question
 
 ANSWERED_WITHIN_S = 45.0
@@ -80,6 +84,12 @@ class Answer:
     input_tokens: int | None = None
     output_tokens: int | None = None
     start: str = ""
+
+
+def may_excuse(trouble: Trouble, question: Question) -> bool:
+    """Whether a trouble can be why a question is not answered."""
+    is_databases = trouble.part in (Part.POSTGRES, Part.POSTGRES_WIRE)
+    return not is_databases or question.kind is Kind.WRONG_KEY
 
 
 def wrong(question: Question, answer: Answer, *, is_troubled: bool) -> str | None:

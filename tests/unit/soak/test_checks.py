@@ -13,7 +13,7 @@ from tests.soak.checks import (
     ledger_exact,
     reached_decided,
 )
-from tests.soak.faults import Trouble
+from tests.soak.faults import Part, Trouble
 from tests.soak.questions import Kind, question
 from tests.soak.served import Record, Served
 from tests.soak.verdicts import Answer, End
@@ -119,8 +119,18 @@ def test_who_left_is_charged_for_what_came() -> None:
 
 def test_what_trouble_excuses_is_wrong_without_it() -> None:
     broken = replace(CASE, answer=replace(ANSWER, end=End.BROKEN))
-    assert answered_right([broken], [Trouble(0, 5)], 0).is_good
-    assert not answered_right([broken], [Trouble(4, 5)], 0).is_good
+    assert answered_right([broken], [Trouble(0, 5, Part.OPA)], 0).is_good
+    assert not answered_right([broken], [Trouble(4, 5, Part.OPA)], 0).is_good
+
+
+def test_the_database_excuses_only_keys_that_are_not_known() -> None:
+    trouble = [Trouble(0, 5, Part.POSTGRES)]
+    error = {"message": "", "type": "", "param": None, "code": "policy_unavailable"}
+    unavailable = replace(ANSWER, status=503, error=error)
+    known = replace(CASE, answer=unavailable)
+    assert not answered_right([known], trouble, 0).is_good
+    unknown = replace(known, question=replace(ASKED, kind=Kind.WRONG_KEY))
+    assert answered_right([unknown], trouble, 0).is_good
 
 
 def test_a_budget_that_was_passed_is_found() -> None:

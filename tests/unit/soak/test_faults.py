@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.soak.faults import EVERY, Blow, Trouble, is_troubled, schedule
+from tests.soak.faults import EVERY, Blow, Part, Trouble, is_troubled, schedule
 
 
 def test_a_seed_gives_the_same_faults_each_time() -> None:
@@ -37,7 +37,7 @@ def test_a_slowed_wire_says_by_how_much() -> None:
 
 
 def test_a_request_is_troubled_if_a_trouble_falls_into_it() -> None:
-    troubles = [Trouble(10, 12), Trouble(20, float("inf"))]
+    troubles = [Trouble(10, 12, Part.OPA), Trouble(20, float("inf"), Part.OPA)]
     assert not is_troubled(troubles, 5, 9)
     assert is_troubled(troubles, 5, 11)
     assert is_troubled(troubles, 5, 15)
