@@ -11,7 +11,7 @@ from tests.soak.company import INPUT_USD, OUTPUT_USD, POOR_USD
 from tests.soak.faults import Trouble, is_troubled
 from tests.soak.questions import MOST_OUTPUT, Kind, Question
 from tests.soak.served import Record, Served
-from tests.soak.verdicts import Answer, End, may_excuse, wrong
+from tests.soak.verdicts import Answer, End, excuses, wrong
 
 _OK = 200
 _SHOWN = 12
@@ -108,8 +108,7 @@ def answered_right(found: Sequence[Case], troubles: Sequence[Trouble], start_s: 
     calm = 0
     for case in found:
         answer = case.answer
-        excuses = [one for one in troubles if may_excuse(one, case.question)]
-        troubled = is_troubled(excuses, answer.from_s, answer.until_s)
+        troubled = is_troubled(excuses(troubles, case.question), answer.from_s, answer.until_s)
         calm += not troubled
         if fault := wrong(case.question, answer, is_troubled=troubled):
             check.faults.append(f"at {answer.from_s - start_s:.1f} s: {fault}; {case}")

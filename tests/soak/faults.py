@@ -131,11 +131,15 @@ def _shuffled_for_ever(dice: random.Random) -> Iterator[tuple[Part, Blow]]:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A time in which something is or was just out of order; in seconds of one clock."""
+    """A time in which something is or was just out of order; in seconds of one clock.
+
+    Args:
+        part: What; `None` while all of it has just been started.
+    """
 
     from_s: float
     until_s: float
-    part: Part
+    part: Part | None
 
 
 def is_troubled(troubles: Sequence[Trouble], from_s: float, until_s: float) -> bool:

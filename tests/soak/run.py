@@ -18,16 +18,20 @@ from tests.soak.checks import (
     ledger_exact,
     reached_decided,
 )
-from tests.soak.faults import Fault, schedule
+from tests.soak.faults import Fault, Trouble, schedule
 from tests.soak.leaks import leaks, searched_for
 from tests.soak.questions import question
 from tests.soak.served import read_records
 from tests.soak.stack import Stack, start_stack
 from tests.soak.traffic import Traffic
-from tests.soak.verdicts import End
+from tests.soak.verdicts import Answer, End
 from tests.soak.watch import Life, growth, watch, write_down
 
 _TELLS_EVERY_S = 15.0
+_ALL_IS_WELL = 25
+"""So many answers one after the other without a failure."""
+_WARM_WITHIN_S = 90.0
+_FAILURE = 500
 _CALM_S = 8.0
 """At the end all is well for so long: it is seen that nothing stays broken."""
 
@@ -89,6 +93,7 @@ async def soak(
         telling = asyncio.create_task(_tell(traffic, chaos, tell, start_s))
         try:
             async with traffic.running():
+                await _warmed(traffic, chaos, start_s)
                 await _strike(chaos, faults, length_s)
         finally:
             watching.cancel()
@@ -99,7 +104,26 @@ async def soak(
         report.checks = await _checks(stack, traffic, chaos, lives, start_s)
     found = leaks(_written(stack), searched_for(stack.secrets))
     report.checks.append(Check("secrets", f"{len(list(_written(stack)))} files searched", found))
+    every = [f"{check.name}: {fault}" for check in report.checks for fault in check.faults]
+    (folder / "wrong.txt").write_text("\n".join(every), encoding="utf-8")
     return report
+
+
+async def _warmed(traffic: Traffic, chaos: Chaos, start_s: float) -> None:
+    """Wait until all is well; first calls are slow, on a busy machine for seconds."""
+    while True:
+        await asyncio.sleep(0.5)
+        stayed = [one for one in list(traffic.answers.values()) if one.end is not End.LEFT]
+        latest = stayed[-_ALL_IS_WELL:]
+        if len(latest) == _ALL_IS_WELL and not any(map(_is_failure, latest)):
+            chaos.troubles.append(Trouble(start_s, time.monotonic(), None))
+            return
+        if time.monotonic() - start_s > _WARM_WITHIN_S:
+            raise RuntimeError(f"calls fail before anything was struck; logs: {chaos.stack.logs}")
+
+
+def _is_failure(answer: Answer) -> bool:
+    return answer.status is None or answer.status >= _FAILURE
 
 
 async def _strike(chaos: Chaos, faults: tuple[Fault, ...], length_s: float) -> None:

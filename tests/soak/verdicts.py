@@ -9,8 +9,9 @@
 For its budget: 429 `insufficient_quota`, and 403 `policy_denied` before that, because the rules
 that ship leave only cheap models to a budget that is nearly used up.
 
-What is out of order with PostgreSQL excuses nothing but for keys that are not known: calls go on
-without it.
+What is out of order with PostgreSQL alone excuses nothing but for keys that are not known: calls go
+on without it. It does excuse where something else was out of order just before: then counters may
+have to be made anew, for which the ledger is asked.
 
 No more than the gateway can: 502, 503 or 504 in OpenAI's shape, or Kong's own page where Kong
 itself could go no further: its upstream gave no answer, or a plugin of the phase `response` did not
@@ -22,16 +23,19 @@ whole, a 500 of our own, a connection closed without an answer, no answer at all
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from sandbox.openai.embeddings import vector_for
-from tests.soak.faults import Part, Trouble
+from tests.soak.faults import Part, Trouble, is_troubled
 from tests.soak.questions import SILENT, Kind, Question
 
 ANSWERED_WITHIN_S = 45.0
 """Three times the longest that any of our timeouts allows."""
+_COUNTERS_REMADE_S = 15.0
+_DATABASE = frozenset({Part.POSTGRES, Part.POSTGRES_WIRE})
 _OK = 200
 _REFUSALS = {
     Kind.SERVED: (),
@@ -86,10 +90,17 @@ class Answer:
     start: str = ""
 
 
-def may_excuse(trouble: Trouble, question: Question) -> bool:
-    """Whether a trouble can be why a question is not answered."""
-    is_databases = trouble.part in (Part.POSTGRES, Part.POSTGRES_WIRE)
-    return not is_databases or question.kind is Kind.WRONG_KEY
+def excuses(troubles: Sequence[Trouble], question: Question) -> list[Trouble]:
+    """Which of all troubles can be why a question is not answered."""
+    if question.kind is Kind.WRONG_KEY:
+        return list(troubles)
+    others = [one for one in troubles if one.part not in _DATABASE]
+    return others + [
+        one
+        for one in troubles
+        if one.part in _DATABASE
+        and is_troubled(others, one.from_s - _COUNTERS_REMADE_S, one.until_s)
+    ]
 
 
 def wrong(question: Question, answer: Answer, *, is_troubled: bool) -> str | None:

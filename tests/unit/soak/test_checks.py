@@ -131,6 +131,11 @@ def test_the_database_excuses_only_keys_that_are_not_known() -> None:
     assert not answered_right([known], trouble, 0).is_good
     unknown = replace(known, question=replace(ASKED, kind=Kind.WRONG_KEY))
     assert answered_right([unknown], trouble, 0).is_good
+    # Redis was away just before: counters are made anew, and the ledger is asked for that.
+    both = [Trouble(-30, -10, Part.REDIS), *trouble]
+    assert answered_right([known], both, 0).is_good
+    long_before = [Trouble(-60, -30, Part.REDIS), *trouble]
+    assert not answered_right([known], long_before, 0).is_good
 
 
 def test_a_budget_that_was_passed_is_found() -> None:
