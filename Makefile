@@ -19,7 +19,7 @@ AUDIT_TOOLS := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check fuzz format services keycloak bench bench-relay bench-peers bench-dashboard lock golden audit sbom clean
+.PHONY: help demo demo-stop test check fuzz format services keycloak bench bench-relay bench-peers bench-dashboard soak lock golden audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ bench-peers: $(VENV)/.dev ## Measure: LiteLLM's and Portkey's gateways beside Ga
 bench-dashboard: $(VENV)/.dev ## Measure: the dashboard over 10 million requests: its questions, and its pages in a browser
 	$(BIN)/python -m tests.load.dashboard_queries
 	$(BIN)/python -m tests.load.dashboard_pages
+
+soak: $(VENV)/.dev ## Traffic while everything is killed, paused, slowed and cut off: MINUTES=10 SEED=1
+	$(BIN)/python -m tests.load.soak --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1)
 
 golden: $(VENV)/.dev ## Rewrite the golden files; review the diff
 	$(BIN)/python -m tests.golden.rewrite

@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = SandboxSettings(
         tokens_per_s=options.tokens_per_s or None,
         azure_models=dict(options.azure_deployment),
+        record=options.record,
     )
 
     def announce(url: str) -> None:
@@ -53,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     parser.add_argument(
         "--ready-file", type=Path, help="gets the line {url, pid} that is also printed"
+    )
+    parser.add_argument(
+        "--record", type=Path, help="gets a line for each call that came and each that ended"
     )
     parser.add_argument(
         "--tokens-per-s", type=float, default=0, help="pace of every answer; 0: at once"

@@ -24,6 +24,7 @@ from sandbox.openai.completions import OpenAiCompletionsWire
 from sandbox.openai.embeddings import AzureOpenAiEmbeddingsWire, OpenAiEmbeddingsWire
 from sandbox.openai.responses import AzureResponsesWire, OpenAiResponsesWire
 from sandbox.openai.wire import OpenAiWire
+from sandbox.record import Record
 from sandbox.refusal import Refusal
 from sandbox.settings import SandboxSettings
 from sandbox.wire import Sent, Wire
@@ -33,6 +34,7 @@ def create_app(settings: SandboxSettings | None = None) -> Starlette:
     """Build the application; every instance has its own record of calls."""
     settings = settings or SandboxSettings()
     calls = Calls(settings.most_calls, settings.most_recorded_bytes)
+    record = Record(settings.record)
     openai = OpenAiWire()
     azure = AzureOpenAiWire(settings.azure_models)
 
@@ -52,7 +54,7 @@ def create_app(settings: SandboxSettings | None = None) -> Starlette:
         return _json({"calls": calls.listing()})
 
     def served_by(wire: Wire) -> Callable[[Request], Awaitable[Delivery]]:
-        return _endpoint(wire, calls, settings)
+        return _endpoint(wire, calls, record, settings)
 
     azure_path = "/azure/openai/deployments/{deployment}/chat/completions"
     azure_embeddings_path = "/azure/openai/deployments/{deployment}/embeddings"
@@ -106,7 +108,7 @@ def _bedrock_routes(
 
 
 def _endpoint(
-    wire: Wire, calls: Calls, settings: SandboxSettings
+    wire: Wire, calls: Calls, record: Record, settings: SandboxSettings
 ) -> Callable[[Request], Awaitable[Delivery]]:
     async def serve(request: Request) -> Delivery:
         body = await request.body()
@@ -118,6 +120,7 @@ def _endpoint(
             traceparent=request.headers.get("traceparent"),
             body=body,
         )
+        record.came(call, body)
         plan = plan_for(
             wire,
             call,
@@ -126,7 +129,7 @@ def _endpoint(
             sent=_sent(request, body),
             settings=settings,
         )
-        return Delivery(plan, call)
+        return Delivery(plan, call, record.ended)
 
     return serve
 

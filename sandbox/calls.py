@@ -37,6 +37,8 @@ class Call:
         status: What was answered.
         sent_events: Parts of the answer handed to the network.
         traceparent: The trace that the call is said to belong to.
+        usage: What the whole answer says about tokens, in the vendor's words; kept where calls are
+            recorded, whether it was told or not.
     """
 
     number: int
@@ -56,6 +58,7 @@ class Call:
     sent_events: int = 0
     ended: Ended = Ended.OPEN
     traceparent: str | None = None
+    usage: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For the control endpoint."""

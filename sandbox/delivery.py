@@ -1,7 +1,7 @@
 """Sends an answer: at its pace, with its fault, and aware of a client that goes away."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Scope, Send
@@ -37,11 +37,18 @@ class Plan:
 
 
 class Delivery:
-    """An ASGI response. Uvicorn drops the connection of a response that ends unfinished."""
+    """An ASGI response. Uvicorn drops the connection of a response that ends unfinished.
 
-    def __init__(self, plan: Plan, call: Call) -> None:
+    Args:
+        plan: What is sent.
+        call: Is told how far it came.
+        on_end: Called once, when nothing more is sent.
+    """
+
+    def __init__(self, plan: Plan, call: Call, on_end: Callable[[Call], None]) -> None:
         self._plan = plan
         self._call = call
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until all is sent or the client has gone."""
@@ -57,6 +64,7 @@ class Delivery:
             sending.cancel()
             leaving.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
+            self._on_end(self._call)
 
     async def _send(self, send: Send) -> None:
         plan, call = self._plan, self._call

@@ -21,6 +21,7 @@ from sandbox.wishes import (
 )
 
 _EVENTS_BEFORE_BREAK = 3
+_SAYS_USAGE = ("usage", "usageMetadata", "meta", "inputTextTokenCount")
 
 
 def plan_for(
@@ -79,6 +80,9 @@ def _planned(wire: Wire, received: Received, call: Call, settings: SandboxSettin
         raise wire.invalid("The request body is not valid: a value has the wrong type.") from None
     if fault and fault.kind is FaultKind.ERROR_MID_STREAM and not call.is_streaming:
         raise wire.failure(500, None, wishes.model)
+    if settings.record is not None:
+        whole = reply.whole(has_usage=True)
+        call.usage = {name: whole[name] for name in _SAYS_USAGE if name in whole}
     headers = wire.headers(call.number, wishes)
     pace = wishes.tokens_per_s or settings.tokens_per_s
     if call.is_streaming:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +15,11 @@ class SandboxSettings:
         most_recorded_bytes: How many bytes of request bodies are remembered in all.
         azure_models: Model behind an Azure deployment; a deployment not named here serves a model
             of its own name.
+        record: Gets a line for each call that came and for each that ended; outlives the process.
     """
 
     tokens_per_s: float | None = None
     most_calls: int = 2000
     most_recorded_bytes: int = 32 * 1024 * 1024
     azure_models: Mapping[str, str] = field(default_factory=dict)
+    record: Path | None = None
