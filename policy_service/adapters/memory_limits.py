@@ -255,7 +255,11 @@ class MemoryLimitsStore:
         for row in known:
             self._reservations.written(row.decision_id)
         self._reservations.mark += bool(rows)
-        return len(known) == len(rows)
+        struck_off = {row.token for row in known}
+        return all(
+            row.token in struck_off or self._reservations.is_written(row.decision_id)
+            for row in rows
+        )
 
     async def incarnation(self) -> str:
         """It has one life, as long as the process."""

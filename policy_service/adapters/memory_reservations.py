@@ -114,6 +114,11 @@ class Reservations:
             held.charges.clear()
         heapq.heappush(self._to_forget, (self._forgotten_at_ms(held), decision_id))
 
+    def is_written(self, decision_id: str) -> bool:
+        """Whether it is remembered, and all of its rows are in the ledger."""
+        held = self._held.get(decision_id)
+        return held is not None and not held.queued
+
     def forget(self, now_ms: int) -> None:
         """Drop those that were kept long enough."""
         while self._to_forget and self._to_forget[0][0] <= now_ms:

@@ -270,9 +270,10 @@ class LimitsStore(Protocol):
         """These rows are in the ledger.
 
         Returns:
-            False when the store did not know of all of them any more: another process has written
-            them too, or the store has lost its data meanwhile. Counters that were primed in between
-            may lack them; `rebuild` sets that right.
+            False when the store did not know of all of them any more: it may have lost its data
+            meanwhile. Counters that were primed in between may lack them; `rebuild` sets that
+            right. Rows of a call whose rows are all acknowledged are known, also a second time: an
+            answer can be lost, and another process can have written them too.
         """
         ...
 

@@ -3,15 +3,18 @@
 -- KEYS   rows, unwritten, mark
 -- ARGV   group, what a reservation's key begins with, ms to remember what has ended;
 --        then for each row its token and its decision id
--- Answer how many rows were not known any more
+-- Answer how many rows the store has lost: it does not have them, and knows of no acknowledgement
 local unknown = 0
 for i = 4, #ARGV, 2 do
   local token, id = ARGV[i], ARGV[i + 1]
+  local reservation = ARGV[2] .. id
   redis.call('XACK', KEYS[1], ARGV[1], token)
   if redis.call('XDEL', KEYS[1], token) == 0 then
-    unknown = unknown + 1
+    -- The answer to the first acknowledgement may have been lost on its way.
+    if redis.call('HGET', reservation, 'queued') ~= '0' then
+      unknown = unknown + 1
+    end
   else
-    local reservation = ARGV[2] .. id
     local state = redis.call('HGET', reservation, 'state')
     if not state then
       redis.call('SREM', KEYS[2], id)

@@ -157,16 +157,35 @@ async def test_a_call_that_is_taken_up_again_changes_the_mark(store: LimitsStore
     assert (await store.unwritten()).mark != mark
 
 
-async def test_rows_that_the_store_no_longer_knows_are_told(store: LimitsStore) -> None:
+async def test_an_acknowledgement_whose_answer_was_lost_can_be_repeated(store: LimitsStore) -> None:
     for name in ("d1", "d2"):
         await reserve(store, name, [])
         await store.settle(name, ACTUAL, b"row", NOW)
     rows = await store.take_rows(10, 0)
     assert await store.acknowledge(rows[:1]) is True
-    assert await store.acknowledge(rows) is False
-    assert await store.acknowledge(rows) is False
+    assert await store.acknowledge(rows) is True
+    assert await store.acknowledge(rows) is True
     assert await store.acknowledge([]) is True
     assert (await store.unwritten()).decision_ids == frozenset()
+
+
+async def test_rows_of_a_call_that_the_store_does_not_know_are_told(store: LimitsStore) -> None:
+    await reserve(store, "d1", [])
+    await store.settle("d1", ACTUAL, b"row", NOW)
+    [row] = await store.take_rows(10, 0)
+    lost = replace(row, token="1-1", decision_id="d2")
+    assert await store.acknowledge([row, lost]) is False
+    assert await store.acknowledge([row]) is True
+
+
+async def test_a_row_that_is_lost_while_the_next_one_waits_is_told(store: LimitsStore) -> None:
+    await reserve(store, "d1", [])
+    await store.expire("d1", b"estimate", after(10))
+    await store.settle("d1", ACTUAL, b"true", after(11))
+    estimate, true_figure = await store.take_rows(10, 0)
+    assert await store.acknowledge([estimate]) is True
+    assert await store.acknowledge([estimate]) is False
+    assert await store.acknowledge([true_figure, estimate]) is True
 
 
 @pytest.mark.parametrize(
