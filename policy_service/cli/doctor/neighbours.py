@@ -34,6 +34,7 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
     is_sqlite = engine.dialect.name == "sqlite"
     try:
         is_current = await schema.is_current(engine)
+        is_enough = await schema.is_enough(engine)
         async with reading(engine) as connection:
             told = None if is_sqlite else await connection.scalar(text("SELECT now()"))
     except PolicyUnavailable as fault:
@@ -47,7 +48,13 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
         return
     finally:
         await engine.dispose()
-    if not is_current:
+    if is_enough and not is_current:
+        yield warning(
+            "database",
+            "Its tables are a newer version's, with which this one can work.",
+            "Go on to that version, or stay here while you go back (docs/upgrading.md).",
+        )
+    elif not is_current:
         yield broken(
             "database",
             "Its tables are not this version's.",
