@@ -1,7 +1,8 @@
 """From one version to the next and back, with data in every table and while others work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import itertools
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -60,19 +61,18 @@ async def reflected(engine: AsyncEngine) -> MetaData:
         return await connection.run_sync(look)
 
 
-async def fill(engine: AsyncEngine, filled: set[str]) -> None:
+async def fill(engine: AsyncEngine, tables: MetaData, filled: set[str]) -> None:
     """Some rows for every table that has had none so far."""
-    tables = [one for one in (await reflected(engine)).sorted_tables if one.name not in filled]
     async with writing(engine) as connection:
-        for table in tables:
-            rows = [
-                {one.name: made_up(one, n) for one in table.columns} for n in range(1, ROWS + 1)
-            ]
-            await connection.execute(insert(table), rows)
-            filled.add(table.name)
+        for table in tables.sorted_tables:
+            if table.name not in filled:
+                filled.add(table.name)
+                numbers = range(1, ROWS + 1)
+                rows = [{one.name: made_up(one, n) for one in table.columns} for n in numbers]
+                await connection.execute(insert(table), rows)
 
 
-def made_up(column: Column[Any], number: int) -> Any:  # noqa: ANN401, PLR0911 - one for each type
+def made_up(column: Column[Any], number: int) -> Any:  # noqa: PLR0911 - one for each type
     """A value that no other row has, or that of the row it points to."""
     for foreign in column.foreign_keys:
         of_itself = foreign.column.table is column.table
@@ -99,31 +99,33 @@ def made_up(column: Column[Any], number: int) -> Any:  # noqa: ANN401, PLR0911 -
             raise AssertionError(other)
 
 
-async def content(engine: AsyncEngine, tables: Mapping[str, Table] | None = None) -> Content:
+async def content(engine: AsyncEngine, tables: MetaData) -> Content:
     """Every row of the tables, of which only those columns are looked at."""
-    tables = (await reflected(engine)).tables if tables is None else tables
     async with reading(engine) as connection:
         return {
             name: sorted(map(dict, (await connection.execute(select(table))).mappings()), key=repr)
-            for name, table in tables.items()
+            for name, table in tables.tables.items()
         }
 
 
 async def test_each_step_and_each_step_back_keeps_what_the_version_before_had(database_url: str):
+    """On SQLite the newest step alone: looking all tables up takes it a second each time."""
     engine = open_engine(database_url)
-    await upgrade(engine, FIRST)
+    steps = list(itertools.pairwise([FIRST, *REVISIONS]))
+    if engine.dialect.name == "sqlite":
+        steps = steps[-1:]
+    await upgrade(engine, steps[0][0])
     filled: set[str] = set()
-    for before, revision in zip([FIRST, *REVISIONS], REVISIONS, strict=False):
-        await fill(engine, filled)
-        known = (await reflected(engine)).tables
-        was = await content(engine, known)
+    for before, revision in steps:
+        tables = await reflected(engine)
+        await fill(engine, tables, filled)
+        was = await content(engine, tables)
         assert all(len(rows) >= ROWS for rows in was.values())
         await upgrade(engine, revision)
-        assert await content(engine, known) == was, revision
+        assert await content(engine, tables) == was, revision
         await downgrade(engine, before)
-        assert await content(engine) == was, revision
+        assert await content(engine, tables) == was, revision
         await upgrade(engine, revision)
-        filled |= (await reflected(engine)).tables.keys() & was.keys()
     assert await is_current(engine)
     await engine.dispose()
 
@@ -131,14 +133,14 @@ async def test_each_step_and_each_step_back_keeps_what_the_version_before_had(da
 class Writers:
     """The version before: it books calls with the statements that it has."""
 
-    def __init__(self, engine: AsyncEngine, tables: Mapping[str, Table]) -> None:
+    def __init__(self, engine: AsyncEngine, usage: Table) -> None:
         self.engine = engine
-        self.usage = tables["usage"]
+        self.usage = usage
         self.written: set[str] = set()
 
     async def book(self, decision_id: str) -> None:
         known = self.usage.columns.keys()
-        row = {name: value for name, value in asdict(usage_row(decision_id)).items()}
+        row = asdict(usage_row(decision_id))
         row["user_id"] = row.pop("user")
         async with writing(self.engine) as connection:
             statement = insert_into(connection, self.usage).on_conflict_do_nothing()
@@ -185,8 +187,9 @@ async def test_the_version_before_works_on_while_the_schema_changes_and_goes_bac
     database_url = postgres_server.create_database()
     engine = open_engine(database_url)
     await upgrade(engine, BEFORE)
-    await fill(engine, set())
-    writers = Writers(engine, (await reflected(engine)).tables)
+    tables = await reflected(engine)
+    await fill(engine, tables, set())
+    writers = Writers(engine, tables.tables["usage"])
     async with writers.writing_on():
         await writers.more(20)
         async with reading(engine) as report:
