@@ -14,7 +14,7 @@ import pytest
 
 from llm_core.digest import canonical, sha256_hex
 from policy_service.digests import Digests
-from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import SECRETS, Gateway, eventually, start_gateway
 
 PLUGINS = ["llm-auth", "llm-token-meter", "llm-provider-transform"]
