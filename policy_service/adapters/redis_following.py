@@ -128,6 +128,7 @@ class FollowingPool(BlockingConnectionPool):
         # All who wait for the place wait for one answer, good or bad.
         if self._finding is None or self._finding.done():
             self._finding = asyncio.create_task(self._look())
+            self._finding.add_done_callback(_heard)
         return await asyncio.shield(self._finding)
 
     async def _look(self) -> Place:
@@ -229,6 +230,12 @@ def primary_of_slot(address: Cluster, key: str, timeout_s: float) -> Find:
         return await _first([ask(place) for place in {*address.places, *known}])
 
     return find
+
+
+def _heard(finding: "asyncio.Task[Place]") -> None:
+    """Who asked may have gone away meanwhile; a fault that nobody fetches would be logged."""
+    if not finding.cancelled():
+        finding.exception()
 
 
 async def _first(asked: list[Coroutine[None, None, Place]]) -> Place:
