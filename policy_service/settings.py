@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         repr=False,
         default=None,
-        description="`redis://...`; without it limits live in this one process.",
+        description="`redis://...`, `redis+sentinel://...` or `redis+cluster://...` "
+        "(docs/scaling.md); without it limits live in this one process.",
     )
     opa_url: str | None = Field(
         repr=False,

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fixtures.both_gateways import embedded, full, gateway, start
 from tests.fixtures.keycloak import Keycloak, start_keycloak
+
+__all__ = ["embedded", "full", "gateway", "start"]
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 #   docker build -f deploy/docker/kong.Dockerfile -t gatehouse-kong:0.1.0 .
 #
 # Kong starts and watches them itself. Where several containers can share a volume, leave Kong's
-# image as it is and run the plugin servers beside it: deploy/compose.yaml, docs/install/kong.md.
+# image as it is and run the plugin servers beside it: compose.yaml, docs/install/kong.md.
 # Kong's image is Ubuntu 24.04's, whose Python is 3.12.
 ARG KONG_IMAGE=kong:3.9.1-ubuntu
 

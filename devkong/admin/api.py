@@ -59,6 +59,8 @@ class AdminApi:
             return self._entities(request, KINDS[parts[0]], parts[1:])
         if parts[:2] == ["schemas", "plugins"] and len(parts) == 3:  # noqa: PLR2004 - /a/b/c
             return self._schema(request, parts[2])
+        if parts == ["config"]:
+            return self._config(request)
         if request.method != "GET":
             raise not_allowed() if not parts or parts == ["status"] else not_found()
         if not parts:
@@ -105,6 +107,15 @@ class AdminApi:
                 return 204, None
             case _:
                 raise not_allowed()
+
+    def _config(self, request: ClientRequest) -> Answer:
+        if request.method != "POST":
+            raise not_allowed()
+        content = _sent(request).get("config")
+        if not isinstance(content, str):
+            raise Refused(400, {"message": "expected a declarative configuration"})
+        self._store.load(content)
+        return 201, {}
 
     def _schema(self, request: ClientRequest, name: str) -> Answer:
         if request.method != "GET":

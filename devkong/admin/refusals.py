@@ -74,3 +74,17 @@ def without_database(verb: str, kind: str) -> Refused:
     """A node without a database takes no entities."""
     message = f"cannot {verb} '{kind}' entities when not using a database"
     return Refused(405, {"code": 12, "name": "operation unsupported", "message": message})
+
+
+def with_database() -> Refused:
+    """A Kong with a database takes no declarative file (kong/api/routes/config.lua)."""
+    message = "this endpoint is only available when Kong is configured to not use a database"
+    return Refused(400, {"message": message})
+
+
+def no_declaration(problem: str) -> Refused:
+    """A declarative file does not fit."""
+    message = f"declarative config is invalid: {problem}"
+    return Refused(
+        400, {"code": 14, "name": "invalid declarative configuration", "message": message}
+    )

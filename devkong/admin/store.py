@@ -12,13 +12,15 @@ from devkong.admin.kinds import KINDS, Entities, Entity, Kind, document_of, enti
 from devkong.admin.refusals import (
     Refused,
     dangling,
+    no_declaration,
     not_found,
     still_used,
     taken,
     violation,
+    with_database,
     without_database,
 )
-from devkong.declarative import read_entities
+from devkong.declarative import parse_declaration, read_entities
 from devkong.entities import Declaration
 from devkong.errors import ConfigError
 from devkong.plugins import PluginSet
@@ -141,6 +143,22 @@ class Store:
             }
         del kept[kind.name][entity["id"]]
         self._take(kept)
+
+    def load(self, content: str) -> None:
+        """Take another declarative file in place of all that there is.
+
+        Raises:
+            Refused: It does not fit, and what there was stays; or there is a database.
+        """
+        if self.is_writable:
+            raise with_database()
+        try:
+            declaration = parse_declaration(content)
+            self._apply(declaration)
+        except ConfigError as error:
+            raise no_declaration(str(error)) from error
+        self._kept = entities_of(declaration)
+        self._credentials = declaration.key_credentials
 
     def _writable(self, verb: str, kind: Kind) -> None:
         if not self.is_writable:

@@ -14,6 +14,9 @@ from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.redis_limits.faults import FOREIGN_ERRORS
 from policy_service.adapters.redis_pool import redis_client
 
+TAG = "{cache}"
+"""In every key. In a cluster all kept answers lie on one node: each client speaks to one."""
+
 _FIRST_LOOK_S = 0.02
 _LONGEST_PAUSE_S = 0.25
 _RELEASE = """
@@ -49,6 +52,7 @@ class RedisCache:
         if isinstance(redis, str):
             redis = redis_client(
                 redis,
+                slot_of=TAG,
                 connect_timeout_s=command_timeout_s,
                 command_timeout_s=command_timeout_s,
                 max_connections=max_connections,
@@ -121,10 +125,10 @@ class RedisCache:
         return bool(found[0]), found[1]
 
     def _answer(self, key: str) -> str:
-        return f"{self._prefix}:cache:{{{key}}}:answer"
+        return f"{self._prefix}:cache:{TAG}:{key}:answer"
 
     def _claim(self, key: str) -> str:
-        return f"{self._prefix}:cache:{{{key}}}:claim"
+        return f"{self._prefix}:cache:{TAG}:{key}:claim"
 
 
 def _away() -> PolicyUnavailable:

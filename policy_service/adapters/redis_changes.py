@@ -32,6 +32,7 @@ class RedisWakes:
     def __init__(self, url: str) -> None:
         self._redis = redis_client(
             url,
+            slot_of=CHANNEL,
             connect_timeout_s=_CONNECT_TIMEOUT_S,
             command_timeout_s=_COMMAND_TIMEOUT_S,
             max_connections=_MAX_CONNECTIONS,

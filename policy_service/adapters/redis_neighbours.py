@@ -11,6 +11,7 @@ from typing import Any
 from redis.asyncio import Redis
 
 from llm_core.errors import PolicyUnavailable
+from policy_service.adapters.redis_cache import TAG
 from policy_service.adapters.redis_limits.faults import FOREIGN_ERRORS
 from policy_service.adapters.redis_pool import redis_client
 
@@ -42,6 +43,7 @@ class RedisNeighbours:
         self._redis = (
             redis_client(
                 redis,
+                slot_of=TAG,
                 connect_timeout_s=command_timeout_s,
                 command_timeout_s=command_timeout_s,
                 max_connections=64,
@@ -109,7 +111,7 @@ class RedisNeighbours:
 
     def _key(self, group: str, vector: Sequence[float]) -> str:
         # A set takes vectors of one length alone: another embedding model begins another set.
-        return f"{self._prefix}:cache:near:{group}:{len(vector)}"
+        return f"{self._prefix}:cache:{TAG}:near:{group}:{len(vector)}"
 
 
 def _packed(vector: Sequence[float]) -> bytes:

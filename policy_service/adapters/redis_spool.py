@@ -45,6 +45,7 @@ class RedisSpool:
     def __init__(self, url: str, most_waiting: int = MOST_WAITING) -> None:
         self._redis = redis_client(
             url,
+            slot_of=STREAM,
             connect_timeout_s=_CONNECT_TIMEOUT_S,
             command_timeout_s=_COMMAND_TIMEOUT_S,
             max_connections=_MAX_CONNECTIONS,

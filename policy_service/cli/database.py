@@ -38,7 +38,6 @@ def operator() -> Actor:
 def with_database(url: str, work: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
     """Migrate the database, do the work, and end the command with a sentence if it fails."""
     with needs("service"):
-        from llm_core.errors import PolicyUnavailable
         from policy_service.adapters.sql import schema
         from policy_service.adapters.sql.engine import open_engine
 
@@ -52,6 +51,23 @@ def with_database(url: str, work: "Callable[[AsyncEngine], Awaitable[T]]") -> T:
             return await work(engine)
         finally:
             await engine.dispose()
+
+    return _ran(url, run)
+
+
+def back_to(url: str, revision: str) -> None:
+    """Take the database back to an earlier schema, and end with a sentence if that fails."""
+    with needs("service"):
+        from policy_service.adapters.sql import schema
+
+    _ran(url, lambda: schema.go_back(url, revision))
+
+
+def _ran(url: str, work: Callable[[], Awaitable[T]]) -> T:
+    from llm_core.errors import PolicyUnavailable
+
+    async def run() -> T:
+        return await work()
 
     try:
         return asyncio.run(run())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from policy_service.cli.database import DEFAULT_DATABASE, Database, with_database
+from policy_service.cli.database import DEFAULT_DATABASE, Database, back_to, with_database
 from policy_service.cli.failures import fail, needs
 
 if TYPE_CHECKING:
@@ -64,10 +64,23 @@ def serve(
         )
 
 
-def migrate(database_url: Database = DEFAULT_DATABASE) -> None:
-    """Bring the database to this version's schema."""
-    with_database(database_url, _nothing)
-    typer.echo("The database is up to date.")
+def migrate(
+    database_url: Database = DEFAULT_DATABASE,
+    down_to: Annotated[
+        str | None,
+        typer.Option(metavar="REVISION", help="Go back to an earlier schema, such as 0016."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before going back.")] = False,
+) -> None:
+    """Bring the database to this version's schema, or take it back to an earlier one."""
+    if down_to is None:
+        with_database(database_url, _nothing)
+        typer.echo("The database is up to date.")
+        return
+    if not yes:
+        typer.confirm(f"Drop what only schemas after {down_to} keep?", abort=True)
+    back_to(database_url, down_to)
+    typer.echo(f"The database has the schema {down_to}.")
 
 
 async def _nothing(_: object) -> None:

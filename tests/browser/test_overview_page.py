@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import expect
 
 from policy_service.cli.demo import processes
-from tests.e2e.conftest import COMPANY, models
 from tests.fixtures.chromium import open_page
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import HOST, SECRETS, Gateway, free_ports, start_gateway
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]

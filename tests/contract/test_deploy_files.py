@@ -28,7 +28,7 @@ from policy_service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VALUES = yaml.safe_load((DEPLOY / "helm/gatehouse/values.yaml").read_text(encoding="utf-8"))
 DOCKERFILES = sorted((DEPLOY / "docker").iterdir())
@@ -117,7 +117,7 @@ def test_the_dashboard_starts_with_what_it_is_given() -> None:
 def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
     example = (DEPLOY / "compose.env.example").read_text(encoding="utf-8")
     told = set(re.findall(r"^(\w+)=", example, re.MULTILINE))
-    asked = set(re.findall(r"\$\{(\w+)", (DEPLOY / "compose.yaml").read_text(encoding="utf-8")))
+    asked = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text(encoding="utf-8")))
     assert asked == told
     assert re.findall(r"^\w+=(.+)$", example, re.MULTILINE) == [], "an example holds no secret"
 
@@ -193,7 +193,7 @@ def test_files_that_are_mounted_exist_and_volumes_are_declared() -> None:
         for volume in one.get("volumes", ()):
             source = volume.split(":")[0]
             if source.startswith("."):
-                assert (DEPLOY / source).is_file(), source
+                assert (ROOT / source).is_file(), source
             else:
                 assert source in COMPOSE["volumes"]
 

@@ -18,18 +18,17 @@ ROOT = Path(__file__).parents[2]
 KONG = yaml.safe_load((ROOT / "kong.yaml").read_text(encoding="utf-8"))
 SHIPPED = parse_conf((ROOT / "kong.conf").read_text(encoding="utf-8"))
 PRINTED = parse_conf(config_lines(Path("/usr/local/kong"), Path("/opt/gatehouse/bin/python")))
-SECRETS = Vault(
-    {
-        "GATEHOUSE_INTERNAL_SECRET": "internal",
-        "OPENAI_API_KEY": "sk-1",
-        "AZURE_OPENAI_API_KEY": "k-2",
-        "ANTHROPIC_API_KEY": "sk-3",
-        "GEMINI_API_KEY": "k-4",
-        "MISTRAL_API_KEY": "k-5",
-        "COHERE_API_KEY": "k-6",
-        "BEDROCK_API_KEY": "k-7",
-    }
-)
+ENVIRONMENT = {
+    "GATEHOUSE_INTERNAL_SECRET": "internal",
+    "OPENAI_API_KEY": "sk-1",
+    "AZURE_OPENAI_API_KEY": "k-2",
+    "ANTHROPIC_API_KEY": "sk-3",
+    "GEMINI_API_KEY": "k-4",
+    "MISTRAL_API_KEY": "k-5",
+    "COHERE_API_KEY": "k-6",
+    "BEDROCK_API_KEY": "k-7",
+}
+SECRETS = Vault(ENVIRONMENT)
 
 
 def plugins() -> Iterator[dict[str, Any]]:

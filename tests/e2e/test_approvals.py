@@ -13,7 +13,7 @@ import httpx
 import openai
 import pytest
 
-from tests.e2e.conftest import models
+from tests.fixtures.company import models
 from tests.fixtures.gateway import SECRETS, Gateway, eventually, start_gateway
 from tests.fixtures.opa_server import start_opa
 from tests.fixtures.policy_folder import requiring_approval

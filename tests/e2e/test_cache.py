@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from policy_service.bundled import bundled
-from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import Gateway, eventually, start_gateway
 from tests.fixtures.redis_server import start_redis, start_redis_with_vectors
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from policy_service.cli import app
 from policy_service.cli.doctor.findings import State
-from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import Gateway, eventually, start_gateway
 
 CHAT = json.dumps(

@@ -15,7 +15,8 @@ from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.organisation import Organisation
 from policy_service.periods import calendar_span
-from tests.e2e.conftest import Start, models
+from tests.fixtures.both_gateways import Start
+from tests.fixtures.company import models
 from tests.fixtures.gateway import Gateway, eventually, start_gateway
 from tests.fixtures.postgres_server import start_postgres
 from tests.fixtures.redis_server import start_redis

@@ -7,7 +7,7 @@ import httpx
 import openai
 import pytest
 
-from tests.e2e.conftest import Start
+from tests.fixtures.both_gateways import Start
 from tests.fixtures.gateway import Gateway, eventually
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]

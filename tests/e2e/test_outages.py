@@ -12,7 +12,7 @@ import pytest
 
 from policy_service.bundled import bundled
 from policy_service.keys import new_key
-from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import SECRETS, Gateway, eventually, start_gateway
 from tests.fixtures.opa_server import OpaServer, start_opa
 from tests.fixtures.postgres_server import PostgresServer, start_postgres

@@ -11,7 +11,7 @@ import openai
 import pytest
 import yaml
 
-from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import Gateway, start_gateway
 from tests.fixtures.keycloak import Keycloak
 from tests.fixtures.oidc_issuer import key, part

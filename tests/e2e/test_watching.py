@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from policy_service.call_context import ids_of
-from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import HOST, Gateway, eventually, free_ports, start_gateway
 from tests.fixtures.otlp_receiver import Receiver, Span, start_receiver
 from tests.fixtures.postgres_server import start_postgres

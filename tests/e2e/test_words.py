@@ -14,7 +14,7 @@ from sqlalchemy import MetaData, select
 
 from policy_service.adapters.content_keys import new_content_key
 from policy_service.adapters.sql.engine import open_engine, reading
-from tests.e2e.conftest import models
+from tests.fixtures.company import models
 from tests.fixtures.gateway import Gateway, eventually, start_gateway
 from tests.fixtures.opa_server import start_opa
 from tests.fixtures.policy_folder import with_places

@@ -80,6 +80,7 @@ class RedisHealth:
         self._redis = (
             redis_client(
                 redis,
+                slot_of=Keys(prefix).standing(""),
                 connect_timeout_s=_COMMAND_TIMEOUT_S,
                 command_timeout_s=_COMMAND_TIMEOUT_S,
                 max_connections=8,

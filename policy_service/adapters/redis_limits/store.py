@@ -97,6 +97,7 @@ class RedisLimitsStore:
         if isinstance(redis, str):
             redis = redis_client(
                 redis,
+                slot_of=Keys(prefix).leases,
                 connect_timeout_s=connect_timeout_s,
                 command_timeout_s=command_timeout_s,
                 max_connections=max_connections,

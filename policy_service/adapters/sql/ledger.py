@@ -30,7 +30,7 @@ from policy_service.adapters.sql.engine import (
 )
 from policy_service.adapters.sql.rolling import add_to_rollups
 from policy_service.adapters.sql.rollups import MONEY, Change
-from policy_service.adapters.sql.schema import is_current
+from policy_service.adapters.sql.schema import is_enough
 from policy_service.adapters.sql.spending import chunks, spent_of
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.ledger import UsageRow
@@ -102,9 +102,9 @@ class SqlLedger:
         return frozenset(found)
 
     async def ready(self) -> bool:
-        """Whether the database answers and its schema is up to date."""
+        """Whether the database answers, and its schema is this version's or a newer one's."""
         try:
-            return await is_current(self._engine)
+            return await is_enough(self._engine)
         except PolicyUnavailable:
             return False
 

@@ -1,14 +1,15 @@
 """Looks at what the service works with: database, Redis, OPA, and whether their clocks agree."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.opa_policy import OpaPolicy
+from policy_service.adapters.redis_address import address_of
 from policy_service.adapters.redis_pool import redis_client
 from policy_service.adapters.sql import schema
 from policy_service.adapters.sql.engine import open_engine, reading
@@ -33,6 +34,7 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
     is_sqlite = engine.dialect.name == "sqlite"
     try:
         is_current = await schema.is_current(engine)
+        is_enough = await schema.is_enough(engine)
         async with reading(engine) as connection:
             told = None if is_sqlite else await connection.scalar(text("SELECT now()"))
     except PolicyUnavailable as fault:
@@ -46,7 +48,13 @@ async def database_findings(settings: Settings) -> AsyncIterator[Finding]:
         return
     finally:
         await engine.dispose()
-    if not is_current:
+    if is_enough and not is_current:
+        yield warning(
+            "database",
+            "Its tables are a newer version's, with which this one can work.",
+            "Go on to that version, or stay here while you go back (docs/upgrading.md).",
+        )
+    elif not is_current:
         yield broken(
             "database",
             "Its tables are not this version's.",
@@ -76,12 +84,18 @@ async def redis_findings(settings: Settings) -> AsyncIterator[Finding]:
     try:
         client = redis_client(
             settings.redis_url,
+            slot_of="{limits}",
             connect_timeout_s=_TIMEOUT_S,
             command_timeout_s=_TIMEOUT_S,
             max_connections=1,
         )
     except ValueError as fault:
-        yield broken("redis", f"{fault}.", "Write POLICY_REDIS_URL as redis://host:6379/0.")
+        yield broken(
+            "redis",
+            f"{fault}.",
+            "Write POLICY_REDIS_URL as redis://host:6379/0, redis+sentinel://host:26379/name/0 or "
+            "redis+cluster://host:6379.",
+        )
         return
     try:
         seconds, microseconds = await client.time()
@@ -96,6 +110,8 @@ async def redis_findings(settings: Settings) -> AsyncIterator[Finding]:
     finally:
         await client.aclose()
     yield good("redis", f"Redis {about.get('redis_version', '?')} answers.")
+    for finding in _group_findings(settings.redis_url, about):
+        yield finding
     if about.get("maxmemory_policy", _DOES_NOT_EVICT) != _DOES_NOT_EVICT:
         yield broken(
             "redis",
@@ -111,6 +127,23 @@ async def redis_findings(settings: Settings) -> AsyncIterator[Finding]:
             "Set `appendonly yes`.",
         )
     yield _skew("Redis'", datetime.fromtimestamp(seconds + microseconds / 1e6, UTC))
+
+
+def _group_findings(url: str, about: Mapping[str, Any]) -> Iterator[Finding]:
+    """Whether what stands behind an address is what the address says, and can be replaced."""
+    if address_of(url) is None:
+        if about.get("cluster_enabled"):
+            yield broken(
+                "redis",
+                "It is a node of a Redis Cluster, whose keys may be anywhere.",
+                "Write POLICY_REDIS_URL as redis+cluster://host:6379,host:6379.",
+            )
+    elif not about.get("connected_slaves"):
+        yield warning(
+            "redis",
+            "No replica follows the primary, so nobody can take its place.",
+            "Give it a replica.",
+        )
 
 
 async def opa_findings(settings: Settings) -> AsyncIterator[Finding]:

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from policy_service.adapters.redis_following import NotTheOneNamed
+
 _BY_KIND = {
     "InvalidPasswordError": "the user or the password is refused",
     "InvalidAuthorizationSpecificationError": "the user is refused",
@@ -24,11 +26,10 @@ def reason_of(fault: BaseException) -> str:
 
 
 def place_of(url: str) -> str:
-    """Where a URL leads: host and port, without a user or a password."""
+    """Where a URL leads: hosts and ports, without a user or a password."""
     parts = urlsplit(url)
-    if parts.hostname is None:
-        return parts.path or url.partition(":")[0]
-    return parts.hostname if parts.port is None else f"{parts.hostname}:{parts.port}"
+    # Not `hostname` and `port`: an address of Redis may name several of each.
+    return parts.netloc.rpartition("@")[2] or parts.path or url.partition(":")[0]
 
 
 def _chain(fault: BaseException) -> Iterator[BaseException]:
@@ -48,6 +49,8 @@ def _told(fault: BaseException) -> str:
         case socket.gaierror():
             told = "its name cannot be resolved"
         case sqlite3.Error():
+            told = str(fault)
+        case NotTheOneNamed():
             told = str(fault)
         case OSError(errno=int() as number):
             told = os.strerror(number).lower()

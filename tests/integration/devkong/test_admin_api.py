@@ -119,3 +119,23 @@ async def test_without_a_database_nothing_can_be_changed(
         assert refused.status_code == 405
         assert refused.json()["name"] == "operation unsupported"
         assert (await running.client.get(f"{running.url}/echo")).status_code == 200
+
+
+async def test_without_a_database_another_file_takes_the_place_of_the_first(
+    prefix: Path, upstream: harness.Upstream, running: harness.Running
+) -> None:
+    declared = harness.gateway(upstream.port, [])
+    other = "{_format_version: '3.0', services: [{name: none, url: 'http://127.0.0.1:9'}]}"
+    options = ("--admin-port", "0")
+    (prefix / "second").mkdir()
+    async with harness.devkong(prefix / "second", declared, options=options) as without:
+        for wrong in ({}, {"config": "{"}, {"config": "{_format_version: '3.0', routes: 1}"}):
+            assert (await ask(without, "POST", "/config", wrong)).status_code == 400
+        assert (await without.client.get(f"{without.url}/echo")).status_code == 200
+        assert (await ask(without, "POST", "/config", {"config": other})).status_code == 201
+        assert (await without.client.get(f"{without.url}/echo")).status_code == 404
+        services = (await ask(without, "GET", "/services")).json()["data"]
+        assert [each["name"] for each in services] == ["none"]
+        assert (await ask(without, "GET", "/config")).status_code == 405
+    refused = await ask(running, "POST", "/config", {"config": other})
+    assert refused.json()["message"].startswith("this endpoint is only available when Kong")

@@ -1,6 +1,7 @@
 """Two processes of the service on a real PostgreSQL and a real Redis, for each test its own."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.postgres_server import PostgresServer, start_postgres
+from tests.fixtures.redis_group import RedisGroup, start_cluster, start_sentinels
 from tests.fixtures.redis_server import RedisServer, start_redis
 from tests.fixtures.service_group import ServiceGroup, start_services
 from tests.integration.outages.load import LEASE_S, MODELS, PRICES, Books
@@ -43,7 +45,7 @@ class World:
     """Everything real."""
 
     services: ServiceGroup
-    redis: RedisServer
+    redis: RedisServer | RedisGroup
     postgres: PostgresServer
 
     @property
@@ -63,6 +65,30 @@ def world(
     request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer
 ) -> Iterator[World]:
     """A world of its own; its parameter, if any, says whether Redis keeps its data."""
+    keeps_data: bool = getattr(request, "param", False)
+    with (
+        start_redis(keeps_data=keeps_data) as redis,
+        _services(tmp_path, redis, postgres) as services,
+    ):
+        yield World(services, redis, postgres)
+
+
+@pytest.fixture(params=[start_sentinels, start_cluster])
+def replicated_world(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer
+) -> Iterator[World]:
+    """A world whose Redis has a replica."""
+    with (
+        request.param() as redis,
+        _services(tmp_path, redis, postgres) as services,
+    ):
+        yield World(services, redis, postgres)
+
+
+@contextmanager
+def _services(
+    tmp_path: Path, redis: RedisServer | RedisGroup, postgres: PostgresServer
+) -> Iterator[ServiceGroup]:
     prices = tmp_path / "prices"
     prices.mkdir()
     (prices / "exact.yaml").write_text(PRICES)
@@ -71,16 +97,13 @@ def world(
         "POLICY_LEASE_S": str(LEASE_S),
         "POLICY_SWEEP_INTERVAL_S": "0.5",
     }
-    with (
-        start_redis(keeps_data=getattr(request, "param", False)) as redis,
-        start_services(
-            tmp_path / "services",
-            count=2,
-            postgres=postgres,
-            redis=redis,
-            companies=[COMPANY],
-            models=MODELS,
-            settings=settings,
-        ) as services,
-    ):
-        yield World(services, redis, postgres)
+    with start_services(
+        tmp_path / "services",
+        count=2,
+        postgres=postgres,
+        redis=redis,
+        companies=[COMPANY],
+        models=MODELS,
+        settings=settings,
+    ) as services:
+        yield services

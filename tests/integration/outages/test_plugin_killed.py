@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import COMPANY
+from tests.fixtures.company import COMPANY
 from tests.fixtures.gateway import deployment, eventually, start_gateway
 
 BODY = b'{"model": "slow", "messages": [{"role": "user", "content": "one two three"}]}'

