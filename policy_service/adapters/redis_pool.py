@@ -5,6 +5,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from policy_service.adapters.redis_kept import KeptRedis
+
 
 def redis_client(
     url: str, *, connect_timeout_s: float, command_timeout_s: float, max_connections: int
@@ -29,4 +31,4 @@ def redis_client(
         # one that was fails a call after Redis' restart.
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
-    return Redis.from_pool(pool)
+    return KeptRedis(pool)
