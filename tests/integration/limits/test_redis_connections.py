@@ -44,7 +44,7 @@ async def test_an_error_is_an_answer_and_the_connection_stays(redis_url: str) ->
     before = await _opened(client)
     for _ in range(5):
         with pytest.raises(Exception, match="unknown command"):
-            await client.execute_command("NOSUCHCOMMAND")
+            await client.execute_command("NOSUCHCOMMAND")  # type: ignore[no-untyped-call]
     assert await _opened(client) == before
     await client.aclose()
 
@@ -57,7 +57,7 @@ async def test_a_command_that_is_given_up_takes_its_connection_with_it() -> None
         )
         await client.ping()
         with server.hanging():
-            waiting = asyncio.create_task(client.echo("mine"))
+            waiting = asyncio.ensure_future(client.echo("mine"))
             await asyncio.sleep(0.05)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
