@@ -19,7 +19,7 @@ AUDIT_TOOLS := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check fuzz format services keycloak bench bench-relay bench-peers bench-dashboard soak lock golden audit sbom clean
+.PHONY: help demo demo-stop test check fuzz format services keycloak bench bench-runtime bench-gateway bench-decision bench-policy bench-limits bench-ledger bench-watching bench-relay bench-peers bench-dashboard soak lock golden audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,15 +97,35 @@ keycloak:
 	chmod +x "$$work/keycloak-$(KEYCLOAK_VERSION)/bin/kc.sh" && \
 	mv "$$work/keycloak-$(KEYCLOAK_VERSION)" "$(KEYCLOAK)"
 
-bench: $(VENV)/.dev ## Measure: plugin runtime, full path, stores, policy engines
+bench: bench-runtime bench-gateway bench-decision bench-policy bench-limits bench-ledger bench-relay bench-watching ## Measure all of ours but the dashboard
+
+bench-runtime: $(VENV)/.dev ## Measure: a PDK call on our plugin runtime and on kong-pdk's; HTTP clients
 	$(BIN)/python -m tests.load.runtime_pdk_calls
-	$(BIN)/python -m tests.load.gateway_latency
+	$(BIN)/python -m tests.load.http_clients
+
+bench-gateway: $(VENV)/.dev ## Measure: the whole gateway, by phase, body and clients; KONG_PROXY_URL names a real Kong
+	@if [ -n "$(KONG_PROXY_URL)" ]; then $(BIN)/python -m tests.load.gateway_sizes; else \
+	  $(BIN)/python -m tests.load.gateway_latency --services && \
+	  $(BIN)/python -m tests.load.plugin_phases && \
+	  $(BIN)/python -m tests.load.gateway_sizes; fi
+
+bench-decision: $(VENV)/.dev ## Measure: the decision endpoint, and with 10,000 teams
 	$(BIN)/python -m tests.load.decision_endpoint
 	$(BIN)/python -m tests.load.many_teams
-	$(BIN)/python -m tests.load.http_clients
-	$(BIN)/python -m tests.load.limits_store
+
+bench-policy: $(VENV)/.dev ## Measure: OPA beside the embedded engines; replay of 100,000 decisions
 	$(BIN)/python -m tests.load.policy_engines
 	$(BIN)/python -m tests.load.policy_replay
+
+bench-limits: $(VENV)/.dev ## Measure: reserving and settling, in Redis' scripts and in memory
+	$(BIN)/python -m tests.load.limits_store
+
+bench-ledger: $(VENV)/.dev ## Measure: rows a second to PostgreSQL, from the queue and by batch; the audit chain
+	$(BIN)/python -m tests.load.ledger_rows
+	$(BIN)/python -m tests.load.audit_chain
+
+bench-watching: $(VENV)/.dev ## Measure: what metrics and traces add to a call
+	$(BIN)/python -m tests.load.watching
 
 bench-relay: $(VENV)/.dev ## Measure: lateness and memory of 100 relayed streams
 	$(BIN)/python -m tests.load.relay_streams

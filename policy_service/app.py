@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from policy_service.api import (
     admin,
@@ -36,11 +37,19 @@ from policy_service.api import (
 )
 from policy_service.api.bodies import BoundedBodies, longest
 from policy_service.api.description import DescribedService
+from policy_service.api.short_way import ShortWay
 from policy_service.api.wire import answer_failures
 from policy_service.ports.clock import Clock
 from policy_service.settings import Settings
 from policy_service.stopping import told_of_stop
 from policy_service.wiring import open_resources, utc_now
+
+
+class _Service(DescribedService):
+    most_bytes: int
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return ShortWay(super().build_middleware_stack(), self.most_bytes)
 
 
 def create_app(
@@ -66,13 +75,14 @@ def create_app(
             with told_of_stop(opened.changes.end):
                 yield
 
-    app = DescribedService(
+    app = _Service(
         title="Gatehouse policy service",
         description="Decides, accounts and relays for the Gatehouse plugins in Kong.",
         lifespan=lifespan,
         routes=[*internal.routes, *forward_auth.routes, *relay.routes],
     )
-    app.add_middleware(BoundedBodies, most_bytes=longest(settings.max_body_bytes))
+    app.most_bytes = longest(settings.max_body_bytes)
+    app.add_middleware(BoundedBodies, most_bytes=app.most_bytes)
     for module in (
         health,
         metrics,

@@ -107,6 +107,10 @@ class FollowingPool(BlockingConnectionPool):
             self.lost(place)
             raise
 
+    def leads_there(self, connection: Connection) -> bool:
+        """Whether a connection that was kept leads to the primary of now."""
+        return self._primary is not None and (connection.host, connection.port) == self._primary
+
     def lost(self, place: Place) -> None:
         """The primary is not there, or not it any more."""
         if self._primary == place:

@@ -9,6 +9,7 @@ from policy_service.adapters.redis_following import (
     primary_of,
     primary_of_slot,
 )
+from policy_service.adapters.redis_kept import KeptRedis
 
 
 def redis_client(
@@ -36,7 +37,7 @@ def redis_client(
     waiting = {"max_connections": max_connections, "timeout": command_timeout_s}
     address = address_of(url)
     if address is None:
-        return Redis.from_pool(BlockingConnectionPool.from_url(url, **waiting, **careful))
+        return KeptRedis(BlockingConnectionPool.from_url(url, **waiting, **careful))
     if isinstance(address, Sentinels):
         find = primary_of(address, connect_timeout_s)
     else:
@@ -52,4 +53,4 @@ def redis_client(
         pool.make_connection()
     except TypeError:
         raise ValueError("an option after the question mark of Redis' address is unknown") from None
-    return Redis.from_pool(pool)
+    return KeptRedis(pool, leads_there=pool.leads_there)

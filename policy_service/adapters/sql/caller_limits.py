@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from llm_core.policy.limits import Limit, Measure, Raise
@@ -12,6 +12,41 @@ from policy_service.adapters.sql.tables import LimitRaise, LimitRow, ModelGroup
 
 _MEASURES = tuple(measure.value for measure in Measure)
 _GROUP, _MODEL = "group:", "model:"
+# Made once: to build it anew takes longer than to ask the database.
+_LIMITS = (
+    select(
+        LimitRow.node,
+        LimitRow.scope,
+        LimitRow.measure,
+        LimitRow.amount,
+        LimitRow.interactive_share,
+        ModelGroup.models,
+        LimitRaise.amount.label("more"),
+        LimitRaise.starts_at,
+        LimitRaise.until,
+    )
+    .outerjoin(
+        ModelGroup,
+        and_(
+            ModelGroup.organisation_id == bindparam("organisation"),
+            LimitRow.scope.startswith(_GROUP),
+            ModelGroup.id == func.substr(LimitRow.scope, len(_GROUP) + 1),
+        ),
+    )
+    .outerjoin(
+        LimitRaise,
+        and_(
+            LimitRaise.node == LimitRow.node,
+            LimitRaise.scope == LimitRow.scope,
+            LimitRaise.measure == LimitRow.measure,
+            LimitRaise.until > bindparam("now"),
+            LimitRaise.withdrawn_at.is_(None),
+        ),
+    )
+    # A measure that only a newer version knows must not break this one while both are running.
+    .where(LimitRow.node.in_(bindparam("nodes", expanding=True)), LimitRow.measure.in_(_MEASURES))
+    .order_by(LimitRaise.starts_at, LimitRaise.id)
+)
 
 
 async def limits_of(
@@ -34,42 +69,9 @@ async def limits_of(
     Returns:
         In the nodes' order, for each in the order of `Measure`, then by scope.
     """
-    statement = (
-        select(
-            LimitRow.node,
-            LimitRow.scope,
-            LimitRow.measure,
-            LimitRow.amount,
-            LimitRow.interactive_share,
-            ModelGroup.models,
-            LimitRaise.amount.label("more"),
-            LimitRaise.starts_at,
-            LimitRaise.until,
-        )
-        .outerjoin(
-            ModelGroup,
-            and_(
-                ModelGroup.organisation_id == organisation,
-                LimitRow.scope.startswith(_GROUP),
-                ModelGroup.id == func.substr(LimitRow.scope, len(_GROUP) + 1),
-            ),
-        )
-        .outerjoin(
-            LimitRaise,
-            and_(
-                LimitRaise.node == LimitRow.node,
-                LimitRaise.scope == LimitRow.scope,
-                LimitRaise.measure == LimitRow.measure,
-                LimitRaise.until > now,
-                LimitRaise.withdrawn_at.is_(None),
-            ),
-        )
-        # A measure that only a newer version knows must not break this one while both are running.
-        .where(LimitRow.node.in_(nodes), LimitRow.measure.in_(_MEASURES))
-        .order_by(LimitRaise.starts_at, LimitRaise.id)
-    )
+    bound = {"nodes": nodes, "organisation": organisation, "now": now}
     limits: dict[str, Limit] = {}
-    for row in await connection.execute(statement):
+    for row in await connection.execute(_LIMITS, bound):
         limit = Limit(
             row.node,
             Measure(row.measure),

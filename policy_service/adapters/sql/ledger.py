@@ -12,10 +12,13 @@ the decision, which is made once, and whoever reports on it later carries it alo
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.dml import ReturningInsert
 
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import ErrorClass
@@ -23,7 +26,7 @@ from llm_core.policy.limits import Limit
 from llm_core.pricing.charge import rounded
 from llm_core.tokens.usage import UsageSource
 from policy_service.adapters.sql.engine import (
-    insert_into,
+    insert_for,
     reading,
     reading_one_moment,
     writing,
@@ -40,6 +43,7 @@ from policy_service.ports.privacy import ERASED
 _USAGE = Base.metadata.tables["usage"]
 _KEY = ("decision_id", "at")
 _FIELDS = tuple(field.name for field in fields(UsageRow))
+_values = attrgetter(*_FIELDS)
 
 
 class SqlLedger:
@@ -134,16 +138,20 @@ def _storable(row: UsageRow) -> UsageRow:
 
     PostgreSQL refuses NUL in a text, and a row that is refused would come again for ever.
     """
-    values = _values_of(row)
-    for name, value in values.items():
-        if isinstance(value, str):
-            values[name] = value.replace("\x00", "")
-    money = {name: rounded(getattr(row, name)) for name in MONEY}
-    return UsageRow(**{**values, **money})
+    changed: dict[str, Any] = {
+        name: value.replace("\x00", "")
+        for name, value in zip(_FIELDS, _values(row), strict=True)
+        if isinstance(value, str) and "\x00" in value
+    }
+    for name in MONEY:
+        money = getattr(row, name)
+        if (exact := rounded(money)) != money:
+            changed[name] = exact
+    return replace(row, **changed) if changed else row
 
 
 def _values_of(row: UsageRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in _FIELDS}
+    return dict(zip(_FIELDS, _values(row), strict=True))
 
 
 def _trust(row: UsageRow) -> int:
@@ -165,13 +173,19 @@ def _replaces(row: UsageRow, known: UsageRow | None) -> bool:
 
 async def _insert(connection: AsyncConnection, rows: Sequence[UsageRow]) -> set[str]:
     """Insert what is not there yet, and say which that was."""
-    statement = (
-        insert_into(connection, _USAGE)
+    statement = _inserting(connection.dialect.name)
+    result = await connection.execute(statement, [_values_of(row) for row in rows])
+    return {row.decision_id for row in result}
+
+
+@cache
+def _inserting(dialect: str) -> ReturningInsert[tuple[str]]:
+    """Built once: see `rolling`."""
+    return (
+        insert_for(dialect, _USAGE)
         .on_conflict_do_nothing(index_elements=_KEY)
         .returning(_USAGE.c.decision_id)
     )
-    result = await connection.execute(statement, [_values_of(row) for row in rows])
-    return set(result.scalars())
 
 
 async def _estimates_among(

@@ -4,9 +4,10 @@ Coarser roll-ups are sums of finer ones: those by day of what is added to the ho
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -143,6 +144,11 @@ DAYS = (CALLERS, MODELS)
 """Sums by day of UTC: of who called without what, and of what was called without who."""
 
 
+_NO_ERROR = ErrorClass.NONE.value
+_Groups = dict[tuple[Any, ...], dict[str, Any]]
+"""What is added to every group, by the group's values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A row that enters the ledger (`sign` 1) or leaves it (-1)."""
@@ -156,98 +162,112 @@ def hourly_changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
 
     They come in the order of `bucket`, so that two transactions take their locks in the same order.
     """
-    groups: dict[str, dict[str, Any]] = {}
+    groups: _Groups = {}
     for change in changes:
-        group = _group_of(change.row)
-        bucket = bucket_of(group)
-        sums = groups.setdefault(bucket, {"bucket": bucket, **group, **dict.fromkeys(SUMS, 0)})
+        sums = _sums_of(groups, GROUP, _group_of(change.row), SUMS)
         for name, amount in _amounts_of(change.row).items():
             sums[name] += change.sign * amount
-    return [groups[bucket] for bucket in sorted(groups)]
+    return _by_bucket(groups)
 
 
 def latency_changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
     """The same for `usage_latency`: every slot once, with what is to be added to its counts."""
-    slots: dict[str, dict[str, Any]] = {}
+    slots: _Groups = {}
     for change in changes:
         row = change.row
+        shared = _latency_group_of(row)
         for name in LATENCIES:
             milliseconds = getattr(row, f"{name}_ms")
             if milliseconds is None:
                 continue
-            group = _latency_group_of(row, slot_of(_microseconds(milliseconds)))
-            bucket = bucket_of(group)
-            counts = slots.setdefault(
-                bucket, {"bucket": bucket, **group, **dict.fromkeys(LATENCIES, 0)}
-            )
-            counts[name] += change.sign
-    return [slots[bucket] for bucket in sorted(slots)]
+            group = (*shared, slot_of(_microseconds(milliseconds)))
+            _sums_of(slots, LATENCY_GROUP, group, LATENCIES)[name] += change.sign
+    return _by_bucket(slots)
 
 
 def coarser(coarse: Coarse, finer: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The same for a coarser roll-up, from the rows of the finer one."""
-    groups: dict[str, dict[str, Any]] = {}
-    moment, *names = coarse.group
+    groups: _Groups = {}
+    values_of = itemgetter(*coarse.group[1:])
+    whole = [name for name in coarse.sums if name not in CONDITIONAL]
+    partial = [name for name in coarse.sums if name in CONDITIONAL]
     for row in finer:
-        group = {moment: day_of(row["hour"]) if "hour" in row else row["day"]}
-        group |= {name: row[name] for name in names}
-        bucket = bucket_of(group)
-        sums = groups.setdefault(
-            bucket, {"bucket": bucket, **group, **dict.fromkeys(coarse.sums, 0)}
-        )
-        for name in coarse.sums:
-            sums[name] += _amount_of(row, name)
-    return [groups[bucket] for bucket in sorted(groups)]
+        day = day_of(row["hour"]) if "hour" in row else row["day"]
+        sums = _sums_of(groups, coarse.group, (day, *values_of(row)), coarse.sums)
+        for name in whole:
+            sums[name] += row[name]
+        for name in partial:
+            sums[name] += _part_of(row, name)
+    return _by_bucket(groups)
 
 
-def _amount_of(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a count or money
-    if name not in CONDITIONAL:
-        return row[name]
+def _sums_of(
+    groups: _Groups, names: Sequence[str], group: tuple[Any, ...], sums: Sequence[str]
+) -> dict[str, Any]:
+    """The sums of a group; its digest is made when it comes for the first time."""
+    found = groups.get(group)
+    if found is None:
+        found = {"bucket": _digest(group), **dict(zip(names, group, strict=True))}
+        found |= dict.fromkeys(sums, 0)
+        groups[group] = found
+    return found
+
+
+def _by_bucket(groups: _Groups) -> list[dict[str, Any]]:
+    return sorted(groups.values(), key=itemgetter("bucket"))
+
+
+def _part_of(row: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a count or money
+    """What a row adds to a conditional sum."""
     inner, condition = CONDITIONAL[name]
-    is_met = {"failed": row["error_class"] != ErrorClass.NONE, "estimated": row["is_estimated"]}
+    is_met = row["is_estimated"] if condition == "estimated" else row["error_class"] != _NO_ERROR
     amount = row[inner]
-    return amount if is_met[condition] else type(amount)()
+    return amount if is_met else type(amount)()
 
 
-def _latency_group_of(row: UsageRow, slot: int) -> dict[str, Any]:
-    return {
-        "day": day_of(row.at),
-        "organisation": row.organisation,
-        "department": row.department,
-        "team": row.team,
-        "asked_model": row.asked_model,
-        "model": row.served_model or row.routed_model,
-        "provider": row.provider,
-        "slot": slot,
-    }
+def _latency_group_of(row: UsageRow) -> tuple[Any, ...]:
+    """As `LATENCY_GROUP`, without the slot."""
+    return (
+        day_of(row.at),
+        row.organisation,
+        row.department,
+        row.team,
+        row.asked_model,
+        row.served_model or row.routed_model,
+        row.provider,
+    )
 
 
-def _group_of(row: UsageRow) -> dict[str, Any]:
-    return {
-        "hour": hour_of(row.at),
-        "organisation": row.organisation,
-        "department": row.department,
-        "team": row.team,
-        "project": row.project,
-        "user": row.user,
-        "application": row.application,
-        "cost_centre": row.cost_centre,
-        "asked_model": row.asked_model,
-        "model": row.served_model or row.routed_model,
-        "provider": row.provider,
-        "region": row.region,
-        "operation": row.operation,
-        "use_case": row.use_case,
-        "http_status": row.http_status,
-        "error_class": row.error_class,
-        "is_estimated": row.source == UsageSource.ESTIMATED,
-    }
+def _group_of(row: UsageRow) -> tuple[Any, ...]:
+    """As `GROUP`."""
+    return (
+        hour_of(row.at),
+        row.organisation,
+        row.department,
+        row.team,
+        row.project,
+        row.user,
+        row.application,
+        row.cost_centre,
+        row.asked_model,
+        row.served_model or row.routed_model,
+        row.provider,
+        row.region,
+        row.operation,
+        row.use_case,
+        row.http_status,
+        row.error_class,
+        row.source == UsageSource.ESTIMATED,
+    )
 
 
 def bucket_of(group: Mapping[str, Any]) -> str:
     """The key of a group: a digest of its values, in the order of the roll-up's key."""
-    canonical = msgspec.json.encode(list(group.values()))
-    return hashlib.blake2b(canonical, digest_size=16).hexdigest()
+    return _digest(tuple(group.values()))
+
+
+def _digest(values: tuple[Any, ...]) -> str:
+    return hashlib.blake2b(msgspec.json.encode(values), digest_size=16).hexdigest()
 
 
 def _amounts_of(row: UsageRow) -> dict[str, int | Decimal]:
