@@ -16,7 +16,9 @@ async def _opened(client: Any) -> int:
 
 
 async def test_one_command_after_the_other_needs_one_connection(redis_url: str) -> None:
-    client = redis_client(redis_url, connect_timeout_s=1, command_timeout_s=5, max_connections=8)
+    client = redis_client(
+        redis_url, slot_of="limits", connect_timeout_s=1, command_timeout_s=5, max_connections=8
+    )
     before = await _opened(client)
     for _ in range(20):
         await client.ping()
@@ -29,7 +31,7 @@ async def test_more_at_once_than_there_are_connections_are_all_answered(
     redis_url: str, most: int
 ) -> None:
     client = redis_client(
-        redis_url, connect_timeout_s=1, command_timeout_s=30, max_connections=most
+        redis_url, slot_of="limits", connect_timeout_s=1, command_timeout_s=30, max_connections=most
     )
     asked = [client.echo(str(number)) for number in range(50)]
     assert await asyncio.gather(*asked) == [str(number).encode() for number in range(50)]
@@ -40,7 +42,9 @@ async def test_more_at_once_than_there_are_connections_are_all_answered(
 
 
 async def test_an_error_is_an_answer_and_the_connection_stays(redis_url: str) -> None:
-    client = redis_client(redis_url, connect_timeout_s=1, command_timeout_s=5, max_connections=8)
+    client = redis_client(
+        redis_url, slot_of="limits", connect_timeout_s=1, command_timeout_s=5, max_connections=8
+    )
     before = await _opened(client)
     for _ in range(5):
         with pytest.raises(Exception, match="unknown command"):
@@ -53,7 +57,11 @@ async def test_a_command_that_is_given_up_takes_its_connection_with_it() -> None
     """Its answer comes all the same, and would be the next command's."""
     with start_redis() as server:
         client = redis_client(
-            server.url, connect_timeout_s=5, command_timeout_s=30, max_connections=8
+            server.url,
+            slot_of="limits",
+            connect_timeout_s=5,
+            command_timeout_s=30,
+            max_connections=8,
         )
         await client.ping()
         with server.hanging():
