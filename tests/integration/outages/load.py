@@ -252,7 +252,8 @@ class Books:
             while True:
                 rows = await asyncio.to_thread(self.rows, team)
                 if load.allowed.keys() <= rows.keys() and await self._nothing_waits():
-                    return rows
+                    # Again: the last lease can have ended since they were read.
+                    return await asyncio.to_thread(self.rows, team)
                 await asyncio.sleep(0.5)
 
     async def check(self, load: Load, team: str) -> dict[str, tuple[Decimal, str]]:
