@@ -1,0 +1,64 @@
+"""The dashboard as a server: `streamlit run` finds `app` here and serves it.
+
+What pages need is loaded before anybody asks: who opens the first page waits no longer than who
+opens the next.
+"""
+
+import gc
+import pkgutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from pathlib import Path
+
+import streamlit as st
+from altair.utils import schemapi
+from starlette.middleware import Middleware
+
+import dashboard
+from dashboard import assets
+
+HERE = Path(__file__).parent
+_STATIC = Path(st.__file__).parent / "static" / "static"
+_PARTS = ("api", "figures", "frames", "parts")
+# What draws figures and tables, and the fields of filters: the rest is small, or seldom there.
+_DRAW = ("ArrowVegaLiteChart", "DataFrame", "loadVegaEmbed", "embed")
+_LARGE = 4_000
+# Loaded by Streamlit when a page first calls for them.
+_STREAMLITS = ("streamlit.elements.vega_charts", "streamlit.elements.arrow")
+
+
+def warm_up() -> None:
+    """Load what pages need."""
+    for part in _PARTS:
+        package = import_module(f"{dashboard.__name__}.{part}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
+    for name in _STREAMLITS:
+        import_module(name)
+    # Figures are checked against Vega-Lite's schema in tests; here it only takes time.
+    schemapi.disable_debug_mode()
+    # After each run of a page Streamlit looks through all objects for garbage; these stay for good.
+    gc.collect()
+    gc.freeze()
+
+
+@asynccontextmanager
+async def _lifespan(_: st.App) -> AsyncIterator[None]:
+    warm_up()
+    yield
+
+
+def _middleware() -> list[Middleware]:
+    scripts = _STATIC / "js"
+    first, drawing = (assets.needed(scripts, roots) for roots in (("index",), _DRAW))
+    names = [f"js/{name}" for name in dict.fromkeys((*first, *drawing))]
+    names += [f"css/{one.name}" for one in sorted((_STATIC / "css").glob("*.css"))]
+    # The document itself names the first; of the others only large ones: headers must be short.
+    early = [
+        name for name in drawing if name not in first and (scripts / name).stat().st_size >= _LARGE
+    ]
+    return [Middleware(assets.Assets, files=assets.held(_STATIC, names), early=early)]
+
+
+app = st.App(HERE / "app.py", lifespan=_lifespan, middleware=_middleware())
