@@ -1,4 +1,4 @@
-"""Serves Streamlit's own scripts and styles from memory, compressed, and names early what is needed.
+"""Serves Streamlit's own scripts from memory, compressed, and names early what is needed.
 
 Streamlit reads each file from the disk for each browser and sends it as it is: 5 MB in more than a
 hundred files. Its document names the first of them; those of figures and tables are known to the

@@ -8,7 +8,6 @@ from time import monotonic
 
 from dashboard.api.client import Query
 
-FRESH_S = 5.0
 _MOST = 2000
 
 _Question = tuple[str, str, Query]
@@ -16,35 +15,29 @@ _Question = tuple[str, str, Query]
 
 @dataclass(slots=True)
 class _Held:
-    """An answer, or one that is on its way; `until` is told once it is there."""
+    """An answer, or one that is on its way: then it is as new as can be."""
 
     answer: Future[bytes] = field(default_factory=Future)
-    until_s: float = float("inf")
+    at_s: float = float("inf")
 
 
 class Memory:
     """Answers by who asked what. What is being asked already is waited for, and not asked twice.
 
     Args:
-        fresh_s: For so long.
         most: So many of them; the oldest go first.
         clock: Seconds that only go forward.
     """
 
-    def __init__(
-        self,
-        fresh_s: float = FRESH_S,
-        *,
-        most: int = _MOST,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        self._fresh_s = fresh_s
+    def __init__(self, *, most: int = _MOST, clock: Callable[[], float] = monotonic) -> None:
         self._most = most
         self._clock = clock
         self._lock = Lock()
         self._held: dict[_Question, _Held] = {}
 
-    def __call__(self, who: str, path: str, query: Query, ask: Callable[[], bytes]) -> bytes:
+    def __call__(
+        self, who: str, path: str, query: Query, ask: Callable[[], bytes], old_s: float
+    ) -> bytes:
         """An answer that is fresh, or a new one. What fails is told to all who wait, and forgotten.
 
         Args:
@@ -52,11 +45,12 @@ class Memory:
             path: Of the question.
             query: Of the question.
             ask: Asks it.
+            old_s: How old the answer may be.
         """
         question = (who, path, tuple(query))
         with self._lock:
             held = self._held.get(question)
-            is_mine = held is None or held.until_s <= self._clock()
+            is_mine = held is None or self._clock() - held.at_s >= old_s
             if held is None or is_mine:
                 held = self._held_anew(question)
         if not is_mine:
@@ -69,7 +63,7 @@ class Memory:
                     del self._held[question]
             held.answer.set_exception(error)
             raise
-        held.until_s = self._clock() + self._fresh_s
+        held.at_s = self._clock()
         held.answer.set_result(content)
         return content
 

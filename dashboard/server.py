@@ -19,10 +19,10 @@ import dashboard
 from dashboard import assets
 
 HERE = Path(__file__).parent
-_STATIC = Path(st.__file__).parent / "static" / "static"
+STATIC = Path(st.__file__).parent / "static" / "static"
 _PARTS = ("api", "figures", "frames", "parts")
 # What draws figures and tables, and the fields of filters: the rest is small, or seldom there.
-_DRAW = ("ArrowVegaLiteChart", "DataFrame", "loadVegaEmbed", "embed")
+DRAW = ("ArrowVegaLiteChart", "DataFrame", "loadVegaEmbed", "embed")
 _LARGE = 4_000
 # Loaded by Streamlit when a page first calls for them.
 _STREAMLITS = ("streamlit.elements.vega_charts", "streamlit.elements.arrow")
@@ -50,15 +50,15 @@ async def _lifespan(_: st.App) -> AsyncIterator[None]:
 
 
 def _middleware() -> list[Middleware]:
-    scripts = _STATIC / "js"
-    first, drawing = (assets.needed(scripts, roots) for roots in (("index",), _DRAW))
+    scripts = STATIC / "js"
+    first, drawing = (assets.needed(scripts, roots) for roots in (("index",), DRAW))
     names = [f"js/{name}" for name in dict.fromkeys((*first, *drawing))]
-    names += [f"css/{one.name}" for one in sorted((_STATIC / "css").glob("*.css"))]
+    names += [f"css/{one.name}" for one in sorted((STATIC / "css").glob("*.css"))]
     # The document itself names the first; of the others only large ones: headers must be short.
     early = [
         name for name in drawing if name not in first and (scripts / name).stat().st_size >= _LARGE
     ]
-    return [Middleware(assets.Assets, files=assets.held(_STATIC, names), early=early)]
+    return [Middleware(assets.Assets, files=assets.held(STATIC, names), early=early)]
 
 
 app = st.App(HERE / "app.py", lifespan=_lifespan, middleware=_middleware())

@@ -54,10 +54,11 @@ def render(client: Client, viewer: Viewer) -> None:
 
 
 def _questions(client: Client, chosen: Chosen) -> Sequence[Question]:
-    """As the address says what to group by, before its widgets do."""
+    """As the address says what to group by, before its widgets do; it has the words they show."""
     state, address = st.session_state, st.query_params
-    dimension = state.get(_GROUP) or address.get(_GROUP) or LEVELS[0]
-    interval = state.get(_INTERVAL) or address.get(_INTERVAL) or chosen.interval
+    named = {label: dimension for dimension, label in DIMENSIONS.items()}
+    dimension = state.get(_GROUP) or named.get(address.get(_GROUP, ""), LEVELS[0])
+    interval = state.get(_INTERVAL) or address.get(_INTERVAL, chosen.interval).lower()
     return (
         partial(costs.costs, client, chosen.query, (dimension,)),
         partial(costs.costs, client, chosen.query, (dimension,), _drawn_by(interval, chosen)),

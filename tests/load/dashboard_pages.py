@@ -28,7 +28,7 @@ from time import perf_counter
 import yaml
 from playwright.sync_api import Page, Playwright, sync_playwright
 
-from dashboard.memory import FRESH_S
+from dashboard.api.client import FRESH_S
 from dashboard.navigation import PAGES, Entry
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.schema import upgrade
