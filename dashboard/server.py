@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
 
+import altair as alt
+import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
 import streamlit as st
 from altair.utils import schemapi
 from starlette.middleware import Middleware
@@ -24,8 +26,12 @@ _PARTS = ("api", "figures", "frames", "parts")
 # What draws figures and tables, and the fields of filters: the rest is small, or seldom there.
 DRAW = ("ArrowVegaLiteChart", "DataFrame", "loadVegaEmbed", "embed")
 _LARGE = 4_000
-# Loaded by Streamlit when a page first calls for them.
-_STREAMLITS = ("streamlit.elements.vega_charts", "streamlit.elements.arrow")
+# Loaded by those who are given a figure, a table, an icon or a question, when they first are.
+_LATER = (
+    *("streamlit.elements.arrow", "streamlit.elements.vega_charts"),
+    *("streamlit.emojis", "streamlit.material_icon_names"),
+    *("PIL.Image", "httpcore", "pyarrow.pandas_compat"),
+)
 
 
 def warm_up() -> None:
@@ -34,8 +40,9 @@ def warm_up() -> None:
         package = import_module(f"{dashboard.__name__}.{part}")
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             import_module(module.name)
-    for name in _STREAMLITS:
+    for name in _LATER:
         import_module(name)
+    alt.Chart(pd.DataFrame({"x": [1]})).mark_bar().encode(x="x:Q").to_dict()
     # Figures are checked against Vega-Lite's schema in tests; here it only takes time.
     schemapi.disable_debug_mode()
     # After each run of a page Streamlit looks through all objects for garbage; these stay for good.

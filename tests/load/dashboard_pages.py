@@ -15,9 +15,11 @@ to the end. `--url` measures a dashboard that runs already, such as the demo's.
 
 import argparse
 import asyncio
+import os
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,6 +41,7 @@ from tests.fixtures.postgres_server import start_postgres
 from tests.fixtures.services import binary_or_skip, free_port
 from tests.load.dashboard_queries import FULL, fill
 from tests.load.figures import load, machine
+from tests.load.processor_time import used_s
 
 HOST = "127.0.0.1"
 ROOT = "root-0123456789abcdef"
@@ -47,6 +50,7 @@ TIMEOUT_MS = 120_000
 ASK_MS = 25
 # A new window of Chromium goes on loading its own parts, such as the list below its address.
 _SETTLES_S = 2.0
+VISITS = FIRST, SECOND, FILTER = "first visit", "second visit", "filter"
 # How often the page's program has ended, and that nothing of an earlier run is left.
 _COUNT_RUNS = """
 window.ended = 0;
@@ -114,24 +118,44 @@ FILTERS: Mapping[str, tuple[Act, Act]] = {
 
 @dataclass(slots=True)
 class Taken:
-    """How long a page took to be shown, in seconds, by visit."""
+    """How long a page took to be shown, and who worked how long for it, in seconds, by visit."""
 
-    first_s: list[float] = field(default_factory=list)
-    second_s: list[float] = field(default_factory=list)
-    filter_s: list[float] = field(default_factory=list)
+    waited_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    worked_s: dict[str, list[Mapping[str, float]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
-    def cells(self) -> str:
-        """Median and slowest of each, as cells of a table."""
-        return "".join(_cells(one) for one in (self.first_s, self.second_s, self.filter_s))
+    @contextmanager
+    def measured(self, visit: str, roots: Mapping[str, int]) -> Iterator[None]:
+        """Measure what happens inside."""
+        before, started_s = used_s(roots), perf_counter()
+        yield
+        self.waited_s[visit].append(perf_counter() - started_s)
+        after = used_s(roots)
+        # What has ended meanwhile is not counted.
+        self.worked_s[visit].append(
+            {name: max(0.0, after.get(name, 0.0) - before.get(name, 0.0)) for name in roots}
+        )
+
+    def waited(self) -> str:
+        """Median and slowest of each visit, as cells of a table."""
+        return "".join(
+            f"| {statistics.median(taken):.2f} | {max(taken):.2f} " if taken else "| | "
+            for taken in (self.waited_s[one] for one in VISITS)
+        )
+
+    def worked(self, roots: Mapping[str, int]) -> str:
+        """Each one's processor time, the median of each visit, as cells of a table."""
+        return "".join(
+            f"| {statistics.median(one[name] for one in worked):.2f} " if worked else "| "
+            for worked in (self.worked_s[one] for one in VISITS)
+            for name in roots
+        )
 
 
-def _cells(taken_s: Sequence[float]) -> str:
-    if not taken_s:
-        return "| | "
-    return f"| {statistics.median(taken_s):.2f} | {max(taken_s):.2f} "
-
-
-def visit(playwright: Playwright, url: str, entry: Entry, taken: Taken) -> None:
+def visit(
+    playwright: Playwright, url: str, entry: Entry, taken: Taken, roots: Mapping[str, int]
+) -> None:
     """Open a page in a new browser, change its filter if it has one, and open it again."""
     binary = binary_or_skip("chromium", "install Chromium (Debian: apt-get install chromium)")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
@@ -145,54 +169,55 @@ def visit(playwright: Playwright, url: str, entry: Entry, taken: Taken) -> None:
             page = browser.pages[0]
             page.add_init_script(_COUNT_RUNS)
             time.sleep(_SETTLES_S)
-            taken.first_s.append(_opened_s(page, url, entry))
+            with taken.measured(FIRST, roots):
+                _open(page, url, entry)
             if entry.file in FILTERS:
-                taken.filter_s.append(_filtered_s(page, entry))
+                prepare, change = FILTERS[entry.file]
+                prepare(page)
+                ended = page.evaluate("window.ended")
+                with taken.measured(FILTER, roots):
+                    change(page)
+                    _wait_until_drawn(page, entry, ended)
             page.goto("about:blank")
             time.sleep(FRESH_S)
-            taken.second_s.append(_opened_s(page, url, entry))
+            with taken.measured(SECOND, roots):
+                _open(page, url, entry)
         finally:
             browser.close()
 
 
-def _opened_s(page: Page, url: str, entry: Entry) -> float:
-    started_s = perf_counter()
+def _open(page: Page, url: str, entry: Entry) -> None:
     page.goto(f"{url}/{'' if entry is PAGES[0] else entry.file}", wait_until="commit")
     _wait_until_drawn(page, entry, 0)
-    return perf_counter() - started_s
-
-
-def _filtered_s(page: Page, entry: Entry) -> float:
-    prepare, change = FILTERS[entry.file]
-    prepare(page)
-    ended = page.evaluate("window.ended")
-    started_s = perf_counter()
-    change(page)
-    _wait_until_drawn(page, entry, ended)
-    return perf_counter() - started_s
 
 
 def _wait_until_drawn(page: Page, entry: Entry, ended: int) -> None:
     page.wait_for_function(_IS_DRAWN, arg=[entry.title, ended], timeout=TIMEOUT_MS, polling=ASK_MS)
 
 
-def look(url: str, rounds: int, pages: Sequence[Entry]) -> None:
-    """Open pages as often, and print the table."""
-    heads = [f"{what}, median s | slowest s" for what in ("first visit", "second visit", "filter")]
+def look(url: str, rounds: int, pages: Sequence[Entry], roots: Mapping[str, int]) -> None:
+    """Open pages as often, and print the tables."""
+    taken = {entry.title: Taken() for entry in pages}
     with sync_playwright() as playwright:
-        visit(playwright, url, PAGES[0], very_first := Taken())
-        print(f"The very first page after the start took {very_first.first_s[0]:.2f} s.\n")
-        print(f"| page | {' | '.join(heads)} |\n|---|{'---|' * 6}")
+        visit(playwright, url, PAGES[0], very_first := Taken(), roots)
         for entry in pages:
-            taken = Taken()
             for _ in range(rounds):
-                visit(playwright, url, entry, taken)
-            print(f"| {entry.title} {taken.cells()}|", flush=True)
+                visit(playwright, url, entry, taken[entry.title], roots)
+    print(f"The very first page after the start took {very_first.waited_s[FIRST][0]:.2f} s.\n")
+    heads = [f"{one}, median s | slowest s" for one in VISITS]
+    print(f"| page | {' | '.join(heads)} |\n|---|{'---|' * 2 * len(VISITS)}")
+    for title, one in taken.items():
+        print(f"| {title} {one.waited()}|")
+    heads = [f"{one}: {name}" for one in VISITS for name in roots]
+    print(f"\nProcessor time, median s:\n\n| page | {' | '.join(heads)} |")
+    print(f"|---|{'---|' * len(heads)}")
+    for title, one in taken.items():
+        print(f"| {title} {one.worked(roots)}|")
 
 
 @contextmanager
-def running(database_url: str, folder: Path) -> Iterator[str]:
-    """The policy service over a database, and the dashboard; gives the dashboard's address."""
+def running(database_url: str, folder: Path) -> Iterator[tuple[str, dict[str, int]]]:
+    """The policy service over a database, and the dashboard: its address, and their processes."""
     (folder / "models.yaml").write_text(yaml.safe_dump(MODELS))
     ports = free_port(), free_port()
     policy_url, url = (f"http://{HOST}:{port}" for port in ports)
@@ -229,7 +254,7 @@ def running(database_url: str, folder: Path) -> Iterator[str]:
         for spec in specs:
             started.append(processes.start(spec, folder))
             processes.wait_ready(spec, started[-1], folder, lambda _: None)
-        yield url
+        yield url, {spec.name: one.pid for spec, one in zip(specs, started, strict=True)}
     finally:
         processes.stop({str(one.pid): one.pid for one in started})
         for one in started:
@@ -258,14 +283,17 @@ def main() -> None:
     named = options.pages.split(",") if options.pages else [one.file for one in PAGES]
     pages = [one for one in PAGES if one.file in named]
     print(machine())
+    # The browser is started from here; who has a name of its own counts for itself.
+    roots = {"browser": os.getpid()}
     if options.url:
-        look(options.url.rstrip("/"), options.rounds, pages)
+        look(options.url.rstrip("/"), options.rounds, pages, roots)
     else:
         with start_postgres() as server, tempfile.TemporaryDirectory() as folder:
             database_url = server.create_database()
             asyncio.run(prepare(database_url, options.requests))
-            with running(database_url, Path(folder)) as url:
-                look(url, options.rounds, pages)
+            with running(database_url, Path(folder)) as (url, servers):
+                roots |= servers | {"postgres": server.pid}
+                look(url, options.rounds, pages, roots)
     print(f"\nAt the end: {load()}")
 
 
