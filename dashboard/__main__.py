@@ -13,7 +13,7 @@ from pathlib import Path
 from dashboard.secrets_file import write_secrets
 from dashboard.settings import SettingsMissing, load_settings
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).with_name("server.py")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

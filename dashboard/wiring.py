@@ -1,19 +1,17 @@
 """What the pages are given. Session state wins, so that a test can put something else there."""
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import streamlit as st
 
-from dashboard.api.client import Client, Query
+from dashboard.api.client import Client
 from dashboard.api.errors import SignInNeeded
 from dashboard.formats import Currency
+from dashboard.memory import Memory
 from dashboard.settings import USD, Settings, load_settings
 
 CURRENCY_KEY = "currency"
-_REMEMBERED_S = 5
-_MOST_REMEMBERED = 2000
 
 
 def client() -> Client:
@@ -67,7 +65,7 @@ def currency() -> Currency:
 
 def forget() -> None:
     """Read everything anew: something was changed."""
-    _remembered.clear()
+    _memory().forget()
 
 
 @st.cache_resource(show_spinner=False)
@@ -83,16 +81,10 @@ def settings() -> Settings:
 @st.cache_resource(show_spinner=False, on_release=Client.close)
 def _client() -> Client:
     """One client, with its connections, for all sessions."""
-    return Client(settings(), memory=_remember)
+    return Client(settings(), memory=_memory())
 
 
-def _remember(who: str, path: str, query: Query, ask: Callable[[], bytes]) -> bytes:
-    answer: bytes = _remembered(who, path, tuple(query), ask)
-    return answer
-
-
-@st.cache_data(ttl=_REMEMBERED_S, max_entries=_MOST_REMEMBERED, show_spinner=False)
-def _remembered(
-    who: str, path: str, query: tuple[tuple[str, str], ...], _ask: Callable[[], bytes]
-) -> bytes:
-    return _ask()
+@st.cache_resource(show_spinner=False)
+def _memory() -> Memory:
+    """One memory for all sessions; it keeps people apart."""
+    return Memory()

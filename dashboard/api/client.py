@@ -23,8 +23,10 @@ from dashboard.settings import Settings
 
 Query = Sequence[tuple[str, str]]
 """Parameters of a question; a name may come several times."""
-Memory = Callable[[str, str, Query, Callable[[], bytes]], bytes]
-"""Remembers answers for a moment: who asks (a digest), the path, the query, and how to ask."""
+Memory = Callable[[str, str, Query, Callable[[], bytes], float], bytes]
+"""Remembers answers for a moment: who asks (a digest), the path, the query, how to ask, and how
+many seconds old an answer may be."""
+FRESH_S = 5.0
 
 _Answer = TypeVar("_Answer")
 _MOST_PAGES = 50
@@ -60,7 +62,9 @@ class _Told:
     detail: str = ""
 
 
-def unremembered(_who: str, _path: str, _query: Query, ask: Callable[[], bytes]) -> bytes:
+def unremembered(
+    _who: str, _path: str, _query: Query, ask: Callable[[], bytes], _old_s: float
+) -> bytes:
     """Remembers nothing."""
     return ask()
 
@@ -119,29 +123,35 @@ class Client:
         """Let go of the connections."""
         self._client.close()
 
-    def get(self, path: str, kind: type[_Answer], query: Query = ()) -> _Answer:
+    def get(
+        self, path: str, kind: type[_Answer], query: Query = (), *, old_s: float = FRESH_S
+    ) -> _Answer:
         """Read an answer, or remember it.
 
         Args:
             path: Below `/admin/v1/`, or from the root when it begins with a slash.
             kind: What the answer is decoded into.
             query: Parameters.
+            old_s: How many seconds old a remembered one may be.
         """
         content = self._memory(
             sha256(self._token.encode()).hexdigest(),
             path,
             tuple(query),
             lambda: self._sent("GET", path, query).content,
+            old_s,
         )
         return self._decoded(content, kind)
 
-    def pages(self, path: str, kind: type[_Answer], query: Query = ()) -> list[_Answer]:
+    def pages(
+        self, path: str, kind: type[_Answer], query: Query = (), *, old_s: float = FRESH_S
+    ) -> list[_Answer]:
         """Read an answer and those that follow it; `kind` has a `next`, the next one's cursor."""
         found: list[_Answer] = []
         cursor: str | None = None
         while not found or (cursor and len(found) < _MOST_PAGES):
             more = [("cursor", cursor)] if cursor else []
-            found.append(self.get(path, kind, [*query, *more]))
+            found.append(self.get(path, kind, [*query, *more], old_s=old_s))
             cursor = getattr(found[-1], "next", None)
         return found
 

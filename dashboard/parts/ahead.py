@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import current_thread
-
-from streamlit.runtime.scriptrunner import add_script_run_ctx, get_script_run_ctx
 
 from dashboard.api.errors import NotOffered, NotPermitted, Refused
 
-_AT_ONCE = 8
+Question = Callable[[], object]
+"""Asks with a client of the person who looks; it runs outside the page, and knows nothing of it."""
+
+_AT_ONCE = 32
+# Kept for all pages: to start a thread for each question takes as long as some answers.
+_THREADS = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ahead")
 
 
-def ask(*questions: Callable[[], object]) -> None:
+def ask(*questions: Question) -> None:
     """Ask all of them, and wait for the answers.
 
     What cannot be had is asked again by the part of the page that needs it, and said there.
@@ -20,12 +22,6 @@ def ask(*questions: Callable[[], object]) -> None:
     Raises:
         ServiceFailure: Nobody answers, or the sign-in is over.
     """
-    page = get_script_run_ctx()
-    with ThreadPoolExecutor(
-        min(_AT_ONCE, len(questions)),
-        # Streamlit's memory looks for the page that asks.
-        initializer=lambda: add_script_run_ctx(current_thread(), page),
-    ) as threads:
-        for asked in [threads.submit(question) for question in questions]:
-            with suppress(NotOffered, NotPermitted, Refused):
-                asked.result()
+    for asked in [_THREADS.submit(question) for question in questions]:
+        with suppress(NotOffered, NotPermitted, Refused):
+            asked.result()

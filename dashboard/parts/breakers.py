@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from dashboard import wiring
 from dashboard.api import reliability
 from dashboard.api.client import Client, Query
+from dashboard.api.reliability import BreakerSteps
 from dashboard.figures import reliability as figures
 from dashboard.frames import breakers as frames
 from dashboard.parts import page, shown
@@ -23,19 +24,22 @@ _COLUMNS = (
 )
 
 
-def show(client: Client, chosen: Chosen) -> None:
-    """Show the steps of the chosen time and providers, as a figure and as a table."""
-    tz = chosen.tz or "UTC"
-    since, until = (
-        datetime.combine(day, time(), ZoneInfo(tz)) for day in (chosen.start, chosen.end)
-    )
+def steps(client: Client, chosen: Chosen) -> BreakerSteps:
+    """The steps of the chosen time and providers."""
+    since, until = _times(chosen)
     query: Query = (
         ("since", since.isoformat()),
         ("until", until.isoformat()),
         *(("provider", one) for one in chosen.wanted.get("provider", ())),
         ("limit", str(_MOST)),
     )
-    found = reliability.breakers(client, query)
+    return reliability.breakers(client, query)
+
+
+def show(client: Client, chosen: Chosen) -> None:
+    """Show the steps of the chosen time and providers, as a figure and as a table."""
+    found = steps(client, chosen)
+    (since, until), tz = _times(chosen), chosen.tz or "UTC"
     if not found.data:
         page.nothing(
             f"No breaker opened or closed from {chosen.told}.",
@@ -54,6 +58,12 @@ def show(client: Client, chosen: Chosen) -> None:
             alt="A line of time for each deployment: bars where its breaker was open or half-open; "
             "the steps are in the table below",
         )
-    steps = frames.steps_frame(found.data, tz)
-    shown.table(steps, _COLUMNS, key="breakers", alt="Steps of breakers, the newest first")
-    shown.csv_button(steps, "breakers", key="breakers_csv")
+    listed = frames.steps_frame(found.data, tz)
+    shown.table(listed, _COLUMNS, key="breakers", alt="Steps of breakers, the newest first")
+    shown.csv_button(listed, "breakers", key="breakers_csv")
+
+
+def _times(chosen: Chosen) -> tuple[datetime, datetime]:
+    zone = ZoneInfo(chosen.tz or "UTC")
+    since, until = (datetime.combine(day, time(), zone) for day in (chosen.start, chosen.end))
+    return since, until

@@ -1,7 +1,7 @@
 """The bar of filters above a page. What is chosen is in the page's address, so it can be linked."""
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -16,6 +16,7 @@ from dashboard.api.client import Client, Query
 from dashboard.api.errors import NotOffered, NotPermitted, Refused
 from dashboard.formats import UNTAGGED
 from dashboard.parts import ahead
+from dashboard.parts.ahead import Question
 
 DIMENSIONS = {
     "department": "Department",
@@ -95,7 +96,14 @@ class Chosen:
         return "hour" if (self.end - self.start).days <= _HOURLY_DAYS else "day"
 
 
-def bar(client: Client, *, on: str, usual: Span = Span.MONTH, only_period: bool = False) -> Chosen:
+def bar(
+    client: Client,
+    *,
+    on: str,
+    usual: Span = Span.MONTH,
+    only_period: bool = False,
+    ahead_of: Callable[[Chosen], Sequence[Question]] = lambda _: (),
+) -> Chosen:
     """Show the filters, and say what is chosen.
 
     Args:
@@ -103,9 +111,12 @@ def bar(client: Client, *, on: str, usual: Span = Span.MONTH, only_period: bool 
         on: The page: another one begins with what was chosen on the one before.
         usual: The period where the address says none.
         only_period: Whether nothing else can be chosen.
+        ahead_of: What the page will ask about what is chosen; it is asked together with the values
+            that can be chosen.
     """
     if not only_period:
         _bring_back(on)
+    _ask_ahead(client, usual, ahead_of, only_period=only_period)
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         # The usual one first: it is what a page without a period in its address shows.
         spans = sorted(Span, key=lambda one: one is not usual)
@@ -123,7 +134,6 @@ def bar(client: Client, *, on: str, usual: Span = Span.MONTH, only_period: bool 
         period: Query = (("from", start.isoformat()), ("to", end.isoformat()))
         wanted: dict[str, tuple[str, ...]] = {}
         if not only_period:
-            ahead.ask(*(partial(_values, client, dimension, period) for dimension in _FIRST))
             for dimension in _FIRST:
                 wanted[dimension] = _choose(client, dimension, period, width=185)
             tz = _more(client, period, wanted, tz)
@@ -131,6 +141,36 @@ def bar(client: Client, *, on: str, usual: Span = Span.MONTH, only_period: bool 
     if not only_period:
         _keep(wanted, span if span is not usual else None, tz)
     return Chosen(start, end, wanted, tz)
+
+
+def _ask_ahead(
+    client: Client,
+    usual: Span,
+    ahead_of: Callable[[Chosen], Sequence[Question]],
+    *,
+    only_period: bool,
+) -> None:
+    """Ask before anything is drawn, as the address has it: what it does not have is asked later."""
+    span = st.session_state.get("period") or st.query_params.get("period") or usual
+    if span not in set(Span) or span == Span.OWN:
+        return
+    start, end = days_of(Span(span), wiring.now().date())
+    period: Query = (("from", start.isoformat()), ("to", end.isoformat()))
+    if only_period:
+        ahead.ask(*ahead_of(Chosen(start, end, {})))
+        return
+    wanted = {one: tuple(_current(one)) for one in DIMENSIONS if _current(one)}
+    tz = st.session_state.get("tz") or st.query_params.get("tz", "")
+    ahead.ask(
+        *(partial(_values, client, dimension, period) for dimension in _FIRST),
+        *ahead_of(Chosen(start, end, wanted, tz)),
+    )
+
+
+def _current(dimension: str) -> Sequence[str]:
+    """What is chosen, before its widget says so."""
+    chosen: Sequence[str] = st.session_state.get(dimension) or st.query_params.get_all(dimension)
+    return chosen
 
 
 def _bring_back(on: str) -> None:
@@ -182,10 +222,9 @@ def _choose(
     asks: bool = True,
     width: int | str = "stretch",
 ) -> tuple[str, ...]:
-    current = st.session_state.get(dimension) or st.query_params.get_all(dimension)
     known = _values(client, dimension, period) if asks else ()
     # What the address names stays chosen, also where nothing was spent on it.
-    options = list(dict.fromkeys((*known, *current)))
+    options = list(dict.fromkeys((*known, *_current(dimension))))
     chosen = st.multiselect(
         DIMENSIONS[dimension],
         options,
@@ -200,12 +239,11 @@ def _choose(
 def _values(client: Client, dimension: str, period: Query) -> tuple[str, ...]:
     """Values with spend in the period, dearest first; none where they cannot be had."""
     try:
-        found = costs.costs(client, period, (dimension,))
+        found = costs.values(client, period, dimension)
     except (NotOffered, NotPermitted, Refused):
         # The page itself says so, where its numbers should be.
         return ()
-    ordered = sorted(found.rows, key=lambda row: -row.usd)
-    return tuple(row.keys.get(dimension) or UNTAGGED for row in ordered)
+    return tuple(value or UNTAGGED for value in found)
 
 
 def days_of(span: Span, today: date) -> tuple[date, date]:

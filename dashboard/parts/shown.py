@@ -71,10 +71,15 @@ def _show_rest(frame: pd.DataFrame) -> None:
         st.caption(f"The first {_MOST_LINES:,} of {len(frame):,} lines; the file has them all.")
 
 
+@st.fragment
 def numbers(frame: pd.DataFrame, columns: Columns, *, key: str, alt: str) -> None:
-    """A figure's numbers, folded away below it."""
-    with st.expander("The numbers", icon=":material/table_rows:", key=f"{key}_fold"):
-        table(frame, columns, key=key, alt=alt)
+    """A figure's numbers, folded away below it; made when somebody unfolds them, and alone."""
+    fold = st.expander(
+        "The numbers", icon=":material/table_rows:", key=f"{key}_fold", on_change="rerun"
+    )
+    if fold.open:
+        with fold:
+            table(frame, columns, key=key, alt=alt)
 
 
 def csv_button(frame: pd.DataFrame, name: str, *, key: str) -> None:

@@ -39,14 +39,16 @@ _PAST = (
     Column("state", "State"),
     Column("model", "Model"),
     Column("for", "For"),
-    Column("requester", "Asked by"),
     Column("granted_usd", "Granted", Kind.MONEY),
     Column("spent_usd", "Spent of it", Kind.MONEY),
     Column("until", "Until (UTC)", Kind.TIME),
-    Column("decided_by", "Decided by"),
     Column("reason", "Why", width="large"),
+    Column("requester", "Asked by"),
+    Column("decided_by", "Decided by"),
     Column("steps", "Steps", width="large"),
 )
+# All of them are for the same model.
+_BEFORE = tuple(one for one in _PAST if one.name != "model")
 _PRICES = (
     Column("deployment", "Deployment"),
     Column("input", "Input", Kind.MONEY),
@@ -147,13 +149,13 @@ def _show_one(client: Client, viewer: Viewer, one: Approval) -> None:
                 _show_price(client, one.model)
             with page.section("Policy", f"Why this team was refused it, {_PERIOD.value.lower()}."):
                 _show_grounds(client, one)
-            with page.section("Before", "Requests of this team for this model."):
-                _show_before(client, one)
-            with page.section("History"):
-                frame = control.steps_frame(one.steps)
-                shown.table(frame, _STEPS, key="steps", alt="Steps of this request")
         with decide, page.section("Decide"):
             deciding.form(client, viewer, one)
+        with page.section("Before", "Requests of this team for this model."):
+            _show_before(client, one)
+        with page.section("History"):
+            frame = control.steps_frame(one.steps)
+            shown.table(frame, _STEPS, key="steps", alt="Steps of this request")
 
 
 def _show_price(client: Client, model: str) -> None:
@@ -203,7 +205,7 @@ def _show_before(client: Client, one: Approval) -> None:
         st.caption("None: this is the first one.")
         return
     frame = grounds.decided_frame(before)
-    shown.table(frame, _PAST, key="before", alt="Earlier requests of this team for this model")
+    shown.table(frame, _BEFORE, key="before", alt="Earlier requests of this team for this model")
 
 
 page.show(

@@ -1,5 +1,6 @@
 """Where the money goes: drill down from departments to people, and cut it any other way."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -13,7 +14,8 @@ from dashboard.api.errors import NotOffered
 from dashboard.api.identity import Viewer
 from dashboard.figures import costs as figures
 from dashboard.frames import costs as frames
-from dashboard.parts import ahead, filters, page, shown
+from dashboard.parts import filters, page, shown
+from dashboard.parts.ahead import Question
 from dashboard.parts.filters import DIMENSIONS, Chosen
 from dashboard.tables import Column, Columns, Kind
 
@@ -21,13 +23,14 @@ from dashboard.tables import Column, Columns, Kind
 LEVELS = ("department", "team", "project", "user")
 
 _GROUP = "group"
+_INTERVAL = "interval"
 _LONG_DAYS = 62
 
 
 def render(client: Client, viewer: Viewer) -> None:
     """Show what was chosen as numbers, over time, and by group."""
     del viewer
-    chosen = filters.bar(client, on="costs")
+    chosen = filters.bar(client, on="costs", ahead_of=partial(_questions, client))
     _show_path(chosen)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         dimension = st.selectbox(
@@ -39,11 +42,6 @@ def render(client: Client, viewer: Viewer) -> None:
             width=190,
         )
         interval = _interval(chosen)
-    ahead.ask(
-        partial(costs.costs, client, chosen.query, (dimension,)),
-        partial(costs.costs, client, chosen.query, (dimension,), interval),
-        partial(usage.adoption, client, chosen.query, "month"),
-    )
     with page.section():
         found = costs.costs(client, chosen.query, (dimension,))
         if not found.total.requests:
@@ -55,6 +53,19 @@ def render(client: Client, viewer: Viewer) -> None:
         _show_groups(client, chosen, dimension, found)
 
 
+def _questions(client: Client, chosen: Chosen) -> Sequence[Question]:
+    """As the address says what to group by, before its widgets do; it has the words they show."""
+    state, address = st.session_state, st.query_params
+    named = {label: dimension for dimension, label in DIMENSIONS.items()}
+    dimension = state.get(_GROUP) or named.get(address.get(_GROUP, ""), LEVELS[0])
+    interval = state.get(_INTERVAL) or address.get(_INTERVAL, chosen.interval).lower()
+    return (
+        partial(costs.costs, client, chosen.query, (dimension,)),
+        partial(costs.costs, client, chosen.query, (dimension,), _drawn_by(interval, chosen)),
+        partial(usage.adoption, client, chosen.query, "month"),
+    )
+
+
 def _interval(chosen: Chosen) -> str:
     options = ["hour", "day", "month"]
     given: str = st.segmented_control(
@@ -62,13 +73,17 @@ def _interval(chosen: Chosen) -> str:
         options,
         default=chosen.interval,
         format_func=str.capitalize,
-        key="interval",
+        key=_INTERVAL,
         bind="query-params",
         required=True,
     )
+    return _drawn_by(given, chosen)
+
+
+def _drawn_by(interval: str, chosen: Chosen) -> str:
     is_long = chosen.end - chosen.start > timedelta(days=_LONG_DAYS)
     # Thousands of bars cannot be told apart.
-    return "day" if given == "hour" and is_long else given
+    return "day" if interval == "hour" and is_long else interval
 
 
 def _show_path(chosen: Chosen) -> None:

@@ -13,7 +13,7 @@ from dashboard.api.identity import Viewer
 from dashboard.api.limits import LimitRow, LimitState, RaiseRow
 from dashboard.frames import control
 from dashboard.frames import reliability as reliability_frames
-from dashboard.parts import filters, page, shown
+from dashboard.parts import ahead, filters, page, shown
 from dashboard.parts.confirm import action, attempt
 from dashboard.parts.filters import Span
 from dashboard.tables import Column, Kind
@@ -52,11 +52,13 @@ _REFUSED = (
 
 def render(client: Client, viewer: Viewer) -> None:
     """Show limits and their states, raises, and refusals."""
+    ahead.ask(*(partial(ask, client) for ask in (limits.states, limits.raises, limits.limits)))
     with page.section("Where every limit stands", "The fullest first."):
         _show_states(limits.states(client))
-    given, more = st.columns([3, 2], gap="medium")
-    with given, page.section("Raised for a while", "Ends by itself."):
+    with page.section("Raised for a while", "Ends by itself."):
         _show_raises(client, viewer, limits.raises(client))
+    # Fields as wide as the page would be hard to read; the reasons above need all of it.
+    more, _ = st.columns([3, 2], gap="medium")
     with more, page.section("Raise a limit"):
         if viewer.may("limits.raise"):
             _show_raising(client, limits.limits(client))

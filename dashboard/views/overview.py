@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import formats, wiring
 from dashboard.api import alerts, costs, usage
-from dashboard.api.client import Client
+from dashboard.api.client import Client, Query
 from dashboard.api.costs import CostRow, Summary
 from dashboard.api.identity import Viewer
 from dashboard.figures import costs as cost_figures
@@ -21,7 +21,6 @@ from dashboard.tables import Column, Kind
 
 RECENT_CALLS = 50
 _MOST_INCIDENTS = 6
-_COURSE = (Span.MONTH, Span.LAST_MONTH)
 _BUDGETS = (
     Column("team", "Team"),
     Column("department", "Department"),
@@ -78,16 +77,21 @@ def render(client: Client, viewer: Viewer) -> None:
 def _ask_ahead(client: Client) -> None:
     ahead.ask(
         partial(costs.summary, client),
-        *(partial(_days, client, span) for span in _COURSE),
+        *(partial(_days, client, period) for period in _course()),
         partial(usage.budgets, client, f"{wiring.now():%Y-%m}"),
         partial(alerts.incidents, client),
         partial(usage.recent, client, RECENT_CALLS),
     )
 
 
-def _days(client: Client, span: Span) -> list[CostRow]:
+def _course() -> list[Query]:
+    """This month, and the one before."""
+    today = wiring.now().date()
+    return [filters.period_query(span, today) for span in (Span.MONTH, Span.LAST_MONTH)]
+
+
+def _days(client: Client, period: Query) -> list[CostRow]:
     """Spend by day."""
-    period = filters.period_query(span, wiring.now().date())
     return costs.costs(client, period, (), "day").rows
 
 
@@ -162,7 +166,7 @@ def _course_told(summary: Summary) -> str:
 def _show_course(client: Client, summary: Summary) -> None:
     today = wiring.now().date()
     running, before = (
-        cost_frames.running_frame(_days(client, span), summary.tz) for span in _COURSE
+        cost_frames.running_frame(_days(client, period), summary.tz) for period in _course()
     )
     if not len(running):
         page.nothing("No day of this month has any spend.", "It is drawn as soon as one has.")

@@ -108,17 +108,14 @@ def _show_denials(client: Client) -> None:
     counts = frame.groupby("code", sort=False)["count"].sum().reset_index()
     total = int(counts["count"].sum())
     counts["share"] = [100 * share(int(one), total) for one in counts["count"]]
-    drawn, listed = st.columns([2, 3], gap="medium")
-    with drawn:
-        shown.figure(
-            figures.counted_bars(
-                counts.rename(columns={"count": "requests"}), name="code", is_dark=is_dark()
-            ),
-            key="denied_drawn",
-            alt="Bars of denied calls by reason; their numbers are in the table beside it",
-        )
-    with listed:
-        shown.table(frame, _DENIED, key="denied", alt="Denied calls by reason and rule")
+    shown.figure(
+        figures.counted_bars(
+            counts.rename(columns={"count": "requests"}), name="code", is_dark=is_dark()
+        ),
+        key="denied_drawn",
+        alt="Bars of denied calls by reason; their numbers are in the table below it",
+    )
+    shown.table(frame, _DENIED, key="denied", alt="Denied calls by reason and rule")
 
 
 def _show_shadow(report: ShadowReport) -> None:

@@ -1,17 +1,21 @@
 """How providers fare: how fast they answer, how often they fail, and what was done about it."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import streamlit as st
 
 from dashboard import formats, wiring
 from dashboard.api import reliability
 from dashboard.api.client import Client
-from dashboard.api.identity import Viewer
+from dashboard.api.identity import PLATFORM, Viewer
 from dashboard.api.reliability import Reliability, ReliabilityRow
 from dashboard.figures import reliability as figures
 from dashboard.frames import money
 from dashboard.frames import reliability as frames
 from dashboard.parts import breakers, filters, page, shown
-from dashboard.parts.filters import Span
+from dashboard.parts.ahead import Question
+from dashboard.parts.filters import Chosen, Span
 from dashboard.tables import Column, Kind
 
 _BY = ("provider", "model")
@@ -32,7 +36,9 @@ _FARES = (
 
 def render(client: Client, viewer: Viewer) -> None:
     """Show latencies, errors, fallbacks and breakers."""
-    chosen = filters.bar(client, on="reliability", usual=Span.WEEK)
+    chosen = filters.bar(
+        client, on="reliability", usual=Span.WEEK, ahead_of=partial(_questions, client, viewer)
+    )
     with page.section():
         found = reliability.reliability(client, chosen.query, _BY)
         if not found.total.requests:
@@ -47,9 +53,23 @@ def render(client: Client, viewer: Viewer) -> None:
         "When calls were kept away from a deployment, and why. In UTC unless a zone is chosen.",
     ):
         breakers.show(client, chosen)
-    if viewer.may("usage.read", "platform:*"):
+    if _sees_deployments(viewer):
         with page.section("Deployments now", "As all processes together have seen them."):
             _show_health(client)
+
+
+def _questions(client: Client, viewer: Viewer, chosen: Chosen) -> Sequence[Question]:
+    asked: list[Question] = [
+        partial(reliability.reliability, client, chosen.query, _BY),
+        partial(breakers.steps, client, chosen),
+    ]
+    if _sees_deployments(viewer):
+        asked.append(partial(reliability.health, client))
+    return asked
+
+
+def _sees_deployments(viewer: Viewer) -> bool:
+    return viewer.may("usage.read", PLATFORM)
 
 
 def _show_measured(found: Reliability) -> None:

@@ -1,5 +1,6 @@
 """Who uses models, when, and for how much of what."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
@@ -14,7 +15,8 @@ from dashboard.figures import usage as figures
 from dashboard.frames import control, money
 from dashboard.frames import reliability as reliability_frames
 from dashboard.frames import usage as frames
-from dashboard.parts import ahead, filters, page, shown
+from dashboard.parts import filters, page, shown
+from dashboard.parts.ahead import Question
 from dashboard.parts.filters import Chosen, Span
 from dashboard.tables import Column, Kind
 
@@ -24,13 +26,8 @@ _ACTIVE = ("Users", "Applications", "Teams")
 
 def render(client: Client, viewer: Viewer) -> None:
     """Show requests, tokens, hours, people, models, caches and capacity."""
-    chosen = filters.bar(client, on="usage", usual=Span.DAYS_30)
-    ahead.ask(
-        partial(costs.costs, client, chosen.query, (), chosen.interval),
-        partial(costs.costs, client, chosen.query, ("model",)),
-        partial(usage.hours, client, chosen.query),
-        partial(usage.adoption, client, chosen.query),
-        partial(reliability.refusals, client, chosen.query, ("code",)),
+    chosen = filters.bar(
+        client, on="usage", usual=Span.DAYS_30, ahead_of=partial(_questions, client)
     )
     with page.section():
         found = costs.costs(client, chosen.query, (), chosen.interval)
@@ -61,6 +58,16 @@ def render(client: Client, viewer: Viewer) -> None:
         _show_capacity(client, viewer)
     with page.section("Refused", "Calls that policy or a limit did not let pass."):
         _show_refused(client, chosen)
+
+
+def _questions(client: Client, chosen: Chosen) -> Sequence[Question]:
+    return (
+        partial(costs.costs, client, chosen.query, (), chosen.interval),
+        partial(costs.costs, client, chosen.query, ("model",)),
+        partial(usage.hours, client, chosen.query),
+        partial(usage.adoption, client, chosen.query),
+        partial(reliability.refusals, client, chosen.query, ("code",)),
+    )
 
 
 def _show_numbers(found: Costs) -> None:

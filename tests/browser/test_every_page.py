@@ -128,6 +128,20 @@ def test_filters_are_in_the_address_and_come_along_to_the_next_page(
         assert complaints == []
 
 
+def test_a_figures_numbers_are_there_when_they_are_unfolded(dashboard_url: str) -> None:
+    with browsing(width=1280, theme="light") as (page, complaints):
+        page.goto(f"{dashboard_url}/costs")
+        drawn(page, "Costs")
+        tables = page.get_by_test_id("stDataFrame")
+        folds = page.get_by_test_id("stExpander").filter(has_text="The numbers")
+        before = tables.count()
+        if folds.count():  # none where nothing was spent
+            folds.first.get_by_text("The numbers").click()
+            expect(tables).to_have_count(before + 1, timeout=TIMEOUT_MS)
+            expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert complaints == []
+
+
 def test_who_comes_by_a_link_first_is_offered_the_table_of_pages(dashboard_url: str) -> None:
     """A folder `pages` beside the app would be served by Streamlit itself, until somebody opened
     the app's own address."""

@@ -3,26 +3,34 @@
 Starts PostgreSQL with the roll-ups of 10 million requests, the policy service and the dashboard,
 and looks with Chromium:
 
-    python -m tests.load.dashboard_pages [--requests 10000000] [--rounds 5] [--url URL]
+    python -m tests.load.dashboard_pages [--requests 10000000] [--rounds 5] [--pages costs,usage]
+        [--url URL]
 
-"Opened" is from the navigation of a new browser session to the end of the page's program, with all
-that it shows in the document; "filter" from the click to the same. `--url` measures a dashboard
-that runs already, such as the demo's.
+Each round has a browser of its own, with an empty profile and a window that is open already.
+"First visit" is from the navigation to the end of the page's program, with all that it shows in the
+document; nothing of the dashboard was in the browser's cache. "Second visit" is the same page in
+the same browser, after what the dashboard remembers of answers is old. "Filter" is from the click
+to the end. `--url` measures a dashboard that runs already, such as the demo's.
 """
 
 import argparse
 import asyncio
+import os
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
 import yaml
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page, Playwright, sync_playwright
 
+from dashboard.api.client import FRESH_S
 from dashboard.navigation import PAGES, Entry
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.schema import upgrade
@@ -33,10 +41,16 @@ from tests.fixtures.postgres_server import start_postgres
 from tests.fixtures.services import binary_or_skip, free_port
 from tests.load.dashboard_queries import FULL, fill
 from tests.load.figures import load, machine
+from tests.load.processor_time import used_s
 
 HOST = "127.0.0.1"
 ROOT = "root-0123456789abcdef"
 TIMEOUT_MS = 120_000
+# Asking at every frame, as Playwright does by default, makes the browser draw as many.
+ASK_MS = 25
+# A new window of Chromium goes on loading its own parts, such as the list below its address.
+_SETTLES_S = 2.0
+VISITS = FIRST, SECOND, FILTER = "first visit", "second visit", "filter"
 # How often the page's program has ended, and that nothing of an earlier run is left.
 _COUNT_RUNS = """
 window.ended = 0;
@@ -102,56 +116,108 @@ FILTERS: Mapping[str, tuple[Act, Act]] = {
 """What is changed on a page; the others have no filter without data of their own."""
 
 
-def opened_s(browser: Browser, url: str, entry: Entry) -> tuple[float, float | None]:
-    """How long a page took to open, and its filter to be changed, if it has one."""
-    page = browser.new_context(viewport={"width": 1280, "height": 1200}).new_page()
-    page.add_init_script(_COUNT_RUNS)
-    try:
-        started_s = perf_counter()
-        page.goto(f"{url}/{'' if entry is PAGES[0] else entry.file}", wait_until="commit")
-        page.wait_for_function(_IS_DRAWN, arg=[entry.title, 0], timeout=TIMEOUT_MS)
-        taken_s = perf_counter() - started_s
-        if entry.file not in FILTERS:
-            return taken_s, None
-        prepare, change = FILTERS[entry.file]
-        prepare(page)
-        ended = page.evaluate("window.ended")
-        started_s = perf_counter()
-        change(page)
-        page.wait_for_function(_IS_DRAWN, arg=[entry.title, ended], timeout=TIMEOUT_MS)
-        return taken_s, perf_counter() - started_s
-    finally:
-        page.context.close()
+@dataclass(slots=True)
+class Taken:
+    """How long a page took to be shown, and who worked how long for it, in seconds, by visit."""
+
+    waited_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    worked_s: dict[str, list[Mapping[str, float]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    @contextmanager
+    def measured(self, visit: str, roots: Mapping[str, int]) -> Iterator[None]:
+        """Measure what happens inside."""
+        before, started_s = used_s(roots), perf_counter()
+        yield
+        self.waited_s[visit].append(perf_counter() - started_s)
+        after = used_s(roots)
+        # What has ended meanwhile is not counted.
+        self.worked_s[visit].append(
+            {name: max(0.0, after.get(name, 0.0) - before.get(name, 0.0)) for name in roots}
+        )
+
+    def waited(self) -> str:
+        """Median and slowest of each visit, as cells of a table."""
+        return "".join(
+            f"| {statistics.median(taken):.2f} | {max(taken):.2f} " if taken else "| | "
+            for taken in (self.waited_s[one] for one in VISITS)
+        )
+
+    def worked(self, roots: Mapping[str, int]) -> str:
+        """Each one's processor time, the median of each visit, as cells of a table."""
+        return "".join(
+            f"| {statistics.median(one[name] for one in worked):.2f} " if worked else "| "
+            for worked in (self.worked_s[one] for one in VISITS)
+            for name in roots
+        )
 
 
-def figures(taken_s: list[float]) -> str:
-    """Median and slowest, as cells of a table."""
-    if not taken_s:
-        return "| | "
-    return f"| {statistics.median(taken_s):.2f} | {max(taken_s):.2f} "
-
-
-def look(url: str, rounds: int) -> None:
-    """Open every page as often, and print the table."""
+def visit(
+    playwright: Playwright, url: str, entry: Entry, taken: Taken, roots: Mapping[str, int]
+) -> None:
+    """Open a page in a new browser, change its filter if it has one, and open it again."""
     binary = binary_or_skip("chromium", "install Chromium (Debian: apt-get install chromium)")
-    print("| page | opened, median s | slowest s | filter, median s | slowest s |")
-    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=binary,
+            args=ARGUMENTS,
+            viewport={"width": 1280, "height": 1200},
+        )
+        try:
+            page = browser.pages[0]
+            page.add_init_script(_COUNT_RUNS)
+            time.sleep(_SETTLES_S)
+            with taken.measured(FIRST, roots):
+                _open(page, url, entry)
+            if entry.file in FILTERS:
+                prepare, change = FILTERS[entry.file]
+                prepare(page)
+                ended = page.evaluate("window.ended")
+                with taken.measured(FILTER, roots):
+                    change(page)
+                    _wait_until_drawn(page, entry, ended)
+            page.goto("about:blank")
+            time.sleep(FRESH_S)
+            with taken.measured(SECOND, roots):
+                _open(page, url, entry)
+        finally:
+            browser.close()
+
+
+def _open(page: Page, url: str, entry: Entry) -> None:
+    page.goto(f"{url}/{'' if entry is PAGES[0] else entry.file}", wait_until="commit")
+    _wait_until_drawn(page, entry, 0)
+
+
+def _wait_until_drawn(page: Page, entry: Entry, ended: int) -> None:
+    page.wait_for_function(_IS_DRAWN, arg=[entry.title, ended], timeout=TIMEOUT_MS, polling=ASK_MS)
+
+
+def look(url: str, rounds: int, pages: Sequence[Entry], roots: Mapping[str, int]) -> None:
+    """Open pages as often, and print the tables."""
+    taken = {entry.title: Taken() for entry in pages}
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS)
-        # The first one of all pays for what the dashboard imports.
-        first_s, _ = opened_s(browser, url, PAGES[0])
-        for entry in PAGES:
-            taken = [opened_s(browser, url, entry) for _ in range(rounds)]
-            opened = figures([one for one, _ in taken])
-            filtered = figures([one for _, one in taken if one is not None])
-            print(f"| {entry.title} {opened}{filtered}|", flush=True)
-        browser.close()
-    print(f"\nThe very first page after the start took {first_s:.2f} s.")
+        visit(playwright, url, PAGES[0], very_first := Taken(), roots)
+        for entry in pages:
+            for _ in range(rounds):
+                visit(playwright, url, entry, taken[entry.title], roots)
+    print(f"The very first page after the start took {very_first.waited_s[FIRST][0]:.2f} s.\n")
+    heads = [f"{one}, median s | slowest s" for one in VISITS]
+    print(f"| page | {' | '.join(heads)} |\n|---|{'---|' * 2 * len(VISITS)}")
+    for title, one in taken.items():
+        print(f"| {title} {one.waited()}|")
+    heads = [f"{one}: {name}" for one in VISITS for name in roots]
+    print(f"\nProcessor time, median s:\n\n| page | {' | '.join(heads)} |")
+    print(f"|---|{'---|' * len(heads)}")
+    for title, one in taken.items():
+        print(f"| {title} {one.worked(roots)}|")
 
 
 @contextmanager
-def running(database_url: str, folder: Path) -> Iterator[str]:
-    """The policy service over a database, and the dashboard; gives the dashboard's address."""
+def running(database_url: str, folder: Path) -> Iterator[tuple[str, dict[str, int]]]:
+    """The policy service over a database, and the dashboard: its address, and their processes."""
     (folder / "models.yaml").write_text(yaml.safe_dump(MODELS))
     ports = free_port(), free_port()
     policy_url, url = (f"http://{HOST}:{port}" for port in ports)
@@ -188,7 +254,7 @@ def running(database_url: str, folder: Path) -> Iterator[str]:
         for spec in specs:
             started.append(processes.start(spec, folder))
             processes.wait_ready(spec, started[-1], folder, lambda _: None)
-        yield url
+        yield url, {spec.name: one.pid for spec, one in zip(specs, started, strict=True)}
     finally:
         processes.stop({str(one.pid): one.pid for one in started})
         for one in started:
@@ -211,17 +277,23 @@ def main() -> None:
     )
     parser.add_argument("--requests", type=int, default=FULL)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pages", default="", help="their names, with commas between; else all")
     parser.add_argument("--url", default="", help="of a dashboard that runs already")
     options = parser.parse_args()
+    named = options.pages.split(",") if options.pages else [one.file for one in PAGES]
+    pages = [one for one in PAGES if one.file in named]
     print(machine())
+    # The browser is started from here; who has a name of its own counts for itself.
+    roots = {"browser": os.getpid()}
     if options.url:
-        look(options.url.rstrip("/"), options.rounds)
+        look(options.url.rstrip("/"), options.rounds, pages, roots)
     else:
         with start_postgres() as server, tempfile.TemporaryDirectory() as folder:
             database_url = server.create_database()
             asyncio.run(prepare(database_url, options.requests))
-            with running(database_url, Path(folder)) as url:
-                look(url, options.rounds)
+            with running(database_url, Path(folder)) as (url, servers):
+                roots |= servers | {"postgres": server.pid}
+                look(url, options.rounds, pages, roots)
     print(f"\nAt the end: {load()}")
 
 

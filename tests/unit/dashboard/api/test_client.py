@@ -17,6 +17,7 @@ from dashboard.api.errors import (
     SignInNeeded,
     Unreachable,
 )
+from dashboard.memory import Memory
 from dashboard.settings import Settings
 
 SETTINGS = Settings("http://policy:8080", "secret-token", timeout_s=3)
@@ -143,10 +144,12 @@ def test_a_person_is_asked_for_with_their_own_token_and_told_when_it_is_over():
 
 
 def test_what_is_remembered_is_kept_apart_by_who_asks():
-    known: dict[tuple[str, str, Query], bytes] = {}
+    asked_by: set[str] = set()
+    remembered = Memory()
 
-    def memory(who: str, path: str, query: Query, ask: Callable[[], bytes]) -> bytes:
-        return known.setdefault((who, path, query), ask())
+    def memory(who: str, path: str, query: Query, ask: Callable[[], bytes], old_s: float) -> bytes:
+        asked_by.add(who)
+        return remembered(who, path, query, ask, old_s)
 
     transport = httpx.MockTransport(
         lambda request: httpx.Response(
@@ -156,8 +159,8 @@ def test_what_is_remembered_is_kept_apart_by_who_asks():
     with Client(SETTINGS, transport=transport, memory=memory) as client:
         names = [identity.whoami(client.speaking_for(one)).name for one in ("aaa", "bbb", "aaa")]
     assert names == ["aaa", "bbb", "aaa"]
-    assert len(known) == 2
-    assert not [who for who, _, _ in known if who in ("aaa", "bbb")]
+    assert len(asked_by) == 2
+    assert not asked_by & {"aaa", "bbb"}
 
 
 def test_a_file_has_the_name_that_the_service_gives():

@@ -119,3 +119,8 @@ def test_filters_come_along_from_page_to_page():
     page = opened("usage", kept)
     assert page.multiselect(key="department").value == ["support"]
     assert page.query_params["department"] in ("support", ["support"])
+
+
+def test_a_figures_numbers_are_not_made_while_they_are_folded_away():
+    """Unfolding them takes a browser: tests/browser does it."""
+    assert "trend_numbers" not in [one.key for one in opened("costs").dataframe]
