@@ -17,7 +17,7 @@ from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.approvals import erasing
 from policy_service.adapters.sql.audit import record
 from policy_service.adapters.sql.engine import insert_into, reading, writing
-from policy_service.adapters.sql.rolling import add_to_days
+from policy_service.adapters.sql.rolling import add_to_days, drop_emptied
 from policy_service.adapters.sql.rollups import GROUP, SUMS, bucket_of
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.privacy import Erasure, Told
@@ -152,6 +152,7 @@ class SqlPersonalData:
             added = {name: _HOURLY.c[name] + insert.excluded[name] for name in SUMS}
             adding = insert.on_conflict_do_update(index_elements=[_HOURLY.c.bucket], set_=added)
             await connection.execute(adding, found)
+            await drop_emptied(connection, _HOURLY.name, found, SUMS)
             await add_to_days(connection, [*taken, *found], is_corrected=True)
             return len(found)
 

@@ -38,12 +38,12 @@ async def add_to_rollups(connection: AsyncConnection, changes: Sequence[Change])
     is_corrected = any(change.sign < 0 for change in changes)
     await _add(connection, "usage_hourly", hourly, SUMS)
     if is_corrected:
-        await _drop_emptied(connection, "usage_hourly", hourly, ("requests",), SUMS)
+        await drop_emptied(connection, "usage_hourly", hourly, SUMS)
     latencies = latency_changes(changes)
     if latencies:
         await _add(connection, "usage_latency", latencies, LATENCIES)
         if is_corrected:
-            await _drop_emptied(connection, "usage_latency", latencies, LATENCIES, LATENCIES)
+            await drop_emptied(connection, "usage_latency", latencies, LATENCIES)
     await add_to_days(connection, hourly, is_corrected=is_corrected)
     if latencies:
         await _add_coarse(connection, MODEL_LATENCIES, latencies, is_corrected=is_corrected)
@@ -61,7 +61,7 @@ async def _add_coarse(
     rows = coarser(coarse, finer)
     await _add(connection, coarse.table, rows, coarse.sums)
     if is_corrected:
-        await _drop_emptied(connection, coarse.table, rows, coarse.counts, coarse.sums)
+        await drop_emptied(connection, coarse.table, rows, coarse.sums)
 
 
 async def _add(connection: AsyncConnection, name: str, rows: _Rows, sums: tuple[str, ...]) -> None:
@@ -122,24 +122,17 @@ def _compiled(dialect: Dialect, name: str, sums: tuple[str, ...]) -> _Adding:
     )
 
 
-async def _drop_emptied(
-    connection: AsyncConnection,
-    name: str,
-    rows: _Rows,
-    counts: Sequence[str],
-    sums: Sequence[str],
+async def drop_emptied(
+    connection: AsyncConnection, name: str, rows: _Rows, sums: Sequence[str]
 ) -> None:
-    """Drop those that a correction has taken everything out of.
+    """Drop those of the rows' groups that hold nothing any more, after a correction.
 
-    Everything: while a user is being erased, what is taken out of a group can come before what it
-    is taken from, and then it has no calls, and amounts that are still needed.
+    Whether calls came or went does not tell: while a user is being erased, what is taken out of a
+    group can come before what it is taken from.
     """
-    emptied = [row["bucket"] for row in rows if all(row[one] <= 0 for one in counts)]
-    if not emptied:
-        return
     table = Base.metadata.tables[name]
     empty = [table.c[one] == literal_column("0") for one in sums]
     await connection.execute(
         delete(table).where(table.c.bucket == bindparam("which"), *empty),
-        [{"which": bucket} for bucket in emptied],
+        [{"which": row["bucket"]} for row in rows],
     )

@@ -88,14 +88,12 @@ class Coarse:
         finer: The name of the other.
         group: Its key, the moment first; `bucket` is a digest of it.
         sums: What is added up.
-        counts: Of these; where all are 0, nothing is left of a group.
     """
 
     table: str
     finer: str
     group: tuple[str, ...]
     sums: tuple[str, ...]
-    counts: tuple[str, ...]
 
 
 _COUNTED = (*SUMS[:8], *SUMS[-3:], *CONDITIONAL)
@@ -113,7 +111,6 @@ CALLERS = Coarse(
         "cost_centre",
     ),
     _COUNTED,
-    ("requests",),
 )
 MODELS = Coarse(
     "usage_daily_models",
@@ -131,13 +128,11 @@ MODELS = Coarse(
         "error_class",
     ),
     (*SUMS, *CONDITIONAL),
-    ("requests",),
 )
 MODEL_LATENCIES = Coarse(
     "usage_latency_models",
     "usage_latency",
     ("day", "organisation", "asked_model", "model", "provider", "slot"),
-    LATENCIES,
     LATENCIES,
 )
 DAYS = (CALLERS, MODELS)
