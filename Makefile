@@ -11,7 +11,8 @@ RUNTIME := --extra kong --extra service --extra dashboard --extra build
 # pip takes `name[extra]` for not pinned, once there is a newer one, when the lock says `name` only.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-strip-extras --upgrade pyproject.toml
-# Tests that start nothing share the processors; each process of them takes 0.7 GB.
+# Tests that start nothing share the processors; each process of them takes 0.7 GB. Tests that start
+# services wait half of the time, so two of their files run at once; the soak has the machine for itself.
 AT_ONCE := -n auto --maxprocesses 4
 AUDIT := .audit
 AUDIT_TOOLS := pip-audit==2.10.1 cyclonedx-bom==7.5.0
@@ -46,7 +47,8 @@ demo-stop: $(VENV)/.demo ## Stop a detached demo
 	$(BIN)/gatehouse demo stop
 
 test: check ## All tests; those that need a missing program are skipped, and say so
-	$(BIN)/python -m pytest -q tests/integration tests/e2e tests/browser tests/kong
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration tests/e2e tests/browser tests/kong
+	$(BIN)/python -m pytest -q tests/soak
 
 check: $(VENV)/.dev ## Format, lint, types, import contracts, Rego, fast tests
 	$(BIN)/ruff format --check .
