@@ -41,7 +41,8 @@ SOURCES = (
     "prices", "tests", "docs",
 )  # fmt: skip
 TEST_FOLDERS = (
-    "unit", "golden", "property", "fuzz", "contract", "integration", "e2e", "browser", "kong", "soak",
+    "unit", "golden", "property", "fuzz", "contract", "integration", "e2e", "browser", "kong",
+    "soak",
 )  # fmt: skip
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
