@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.conftest import COMPANY, models
+from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import SECRETS, Gateway, free_ports, start_gateway
 from tests.fixtures.guides import ELSEWHERE, NOT_TYPED, WALKS, why_not
 from tests.fixtures.mail_server import start_mail_server
