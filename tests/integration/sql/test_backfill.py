@@ -60,7 +60,7 @@ async def spoil(engine: AsyncEngine) -> None:
 
 async def spoil_days(connection: AsyncConnection) -> None:
     for coarse in COARSE:
-        await connection.execute(text(f"UPDATE {coarse.table} SET {coarse.counts[0]} = 8"))  # noqa: S608 - our own names
+        await connection.execute(text(f"UPDATE {coarse.table} SET {coarse.sums[0]} = 8"))  # noqa: S608 - our own names
 
 
 async def test_what_is_made_anew_is_what_was_added_row_by_row(engine: AsyncEngine):
