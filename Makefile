@@ -12,10 +12,8 @@ RUNTIME := --extra kong --extra service --extra dashboard --extra build
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-header --no-strip-extras --upgrade pyproject.toml
 # Tests that start nothing share the processors; each process of them takes 0.7 GB. Tests that start
-# services wait half of the time, so two of their files run at once, save on a real Kong, of which there
-# is one; the soak has the machine for itself.
+# services run one after the other: two at once on two processors, and some wait in vain.
 AT_ONCE := -n auto --maxprocesses 4
-TWO_FILES := $(if $(KONG_PROXY_URL),,-n 2 --dist loadfile)
 AUDIT := .audit
 AUDIT_TOOLS := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 # Programs that `go install` leaves behind are found wherever Go puts them.
@@ -49,8 +47,7 @@ demo-stop: $(VENV)/.demo ## Stop a detached demo
 	$(BIN)/gatehouse demo stop
 
 test: check ## All tests; those that need a missing program are skipped, and say so
-	$(BIN)/python -m pytest -q $(TWO_FILES) tests/integration tests/e2e tests/browser tests/kong
-	$(BIN)/python -m pytest -q tests/soak
+	$(BIN)/python -m pytest -q tests/integration tests/e2e tests/browser tests/kong
 
 check: $(VENV)/.dev ## Format, lint, types, import contracts, Rego, fast tests
 	$(BIN)/ruff format --check .

@@ -42,7 +42,6 @@ SOURCES = (
 )  # fmt: skip
 TEST_FOLDERS = (
     "unit", "golden", "property", "fuzz", "contract", "integration", "e2e", "browser", "kong",
-    "soak",
 )  # fmt: skip
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
