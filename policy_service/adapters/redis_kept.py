@@ -70,9 +70,15 @@ class KeptRedis(Redis):
     async def _taken(self) -> Connection:
         while self._kept:
             connection = self._kept.pop()
-            if self._leads_there(connection) and await _is_quiet(connection):
+            is_good = False
+            try:
+                is_good = self._leads_there(connection) and await _is_quiet(connection)
+            finally:
+                # Also when the caller goes away meanwhile: the pool would have one less for good.
+                if not is_good:
+                    await self._let_go(connection, is_clean=False)
+            if is_good:
                 return connection
-            await self._let_go(connection, is_clean=False)
         self._waiting += 1
         try:
             fresh: Connection = await self.connection_pool.get_connection()  # type: ignore[no-untyped-call]

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from redis.asyncio.connection import Connection
 
 from policy_service.adapters.redis_pool import redis_client
 from tests.fixtures.redis_server import start_redis
@@ -72,3 +73,30 @@ async def test_a_command_that_is_given_up_takes_its_connection_with_it() -> None
                 await waiting
         assert await client.echo("another's") == b"another's"
         await client.aclose()
+
+
+async def test_who_goes_away_while_a_kept_connection_is_looked_at_gives_it_back(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = redis_client(
+        redis_url, slot_of="limits", connect_timeout_s=1, command_timeout_s=1, max_connections=2
+    )
+    looked = asyncio.Event()
+
+    async def looks_for_ever(_: Connection) -> bool:
+        looked.set()
+        await asyncio.Event().wait()
+        return True
+
+    for _ in range(3):
+        await client.ping()
+        looked.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "can_read", looks_for_ever)
+            waiting = asyncio.ensure_future(client.ping())
+            await looked.wait()
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+    assert await client.ping() is True
+    await client.aclose()
