@@ -80,14 +80,20 @@ def last_words(name: str, logs: Path) -> str:
 
 def stop(pids: Mapping[str, int]) -> None:
     """Ask processes to end, with everything they started; make them when they do not."""
-    for pid in pids.values():
-        _signal(pid, signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in pids.values():
+            _signal(pid, number)
+        if _ended(pids):
+            return
+
+
+def _ended(pids: Mapping[str, int]) -> bool:
     until_s = time.monotonic() + STOP_TIMEOUT_S
-    while any(is_running(pid) for pid in pids.values()) and time.monotonic() < until_s:
+    while any(is_running(pid) for pid in pids.values()):
+        if time.monotonic() >= until_s:
+            return False
         time.sleep(0.05)
-    for pid in pids.values():
-        if is_running(pid):
-            _signal(pid, signal.SIGKILL)
+    return True
 
 
 def is_running(pid: int) -> bool:
