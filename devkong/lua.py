@@ -13,6 +13,8 @@ MAX_EXACT_INTEGER = 2**53
 """Lua numbers are doubles; larger integers lose digits."""
 
 _MAX_MESSAGE_BYTES = 512 * 1024 * 1024
+_BUFFER_BYTES = 16 * 1024
+"""To begin with; the library's own 1 MiB is used up bit by bit, for each connection."""
 
 # Lua strings go out as MessagePack's raw/str type even when they are no UTF-8; `bytes` go out as
 # binary, which Kong does for raw bodies only.
@@ -31,6 +33,7 @@ def new_unpacker() -> Any:  # noqa: ANN401 - msgpack ships no types
         raw=False,
         unicode_errors="surrogateescape",
         strict_map_key=False,
+        read_size=_BUFFER_BYTES,
         max_buffer_size=_MAX_MESSAGE_BYTES,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from devkong.rpc import POOL_SIZE
 from tests.soak.faults import Part
 from tests.soak.kernel import Seen, look
 from tests.soak.stack import Stack
@@ -21,7 +22,8 @@ _LEAST_S = 60.0
 _PARTS = 6
 _ROOM_BYTES = 12 * 2**20
 _ROOM_SHARE = 0.1
-_ROOM_DESCRIPTORS = 10
+# Kong keeps as many connections to a plugin server as were ever needed at once, up to its pool.
+_ROOM_DESCRIPTORS = POOL_SIZE + 2
 
 
 @dataclass
