@@ -63,17 +63,13 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
-    usd: Decimal
-    keys: dict[str, str | None]
+class _Value:
+    value: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
-    """Of groups only what they are called: a company's teams are many."""
-
-    rows: list[_Named]
-    next: str | None = None
+class _Values:
+    rows: list[_Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +135,10 @@ def costs(
 
 
 def values(client: Client, query: Query, dimension: str) -> list[str | None]:
-    """`GET /admin/v1/costs`: a dimension's values with spend, dearest first."""
-    pages = client.pages("costs", _Names, _asked(query, (dimension,), "none"), old_s=_VALUES_OLD_S)
-    rows = [row for page in pages for row in page.rows]
-    return [row.keys.get(dimension) for row in sorted(rows, key=lambda row: -row.usd)]
+    """`GET /admin/v1/costs/values`: a dimension's values with calls, dearest first."""
+    asked = [*query, ("dimension", dimension)]
+    found = client.get("costs/values", _Values, asked, old_s=_VALUES_OLD_S)
+    return [row.value for row in found.rows]
 
 
 def _asked(query: Query, group_by: Sequence[str], interval: str) -> Query:

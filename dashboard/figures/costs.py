@@ -14,11 +14,9 @@ from dashboard.figures.palette import (
     ink,
     legend,
     money_axis,
-    plain_axis,
     scale,
 )
 from dashboard.formats import Currency
-from dashboard.frames.costs import TOTAL
 
 _HEIGHT_PX = 300
 _BAR_PX = 26
@@ -59,35 +57,6 @@ def stacked_trend(
             ],
         )
         .properties(height=_HEIGHT_PX)
-    )
-    return figure
-
-
-def ranked_bars(
-    breakdown: pd.DataFrame, currency: Currency, *, is_dark: bool, most: int = 12
-) -> Chart:
-    """Draw what each group spent, dearest first.
-
-    Args:
-        breakdown: As `frames.costs.breakdown_frame` gives it; its line of totals is left out.
-        currency: What amounts are shown in.
-        is_dark: Whether the ground is dark.
-        most: So many bars.
-    """
-    bars = _drawn(breakdown[breakdown["name"] != TOTAL].head(most), currency)
-    figure: Chart = (
-        alt.Chart(bars)
-        .mark_bar(cornerRadius=2, color=colours(is_dark)[0], height=_BAR_PX * 0.6)
-        .encode(
-            x=alt.X("amount:Q", title=None, axis=money_axis(currency)),
-            y=alt.Y("name:N", sort=list(bars["name"]), title=None, axis=plain_axis()),
-            tooltip=[
-                alt.Tooltip("name:N", title="Group"),
-                alt.Tooltip("text:N", title="Spent"),
-                alt.Tooltip("share:Q", title="Percent", format=".1f"),
-            ],
-        )
-        .properties(height=alt.Step(_BAR_PX))
     )
     return figure
 

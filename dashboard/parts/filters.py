@@ -131,7 +131,7 @@ def bar(
         if span is Span.OWN:
             start, end = _own_days(start, end)
         tz = "" if only_period else st.session_state.get("tz") or st.query_params.get("tz", "")
-        period: Query = (("from", start.isoformat()), ("to", end.isoformat()))
+        period = _known_from(start, end)
         wanted: dict[str, tuple[str, ...]] = {}
         if not only_period:
             for dimension in _FIRST:
@@ -155,10 +155,10 @@ def _ask_ahead(
     if span not in set(Span) or span == Span.OWN:
         return
     start, end = days_of(Span(span), wiring.now().date())
-    period: Query = (("from", start.isoformat()), ("to", end.isoformat()))
     if only_period:
         ahead.ask(*ahead_of(Chosen(start, end, {})))
         return
+    period = _known_from(start, end)
     wanted = {one: tuple(_current(one)) for one in DIMENSIONS if _current(one)}
     tz = st.session_state.get("tz") or st.query_params.get("tz", "")
     ahead.ask(
@@ -236,8 +236,17 @@ def _choose(
     return tuple(chosen)
 
 
+def _known_from(start: date, end: date) -> Query:
+    """Of which days values can be chosen: of the last 90 and the period's.
+
+    So they are the same for most periods, and are not asked for anew with each.
+    """
+    first, last = days_of(Span.DAYS_90, wiring.now().date())
+    return (("from", min(start, first).isoformat()), ("to", max(end, last).isoformat()))
+
+
 def _values(client: Client, dimension: str, period: Query) -> tuple[str, ...]:
-    """Values with spend in the period, dearest first; none where they cannot be had."""
+    """Values with calls in the period, dearest first; none where they cannot be had."""
     try:
         found = costs.values(client, period, dimension)
     except (NotOffered, NotPermitted, Refused):

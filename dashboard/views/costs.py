@@ -62,7 +62,7 @@ def _questions(client: Client, chosen: Chosen) -> Sequence[Question]:
     return (
         partial(costs.costs, client, chosen.query, (dimension,)),
         partial(costs.costs, client, chosen.query, (dimension,), _drawn_by(interval, chosen)),
-        partial(usage.adoption, client, chosen.query, "month"),
+        partial(usage.adoption, client, chosen.query, "none"),
     )
 
 
@@ -133,7 +133,7 @@ def _show_nothing(chosen: Chosen) -> None:
 def _show_numbers(client: Client, chosen: Chosen, found: Costs) -> None:
     total, text = found.total, wiring.currency().text
     try:
-        active = usage.adoption(client, chosen.query, "month").total
+        active = usage.adoption(client, chosen.query, "none").total
         users = active.users + active.applications
     except NotOffered:
         users = 0
@@ -180,14 +180,8 @@ def _show_trend(client: Client, chosen: Chosen, dimension: str, interval: str) -
 def _show_groups(client: Client, chosen: Chosen, dimension: str, found: Costs) -> None:
     named = DIMENSIONS[dimension]
     frame = frames.breakdown_frame(found.rows, found.total, dimension)
-    told = "Choose a line to go down." if dimension in LEVELS[:-1] else "Choose a line to filter."
-    with page.section(f"By {named.lower()}", "The dearest first."):
-        shown.figure(
-            figures.ranked_bars(frame, wiring.currency(), is_dark=wiring.is_dark()),
-            key="groups_drawn",
-            alt=f"Bars of spend by {named.lower()}; their numbers are in the table below",
-        )
-    with page.section("In numbers", told):
+    told = "to go down" if dimension in LEVELS[:-1] else "to filter"
+    with page.section(f"By {named.lower()}", f"The dearest first. Choose a line {told}."):
         line = shown.chosen_line(
             frame,
             _columns(named),

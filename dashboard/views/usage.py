@@ -1,27 +1,37 @@
 """Who uses models, when, and for how much of what."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from functools import partial
 
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
 import streamlit as st
 
 from dashboard import formats, wiring
-from dashboard.api import costs, limits, reliability, usage
+from dashboard.api import costs, usage
 from dashboard.api.client import Client
-from dashboard.api.costs import Costs
+from dashboard.api.costs import Costs, Sums
 from dashboard.api.identity import Viewer
 from dashboard.figures import usage as figures
-from dashboard.frames import control, money
-from dashboard.frames import reliability as reliability_frames
+from dashboard.frames import money
 from dashboard.frames import usage as frames
-from dashboard.parts import filters, page, shown
+from dashboard.parts import capacity, filters, page, shown
 from dashboard.parts.ahead import Question
 from dashboard.parts.filters import Chosen, Span
 from dashboard.tables import Column, Kind
 
 _CACHES = {"prompt_cache": "Provider's prompt cache", "response_cache": "Response cache"}
 _ACTIVE = ("Users", "Applications", "Teams")
+_VIEW = "view"
+
+
+class View(StrEnum):
+    """A part of the page, as people and the page's address call it."""
+
+    REQUESTS = "Requests"
+    PEOPLE = "Hours and people"
+    MODELS = "Models and caches"
+    LIMITS = "Capacity and refusals"
 
 
 def render(client: Client, viewer: Viewer) -> None:
@@ -29,45 +39,65 @@ def render(client: Client, viewer: Viewer) -> None:
     chosen = filters.bar(
         client, on="usage", usual=Span.DAYS_30, ahead_of=partial(_questions, client)
     )
+    found = Costs([], Sums())
     with page.section():
         found = costs.costs(client, chosen.query, (), chosen.interval)
-        if not found.total.requests:
+        if found.total.requests:
+            _show_numbers(found)
+        else:
             page.nothing(
                 f"Nothing was asked from {chosen.told}.",
                 "Choose a longer period or fewer filters, or send a request through the gateway.",
             )
-            return
-        _show_numbers(found)
-        asked, tokens = st.columns(2, gap="medium")
-        days = frames.days_frame(found.rows, found.tz)
-        with asked, page.section("Requests", f"{chosen.told}, in {found.tz}."):
-            _show_requests(days)
-        with tokens, page.section("Tokens by bucket", "What was read, from where, and written."):
-            _show_tokens(found)
-        hours, people = st.columns(2, gap="medium")
-        with hours, page.section("Hours of the week", "Requests by weekday and hour."):
-            _show_hours(client, chosen)
-        with people, page.section("Adoption", "Who was active each day."):
-            _show_adoption(client, chosen)
-        models, caches = st.columns(2, gap="medium")
-        with models, page.section("Model mix", "By the name that was asked for."):
-            _show_mix(client, chosen)
-        with caches, page.section("Cache rates", "Of input tokens, and of requests."):
-            _show_caches(days)
-    with page.section("Capacity", "Limits by the minute: what is taken of them now."):
-        _show_capacity(client, viewer)
-    with page.section("Refused", "Calls that policy or a limit did not let pass."):
-        _show_refused(client, chosen)
+    if not found.total.requests:
+        capacity.show(client, viewer, chosen)
+        return
+    views = st.tabs(list(View), key=_VIEW, on_change="rerun", bind="query-params")
+    # Only what is open is asked for and drawn.
+    for view, tab in zip(View, views, strict=True):
+        if tab.open:
+            with tab:
+                _show(view, client, viewer, chosen, found)
 
 
 def _questions(client: Client, chosen: Chosen) -> Sequence[Question]:
-    return (
-        partial(costs.costs, client, chosen.query, (), chosen.interval),
-        partial(costs.costs, client, chosen.query, ("model",)),
-        partial(usage.hours, client, chosen.query),
-        partial(usage.adoption, client, chosen.query),
-        partial(reliability.refusals, client, chosen.query, ("code",)),
-    )
+    of_all = partial(costs.costs, client, chosen.query, (), chosen.interval)
+    match st.session_state.get(_VIEW) or st.query_params.get(_VIEW):
+        case View.PEOPLE:
+            hours, people = (
+                partial(one, client, chosen.query) for one in (usage.hours, usage.adoption)
+            )
+            return of_all, hours, people
+        case View.MODELS:
+            return of_all, partial(costs.costs, client, chosen.query, ("model",))
+        case View.LIMITS:
+            return of_all, *capacity.questions(client, chosen)
+        case _:
+            return (of_all,)
+
+
+def _show(view: View, client: Client, viewer: Viewer, chosen: Chosen, found: Costs) -> None:
+    if view is View.LIMITS:
+        capacity.show(client, viewer, chosen)
+        return
+    left, right = st.columns(2, gap="medium")
+    days = frames.days_frame(found.rows, found.tz)
+    match view:
+        case View.REQUESTS:
+            with left, page.section("Requests", f"{chosen.told}, in {found.tz}."):
+                _show_requests(days)
+            with right, page.section("Tokens by bucket", "What was read, from where, and written."):
+                _show_tokens(found)
+        case View.PEOPLE:
+            with left, page.section("Hours of the week", "Requests by weekday and hour."):
+                _show_hours(client, chosen)
+            with right, page.section("Adoption", "Who was active each day."):
+                _show_adoption(client, chosen)
+        case View.MODELS:
+            with left, page.section("Model mix", "By the name that was asked for."):
+                _show_mix(client, chosen)
+            with right, page.section("Cache rates", "Of input tokens, and of requests."):
+                _show_caches(days)
 
 
 def _show_numbers(found: Costs) -> None:
@@ -204,41 +234,6 @@ def _show_caches(days: pd.DataFrame) -> None:
         Column("response_cache", "Of requests", Kind.SHARE),
     )
     shown.numbers(days, columns, key="caches_numbers", alt="Cache rates over time")
-
-
-def _show_capacity(client: Client, viewer: Viewer) -> None:
-    if not viewer.may("organisation.read"):
-        page.nothing("Limits are not yours to see.", "Your own are on the page My usage.")
-        return
-    by_minute = [one for one in limits.states(client) if one.measure.endswith("per_minute")]
-    if not by_minute:
-        page.nothing("There is no limit by the minute.", "Set one in the company's file.")
-        return
-    columns = (
-        Column("node", "Who"),
-        Column("limit", "Limit"),
-        Column("used_percent", "Taken", Kind.BAR),
-        Column("left", "Left", Kind.NUMBER_TEXT),
-    )
-    frame = control.states_frame(by_minute, wiring.currency())
-    shown.table(
-        frame, columns, key="capacity", alt="Limits by the minute and what is taken of them"
-    )
-
-
-def _show_refused(client: Client, chosen: Chosen) -> None:
-    found = reliability.refusals(client, chosen.query, ("code",))
-    if not found:
-        st.success("No call was refused.", icon=":material/check_circle:")
-        return
-    columns = (
-        Column("code", "Code"),
-        Column("count", "Calls", Kind.COUNT),
-        Column("last_at", "Last", Kind.TIME),
-        Column("message", "Told", width="large"),
-    )
-    frame = reliability_frames.refusals_frame(found, ("code",), chosen.tz or "UTC")
-    shown.table(frame, columns, key="refused", alt="Refused calls by code")
 
 
 page.show("Usage", "Who uses models, when, and for how much of what.", render, needs="usage.read")

@@ -23,7 +23,7 @@ from policy_service.api.chargeback import (
     WantedClosing,
     WantedReconciliation,
 )
-from policy_service.api.costs import Adoption, Hours, ListedCosts
+from policy_service.api.costs import Adoption, Hours, ListedCosts, Values
 from policy_service.api.examples import EXAMPLES
 from policy_service.api.incidents import Delivered, ListedChannels, ListedIncidents
 from policy_service.api.keys import NewKey, Rotation
@@ -117,6 +117,7 @@ SPOKEN: Mapping[tuple[str, str], Spoken] = MappingProxyType(
         ("GET", "/admin/v1/content/{decision_id}"): Spoken(Content),
         ("GET", "/admin/v1/costs"): Spoken(ListedCosts),
         ("GET", "/admin/v1/costs/summary"): Spoken(Summary),
+        ("GET", "/admin/v1/costs/values"): Spoken(Values),
         ("GET", "/admin/v1/incidents"): Spoken(ListedIncidents),
         ("GET", "/admin/v1/keys"): Spoken(said.ListedKeys),
         ("POST", "/admin/v1/keys"): Spoken(said.NewlyIssuedKey, NewKey, _CREATED),

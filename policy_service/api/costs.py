@@ -45,7 +45,14 @@ class CostsQuery(TimeAndFilters):
 class AdoptionQuery(TimeAndFilters):
     """The query of `GET /admin/v1/usage/adoption`."""
 
-    interval: Literal[Interval.DAY, Interval.MONTH] = Interval.DAY
+    interval: Literal[Interval.NONE, Interval.DAY, Interval.MONTH] = Interval.DAY
+
+
+class ValuesQuery(TimeAndFilters):
+    """The query of `GET /admin/v1/costs/values`."""
+
+    dimension: Dimension = Dimension.TEAM
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,22 @@ class ListedCosts(Struct, frozen=True, rename={"start": "from", "end": "to"}):
     rows: list[CostRow]
     total: Sums
     next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpentOn:
+    """What was spent on a value of a dimension; null is what is not tagged."""
+
+    value: str | None
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A dimension's values with calls, the dearest first, and how many more there are."""
+
+    rows: tuple[SpentOn, ...]
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +171,22 @@ async def costs(
             next=cursor_of(query, offset + query.limit) if has_more else None,
         )
     )
+
+
+@router.get("/costs/values")
+async def costs_values(
+    opened: Opened, actor: CurrentActor, query: Annotated[ValuesQuery, Query()]
+) -> Response:
+    """A dimension's values with calls, and what was spent on each: what can be filtered by.
+
+    It takes a third of what the same costs with all their sums take.
+    """
+    asked = await read(opened, actor, query)
+    spent = await opened.costs.usd(asked.scope, (asked.start, asked.end), (query.dimension,))
+    rows = [SpentOn(value, usd) for (_, (value,)), usd in spent.items()]
+    rows.sort(key=lambda one: (-one.usd, one.value or ""))
+    kept = tuple(rows[: query.limit])
+    return json_answer(Values(kept, len(rows) - len(kept)))
 
 
 @router.get("/costs/summary")

@@ -85,6 +85,7 @@ OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
         ("GET", "/admin/v1/content/{decision_id}"): Asked(_P.CONTENT_READ, Where.NODE),
         ("GET", "/admin/v1/costs"): Asked(_P.USAGE_READ, Where.ROWS),
         ("GET", "/admin/v1/costs/summary"): Asked(_P.USAGE_READ, Where.ROWS),
+        ("GET", "/admin/v1/costs/values"): Asked(_P.USAGE_READ, Where.ROWS),
         ("GET", "/admin/v1/incidents"): Asked(_P.USAGE_READ, Where.ROWS),
         ("GET", "/admin/v1/keys"): Asked(_P.KEYS_READ, Where.ROWS),
         ("POST", "/admin/v1/keys"): Asked(_P.KEYS_WRITE, Where.NODE),

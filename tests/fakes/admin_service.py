@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -155,6 +155,15 @@ def costs_answer(asked: Asked) -> Answer:
             "group_by": keys, "rows": rows, "total": _sums(chosen), "next": None,
         }
     )  # fmt: skip
+
+
+def values_answer(asked: Asked) -> Answer:
+    """`GET /admin/v1/costs/values`, over `SPENT`."""
+    [dimension] = asked.query["dimension"]
+    costs = costs_answer(replace(asked, query={**asked.query, "group_by": [dimension]}))
+    rows = [{"value": row["keys"][dimension], "usd": row["usd"]} for row in costs.body["rows"]]
+    rows.sort(key=lambda row: -Decimal(row["usd"]))
+    return Answer({"rows": rows, "left_out": 0})
 
 
 def _fits(row: Mapping[str, Any], query: Mapping[str, list[str]]) -> bool:

@@ -25,6 +25,7 @@ QUERY = {"from": "2026-11-01", "to": "2026-12-01"}
 PLACES = (("engineering", "search", 1), ("engineering", "ads", 10), ("sales", "emea", 100))
 READS = (
     "/admin/v1/costs",
+    "/admin/v1/costs/values",
     "/admin/v1/usage/hours",
     "/admin/v1/usage/adoption",
     "/admin/v1/reliability",
@@ -93,6 +94,11 @@ async def test_a_manager_sees_the_department_and_no_other(filled: Api) -> None:
         ("search", 3),
     ]
     assert Decimal(costs["total"]["usd"]) == 33
+    values = (await get("/admin/v1/costs/values", dimension="team")).json()
+    assert [(one["value"], Decimal(one["usd"])) for one in values["rows"]] == [
+        ("ads", 30),
+        ("search", 3),
+    ]
     hours = (await get("/admin/v1/usage/hours")).json()["rows"]
     assert sum(Decimal(one["usd"]) for one in hours) == 33
     adoption = (await get("/admin/v1/usage/adoption")).json()

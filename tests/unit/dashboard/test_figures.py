@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
-from dashboard.api.costs import CostRow, Forecast, Sums
+from dashboard.api.costs import CostRow, Forecast
 from dashboard.api.reliability import BreakerStep, ReliabilityRow, Spread
 from dashboard.api.usage import HourRow
 from dashboard.figures import costs, palette, reliability, usage
@@ -52,14 +52,6 @@ def test_the_trend_names_the_dearest_and_sums_the_rest_in_grey(is_dark: bool):
 def test_every_interval_can_be_drawn(interval: str):
     trend = cost_frames.trend_frame(ROWS, "team", "UTC")
     assert _drawn(costs.stacked_trend(trend, EUR, interval=interval, is_dark=False))
-
-
-def test_the_bars_leave_the_total_out():
-    frame = cost_frames.breakdown_frame(ROWS[:8], Sums(usd=Decimal(36)), "team")
-    chart = _drawn(costs.ranked_bars(frame, EUR, is_dark=False))
-    [rows] = chart["datasets"].values()
-    assert [row["name"] for row in rows][:2] == ["t7", "t6"]
-    assert "Total" not in {row["name"] for row in rows}
 
 
 @pytest.mark.parametrize("forecast", [None, Forecast(Decimal(90), Decimal(80), Decimal(99))])

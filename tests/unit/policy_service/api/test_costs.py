@@ -15,6 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 READS = [
     "/admin/v1/costs",
+    "/admin/v1/costs/values",
     "/admin/v1/usage/hours",
     "/admin/v1/usage/adoption",
     "/admin/v1/reliability",
@@ -81,6 +82,8 @@ async def test_a_filter_that_is_misspelt_is_refused_rather_than_overlooked(
         ("/admin/v1/costs", {"cursor": "x"}),
         ("/admin/v1/costs", {"cursor": "WzEsIngiXQ"}),
         ("/admin/v1/costs", {"team": ["t"] * 201}),
+        ("/admin/v1/costs/values", {"dimension": "colour"}),
+        ("/admin/v1/costs/values", {"limit": 10_001}),
         ("/admin/v1/usage/adoption", {"interval": "hour"}),
         ("/admin/v1/reliability", {"group_by": "code"}),
         ("/admin/v1/refusals", {"group_by": "provider"}),
@@ -108,6 +111,19 @@ async def test_pages_follow_one_another_and_a_cursor_is_of_one_question(api: Api
     assert Decimal(first["total"]["usd"]) == 28
     other = await api.get("/admin/v1/costs", cursor=first["next"], team="paged")
     assert other.status_code == 400
+
+
+async def test_values_are_told_with_the_dearest_first_and_how_many_are_left_out(api: Api) -> None:
+    await _fill(api, "valued", {"cheap": 1, "dear": 3, "mean": 2})
+    query = {"team": "valued", "dimension": "model", "limit": 2}
+    found = (await api.get("/admin/v1/costs/values", **query)).json()
+    assert [(one["value"], Decimal(one["usd"])) for one in found["rows"]] == [
+        ("dear", 3),
+        ("mean", 2),
+    ]
+    assert found["left_out"] == 1
+    untagged = await api.get("/admin/v1/costs/values", team="valued", dimension="use_case")
+    assert [one["value"] for one in untagged.json()["rows"]] == [None]
 
 
 async def test_a_summary_tells_the_month_and_what_moved(api: Api) -> None:
