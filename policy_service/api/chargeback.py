@@ -123,7 +123,7 @@ async def preview(
     organisation: str, period: _Period, opened: Opened, actor: CurrentActor
 ) -> Response:
     """A month as it would be closed now, as far as your roles reach."""
-    found = await _previewed(opened, actor, organisation, period)
+    found = await _previewed(opened, actor, organisation, period, lines_only=True)
     return json_answer(found.statement)
 
 
@@ -191,10 +191,12 @@ def told_refusals() -> Iterator[None]:
         raise MalformedRequest(f"{str(fault)[:1].upper()}{str(fault)[1:]}.") from fault
 
 
-async def _previewed(opened: Resources, actor: Actor, organisation: str, period: str) -> Document:
+async def _previewed(
+    opened: Resources, actor: Actor, organisation: str, period: str, *, lines_only: bool = False
+) -> Document:
     nodes = await _seen(opened, actor, organisation)
     with told_refusals():
-        return await opened.chargebacks.preview(organisation, period, nodes)
+        return await opened.chargebacks.preview(organisation, period, nodes, lines_only=lines_only)
 
 
 async def _found(opened: Resources, actor: Actor, chargeback_id: str) -> Document:

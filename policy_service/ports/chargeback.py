@@ -54,8 +54,17 @@ class Chargebacks(Protocol):
         """The month's first moment and the next one's, by the organisation's clocks."""
         ...
 
-    async def preview(self, organisation: str, period: str) -> Document:
-        """The month as it would be closed now."""
+    async def preview(
+        self, organisation: str, period: str, *, lines_only: bool = False
+    ) -> Document:
+        """The month as it would be closed now.
+
+        Args:
+            organisation: Whose.
+            period: Its month, such as `2026-11`.
+            lines_only: What lines are made of is not told: charges are those of shared costs. It
+                takes a fraction of the time.
+        """
         ...
 
     async def close(self, actor: Actor, organisation: str, period: str) -> Document:

@@ -71,10 +71,16 @@ class ChargebackDesk:
         await self.store.put_rules(actor, organisation, rules)
 
     async def preview(
-        self, organisation: str, period: str, nodes: Collection[str] | None = None
+        self,
+        organisation: str,
+        period: str,
+        nodes: Collection[str] | None = None,
+        *,
+        lines_only: bool = False,
     ) -> Document:
         """The month as it would be closed now, as far as `nodes` reach; `None` for the whole."""
-        return restricted(await self.store.preview(organisation, period), nodes)
+        found = await self.store.preview(organisation, period, lines_only=lines_only)
+        return restricted(found, nodes)
 
     async def close(self, actor: Actor, organisation: str, period: str) -> Document:
         """Freeze a month.

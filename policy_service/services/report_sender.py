@@ -123,7 +123,9 @@ class ReportSender:
             case ReportKind.CHARGEBACK:
                 document = await self.chargebacks.closed(
                     schedule.organisation, over.name
-                ) or await self.chargebacks.preview(schedule.organisation, over.name)
+                ) or await self.chargebacks.preview(
+                    schedule.organisation, over.name, lines_only=True
+                )
                 seen = restricted(document, {schedule.node}).statement
                 return await asyncio.to_thread(chargeback_page, schedule.node, seen)
 

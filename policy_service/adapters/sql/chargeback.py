@@ -88,10 +88,12 @@ class SqlChargebacks:
             month = await _month(connection, organisation, period)
         return month.starts_at, month.ends_at
 
-    async def preview(self, organisation: str, period: str) -> Document:
+    async def preview(
+        self, organisation: str, period: str, *, lines_only: bool = False
+    ) -> Document:
         """The month as it would be closed now; see the port."""
         async with reading_one_moment(self.engine) as connection:
-            return await _built(connection, organisation, period)
+            return await _built(connection, organisation, period, lines_only=lines_only)
 
     async def close(self, actor: Actor, organisation: str, period: str) -> Document:
         """Freeze the month; see the port."""
@@ -205,17 +207,20 @@ class SqlChargebacks:
             ) from fault
 
 
-async def _built(connection: AsyncConnection, organisation: str, period: str) -> Document:
+async def _built(
+    connection: AsyncConnection, organisation: str, period: str, *, lines_only: bool = False
+) -> Document:
     month = await _month(connection, organisation, period)
     rules = await _rules(connection, organisation)
-    by = tuple(sorted({*_PLACE, *_KIND, *rules.dimensions}))
+    by = tuple(sorted({*_PLACE, *(() if lines_only else _KIND), *rules.dimensions}))
     found = await usage_between(
         connection, month.starts_at, month.ends_at, by=by, only={"organisation": organisation}
     )
+    unknown = dict.fromkeys(_KIND)
     spent = (
         Spent(
             Place(**{name: one.keys[name] for name in _PLACE}),  # type: ignore[arg-type] # two of them are never null
-            one.keys,
+            {**unknown, **one.keys},
             one.requests,
             one.input_tokens,
             one.output_tokens,
@@ -226,9 +231,13 @@ async def _built(connection: AsyncConnection, organisation: str, period: str) ->
     teams = await _teams(connection, organisation)
     try:
         # In a thread: with many lines it takes a while, and calls are decided meanwhile.
-        return await asyncio.to_thread(build, month, spent, teams, rules)
+        made = await asyncio.to_thread(build, month, spent, teams, rules)
     except ValueError as fault:
         raise ChargebackRefused(str(fault)) from fault
+    if not lines_only:
+        return made
+    charges = tuple(one for one in made.charges if one.shared is not None)
+    return msgspec.structs.replace(made, charges=charges)
 
 
 async def _month(connection: AsyncConnection, organisation: str, period: str) -> Month:

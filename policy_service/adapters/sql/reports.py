@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from llm_core.policy.limits import Measure
 from policy_service.adapters.sql.engine import reading, reading_one_moment
 from policy_service.adapters.sql.ledger import ledger_columns, row_of
-from policy_service.adapters.sql.months import full_hours, month_named
+from policy_service.adapters.sql.months import month_named
 from policy_service.adapters.sql.tables import (
     DepartmentUnit,
     LimitRow,
@@ -17,28 +17,30 @@ from policy_service.adapters.sql.tables import (
     Usage,
     UsageHourly,
 )
+from policy_service.adapters.sql.usage_sums import usage_between
 from policy_service.adapters.sql.within import within
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.reports import BudgetRow, SpendRow
 
 MOST_RECENT = 1000
-_ROLLED_UP_TEAMS = {
+_BY = ("organisation", "department", "team")
+_ROLLED_UP = {
     "organisation": UsageHourly.organisation,
     "department": UsageHourly.department,
     "team": UsageHourly.team,
+    "project": UsageHourly.project,
 }
-_ROLLED_UP = {**_ROLLED_UP_TEAMS, "project": UsageHourly.project}
 _TEAMS = {
     "organisation": DepartmentUnit.organisation_id,
     "department": TeamUnit.department_id,
     "team": TeamUnit.id,
 }
-_WRITTEN_TEAMS = {
+_WRITTEN = {
     "organisation": Usage.organisation,
     "department": Usage.department,
     "team": Usage.team,
+    "project": Usage.project,
 }
-_WRITTEN = {**_WRITTEN_TEAMS, "project": Usage.project}
 
 
 class UsageReports:
@@ -151,25 +153,13 @@ async def _used(
 ) -> dict[tuple[str, str], Decimal]:
     """USD by department and team, in the month that each organisation's clocks show."""
     units = await connection.execute(select(OrganisationUnit.id, OrganisationUnit.time_zone))
-    zones: dict[str, str] = {row[0]: row[1] for row in units if row[1] != "UTC"}
+    zones: dict[str | None, str] = {row[0]: row[1] for row in units}
+    of_teams = None if nodes is None else [one for one in nodes if not one.startswith("project:")]
     used: dict[tuple[str, str], Decimal] = {}
     for zone in sorted({"UTC", *zones.values()}):
         first, end = month_named(month, zone)
-        from_hour, to_hour = full_hours(first, end)
-        theirs = [organisation for organisation, its in zones.items() if its == zone]
-        for table, time, start, stop in (
-            (UsageHourly, UsageHourly.hour, from_hour, to_hour),
-            (Usage, Usage.at, first, from_hour),
-            (Usage, Usage.at, to_hour, end),
-        ):
-            organisation = table.organisation
-            found = await connection.execute(
-                select(table.department, table.team, func.sum(table.usd))
-                .where(organisation.in_(theirs) if theirs else organisation.not_in(zones))
-                .where(time >= start, time < stop)
-                .where(within(nodes, _WRITTEN_TEAMS if table is Usage else _ROLLED_UP_TEAMS))
-                .group_by(table.department, table.team)
-            )
-            for department, team, usd in found:
-                used[department, team] = used.get((department, team), Decimal(0)) + usd
+        for one in await usage_between(connection, first, end, by=_BY, only={}, nodes=of_teams):
+            organisation, department, team = (one.keys[name] or "" for name in _BY)
+            if zones.get(organisation, "UTC") == zone:
+                used[department, team] = used.get((department, team), Decimal(0)) + one.usd
     return used

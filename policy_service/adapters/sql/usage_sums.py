@@ -1,53 +1,22 @@
 """What was used in any time, by any dimension, to the last digit.
 
-Whole hours come from the roll-ups, what is left at the edges from the ledger itself: zones with a
-half hour or a quarter begin their days between the hours of the roll-ups.
+From the smallest roll-ups that have it; what lies in hours that the time cuts comes from the ledger
+itself (see `costs.facts`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Any
 
-from sqlalchemy import SQLColumnExpression, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from policy_service.adapters.sql.months import full_hours
-from policy_service.adapters.sql.tables import Usage, UsageHourly
-from policy_service.adapters.sql.within import within
+from policy_service.adapters.sql.costs.facts import by_span, facts, has_calls, summed
+from policy_service.adapters.sql.engine import prepare_to_sum
+from policy_service.ports.costs import Dimension, Scope
 
-_Columns = Mapping[str, SQLColumnExpression[Any]]
-_SAME = (
-    "organisation",
-    "department",
-    "team",
-    "project",
-    "user",
-    "application",
-    "cost_centre",
-    "provider",
-    "region",
-    "operation",
-    "use_case",
-    "error_class",
-)
-_ROLLED_UP: _Columns = MappingProxyType(
-    {
-        **{name: getattr(UsageHourly, name) for name in _SAME},
-        "model": UsageHourly.asked_model,
-        "served_model": UsageHourly.model,
-    }
-)
-_WRITTEN: _Columns = MappingProxyType(
-    {
-        **{name: getattr(Usage, name) for name in _SAME},
-        "model": Usage.asked_model,
-        "served_model": func.coalesce(Usage.served_model, Usage.routed_model),
-    }
-)
-_PLACES = ("organisation", "department", "team", "project")
+_SUMS = ("requests", "input_tokens", "output_tokens", "usd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +43,7 @@ async def usage_between(
     only: Mapping[str, str],
     nodes: Collection[str] | None = None,
 ) -> list[UsageSum]:
-    """The sums of a time, by some dimensions.
+    """The sums of a time, by some dimensions; groups without calls are left out.
 
     Args:
         connection: Everything is read in its transaction.
@@ -84,54 +53,20 @@ async def usage_between(
         only: Values that dimensions must have.
         nodes: Only what was used at or below these; `None` for all.
     """
-    from_hour, to_hour = full_hours(start, end)
-    found: dict[tuple[str | None, ...], UsageSum] = {}
-    for columns, time, first, last in (
-        (_ROLLED_UP, UsageHourly.hour, from_hour, to_hour),
-        (_WRITTEN, Usage.at, start, from_hour),
-        (_WRITTEN, Usage.at, to_hour, end),
-    ):
-        if first >= last:
-            continue
-        groups: list[SQLColumnExpression[Any]] = [columns[name].label(f"by_{name}") for name in by]
-        statement = (
-            select(*groups, *_sums_of(columns))
-            .where(time >= first, time < last)
-            .where(*(columns[name] == value for name, value in only.items()))
-            .where(within(nodes, {name: columns[name] for name in _PLACES}))
-            .group_by(*groups)
-        )
-        for row in await connection.execute(statement):
-            _add(found, by, row)
-    return list(found.values())
-
-
-def _sums_of(columns: _Columns) -> list[SQLColumnExpression[Any]]:
-    if columns is _WRITTEN:
-        return [
-            func.count(),
-            func.sum(func.coalesce(Usage.input_tokens, 0)),
-            func.sum(func.coalesce(Usage.output_tokens, 0)),
-            func.sum(Usage.usd),
-        ]
+    filters = {Dimension(name): (value,) for name, value in only.items()}
+    scope = Scope(None if nodes is None else frozenset(nodes), filters)
+    edges = (start, end)
+    source = facts(scope, edges, by_span(edges), by, _SUMS)
+    groups = [source.c[name].label(f"by_{name}") for name in by]
+    statement = select(*groups, *summed(source, _SUMS)).group_by(*groups).having(has_calls(source))
+    await prepare_to_sum(connection)
     return [
-        func.sum(UsageHourly.requests),
-        func.sum(UsageHourly.input_tokens),
-        func.sum(UsageHourly.output_tokens),
-        func.sum(UsageHourly.usd),
+        UsageSum(
+            {name: row[f"by_{name}"] for name in by},
+            int(row["requests"]),
+            int(row["input_tokens"]),
+            int(row["output_tokens"]),
+            row["usd"],
+        )
+        for row in (await connection.execute(statement)).mappings()
     ]
-
-
-def _add(found: dict[tuple[str | None, ...], UsageSum], by: Sequence[str], row: Any) -> None:  # noqa: ANN401 - a row of any query
-    key = tuple(row[: len(by)])
-    requests, asked, answered, usd = row[len(by) :]
-    if not requests:  # a sum over no rows is null, and a group that was corrected away is empty
-        return
-    old = found.get(key, UsageSum(dict(zip(by, key, strict=True)), 0, 0, 0, Decimal(0)))
-    found[key] = UsageSum(
-        old.keys,
-        old.requests + int(requests),
-        old.input_tokens + int(asked),
-        old.output_tokens + int(answered),
-        old.usd + usd,
-    )

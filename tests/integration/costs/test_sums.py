@@ -181,6 +181,14 @@ async def others_add_up(api: Api, url: str) -> None:
     } == {key: sums[AMOUNTS.index("usd")] for key, sums in by_hour.items()}
     adoption = (await api.get("/admin/v1/usage/adoption", interval="day", **query)).json()
     assert adoption["total"] == {"users": 3, "applications": 1, "teams": 4}
+    whole = (await api.get("/admin/v1/usage/adoption", interval="none", **query)).json()
+    assert whole["total"] == adoption["total"]
+    assert [one["requests"] for one in whole["rows"]] == [len(rows)]
+    values = (await api.get("/admin/v1/costs/values", dimension="team", **query)).json()["rows"]
+    by_team = truth(rows, lambda row: row.team)
+    assert {one["value"]: int(Decimal(one["usd"]).scaleb(12)) for one in values} == {
+        team: sums[AMOUNTS.index("usd")] for team, sums in by_team.items()
+    }
     days = regrouped(by_day_and_team(zone.key, url), lambda key: key[0])
     assert [
         (datetime.fromisoformat(one["start"]).astimezone(zone).date(), one["requests"])

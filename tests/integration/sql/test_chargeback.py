@@ -94,7 +94,11 @@ async def test_a_statement_is_the_ledgers_sum_in_the_organisations_own_month(
     for period in periods:
         first, end = month_of(zone, period)
         mine = [row for row in rows if first <= row.at < end]
-        statement = (await store.preview("acme", period)).statement
+        document = await store.preview("acme", period)
+        statement = document.statement
+        lines_only = await store.preview("acme", period, lines_only=True)
+        assert lines_only.statement == statement
+        assert lines_only.charges == tuple(one for one in document.charges if one.shared)
         assert (statement.starts_at, statement.ends_at, statement.tz) == (first, end, zone)
         assert statement.total_usd == sum((row.usd for row in mine), Decimal(0))
         assert statement.total_usd == sum((line.usd for line in statement.lines), Decimal(0))
