@@ -39,9 +39,12 @@ def test_one_step_is_something_that_was_loaded() -> None:
 
 
 def test_descriptors_that_stay_open_are_found() -> None:
-    grown = growth(life([100] * 300, [40 + second // 3 for second in range(300)]))
+    grown = growth(life([100] * 300, [40 + second // 2 for second in range(300)]))
     assert grown is not None
     assert not grown.is_flat
+    pooled = growth(life([100] * 300, [20 if second < 150 else 35 for second in range(300)]))
+    assert pooled is not None
+    assert pooled.is_flat
 
 
 def test_a_short_life_says_nothing() -> None:
