@@ -16,13 +16,13 @@ from dashboard.tables import Column, Kind
 _STATES = {"open": "Open now", "all": "All"}
 _INCIDENTS = (
     Column("severity", "Severity"),
-    Column("title", "What", width="large"),
-    Column("where", "Where"),
+    Column("title", "What"),
     Column("opened_at", "Since (UTC)", Kind.TIME),
     Column("last_seen_at", "Last seen", Kind.TIME),
     Column("recovered_at", "Well again", Kind.TIME),
     Column("detail", "Detail", width="large"),
 )
+_OPEN_INCIDENTS = tuple(one for one in _INCIDENTS if one.name != "recovered_at")
 _PASSED = (
     Column("at", "Time (UTC)", Kind.TIME),
     Column("node", "Who"),
@@ -61,7 +61,8 @@ def _show_incidents(client: Client, state: str) -> None:
         st.success("Nothing is wrong that anybody knows of.", icon=":material/check_circle:")
         return
     frame = control.incidents_frame(found)
-    shown.table(frame, _INCIDENTS, key="incidents", alt="Incidents, newest first")
+    columns = _OPEN_INCIDENTS if state == "open" else _INCIDENTS
+    shown.table(frame, columns, key="incidents", alt="Incidents, newest first")
 
 
 def _show_passed(client: Client) -> None:

@@ -80,6 +80,11 @@ class Measure(StrEnum):
         """Whether the amount is USD."""
         return self.quantity is Quantity.USD
 
+    @property
+    def words(self) -> str:
+        """As people write it: `USD per month`, `tokens per day`."""
+        return self.value.replace("_", " ").replace("usd", "USD")
+
 
 _KINDS = {
     Measure.REQUESTS_PER_MINUTE: (Quantity.REQUESTS, Period.MINUTE),

@@ -1,15 +1,18 @@
 """Takes the documents' pictures of the dashboard, from one that runs.
 
     python -m tests.browser.pictures [--url http://127.0.0.1:8501] [--folder docs/images] [--all]
+        [--key gk-...]
 
 Start the demo first (`make demo`), send calls with its keys and ask for an approval, so that there
-is something to see. `--all` takes every page in light and dark, at 1280 and 1920, to be looked at:
-give it a folder of its own. Look at each picture before it is committed.
+is something to see. `--key` is whose usage My usage shows. `--all` takes every page in light and
+dark, at 1280 and 1920, to be looked at: give it a folder of its own. Look at each picture before it
+is committed.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +37,11 @@ _SHOWN: dict[str, Theme] = {
     "approvals": "light",
     "limits": "dark",
     "usage": "dark",
+    "reliability": "light",
+    "alerts": "dark",
+    "policy": "light",
+    "audit": "light",
+    "mine": "light",
 }
 
 
@@ -48,7 +56,16 @@ def _choose_request(page: Page) -> None:
         ).first.wait_for(timeout=TIMEOUT_MS)
 
 
-_PREPARED: dict[str, Callable[[Page], None]] = {"approvals": _choose_request}
+def _enter_key(page: Page, key: str) -> None:
+    """Show what a key has used."""
+    if key:
+        page.get_by_role("textbox", name="Your API key").fill(key)
+        page.get_by_role("button", name="Show my usage").click()
+        page.get_by_role("heading", name="Limits").first.wait_for(timeout=TIMEOUT_MS)
+
+
+Prepared = Mapping[str, Callable[[Page], None]]
+"""By page, what is done on it before its picture is taken."""
 
 
 @contextmanager
@@ -62,7 +79,9 @@ def _opened(browser: Browser, width: int, theme: Theme) -> Iterator[Page]:
         context.close()
 
 
-def take(page: Page, url: str, entry: Entry, path: Path, *, highest_px: int) -> None:
+def take(
+    page: Page, url: str, entry: Entry, path: Path, prepared: Prepared, *, highest_px: int
+) -> None:
     """One picture of a page, from its top; what lies deeper than that is not on it."""
     width = page.viewport_size["width"] if page.viewport_size else _WIDTH
     # The window of the page before was as high as that was.
@@ -71,8 +90,8 @@ def take(page: Page, url: str, entry: Entry, path: Path, *, highest_px: int) -> 
     heading = page.get_by_role("heading", name=entry.title, exact=True, level=1)
     heading.wait_for(timeout=TIMEOUT_MS)
     _wait(page)
-    if entry.file in _PREPARED:
-        _PREPARED[entry.file](page)
+    if entry.file in prepared:
+        prepared[entry.file](page)
         _wait(page)
     # Streamlit scrolls inside the page: only a window as high as all of it shows all of it.
     high = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
@@ -100,7 +119,12 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8501", help="of the dashboard")
     parser.add_argument("--folder", type=Path, default=Path("docs/images"))
     parser.add_argument("--all", action="store_true", help="every page, on both grounds and widths")
+    parser.add_argument("--key", default="", help="an API key, for My usage")
     options = parser.parse_args()
+    prepared: Prepared = {
+        "approvals": _choose_request,
+        "mine": partial(_enter_key, key=options.key),
+    }
     options.folder.mkdir(parents=True, exist_ok=True)
     binary = binary_or_skip("chromium", "install Chromium (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
@@ -120,6 +144,7 @@ def main() -> None:
                             options.url.rstrip("/"),
                             entry,
                             options.folder / name,
+                            prepared,
                             highest_px=_ALL if options.all else _HIGH,
                         )
         browser.close()

@@ -10,7 +10,7 @@ import msgspec
 
 from llm_core.alerts.incident import Incident, IncidentKind, Trouble
 from llm_core.alerts.routing import Routes
-from llm_core.alerts.rules import severity_of_threshold
+from llm_core.alerts.rules import severity_of_threshold, short_usd
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.limits import Limit, Measure, Period
 from policy_service.periods import calendar_span
@@ -91,8 +91,8 @@ def trouble_of(alert: Alert) -> Trouble:
         subject=f"{alert.limit_key}@{alert.period}",
         node=alert.node,
         severity=severity_of_threshold(alert.percent),
-        title=f"{alert.node} has used {alert.percent} % of its {alert.measure}{scope}",
-        detail=f"{_plain(alert.used)} of {_plain(alert.amount)} in {alert.period}",
+        title=f"{alert.node} has used {alert.percent} % of its {measure.words}{scope}",
+        detail=f"{_used_of(alert.used, alert.amount, measure)} in {alert.period}",
         facts={
             "id": f"{alert.limit_key}@{alert.period}@{alert.percent}",
             **facts,
@@ -104,5 +104,7 @@ def trouble_of(alert: Alert) -> Trouble:
     )
 
 
-def _plain(amount: Decimal) -> str:
-    return f"{amount.normalize():,f}"
+def _used_of(used: Decimal, amount: Decimal, measure: Measure) -> str:
+    if measure.is_money:
+        return f"{short_usd(used).removesuffix(' USD')} of {short_usd(amount)}"
+    return f"{used.normalize():,f} of {amount.normalize():,f}"

@@ -134,7 +134,8 @@ def _overspend(limit: Limit, used: Decimal) -> Trouble:
         subject=f"limit:{limit.key}",
         node=limit.node,
         severity=Severity.CRITICAL,
-        title=f"{limit.node} has overspent its {limit.measure} while the shared limits were away",
+        title=f"{limit.node} has overspent its {limit.measure.words} while the shared limits were "
+        "away",
         detail=f"{used.normalize():,f} of {limit.amount.normalize():,f} are used.",
         facts={
             "node": limit.node,

@@ -213,6 +213,20 @@ async def test_a_budget_is_over_with_its_period_or_when_it_has_room_again(
     assert sight == Sight(keeps=frozenset() if is_over else frozenset({trouble.subject}))
 
 
+@pytest.mark.parametrize(
+    ("measure", "title", "detail"),
+    [
+        ("usd_per_month", "% of its USD per month", "81.00 of 100.00 USD in 2026-12"),
+        ("tokens_per_day", "% of its tokens per day", "81 of 100 in 2026-12"),
+    ],
+)
+def test_a_budget_is_told_in_words_and_short_amounts(measure: str, title: str, detail: str) -> None:
+    trouble = trouble_of(replace(ALERT, measure=measure))
+    assert trouble.title.endswith(title)
+    assert trouble.detail.startswith(detail)
+    assert trouble.facts["measure"] == measure
+
+
 async def test_a_group_of_models_is_not_summed_by_guessing() -> None:
     limits: Any = Limits(amount=10_000, used=0)
     trouble = trouble_of(replace(ALERT, limit_key="team:search:group:big:usd_per_month"))
