@@ -7,11 +7,12 @@ import streamlit as st
 
 from dashboard.api.client import Client
 from dashboard.api.errors import SignInNeeded
-from dashboard.formats import Currency
+from dashboard.formats import Currency, in_zone
 from dashboard.memory import Memory
 from dashboard.settings import USD, Settings, load_settings
 
 CURRENCY_KEY = "currency"
+_ZONE_KEY = "_zone"
 
 
 def client() -> Client:
@@ -43,6 +44,16 @@ def now() -> datetime:
     if seeded is not None:
         return datetime(seeded.year, seeded.month, seeded.day, 12, tzinfo=UTC)
     return datetime.now(UTC)
+
+
+def go_by(zone: str) -> None:
+    """Let days and months begin where the viewer's organisation's do."""
+    st.session_state[_ZONE_KEY] = zone
+
+
+def today() -> date:
+    """The day that it is for the viewer's organisation."""
+    return in_zone(now(), st.session_state.get(_ZONE_KEY, "UTC")).date()
 
 
 def is_dark() -> bool:

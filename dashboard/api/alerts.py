@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from dashboard.api.client import Client, segment
+from dashboard.api.client import LARGEST, Client, segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,10 @@ class Delivered:
 
 
 def incidents(client: Client, state: str = "open", limit: int = 200) -> list[Incident]:
-    """`GET /admin/v1/incidents`: `open` or `all`."""
+    """`GET /admin/v1/incidents`: every one that is open, or the newest of `all`."""
+    if state == "open":
+        pages = client.pages("incidents", _Incidents, [("state", state), *LARGEST])
+        return [row for page in pages for row in page.rows]
     return client.get("incidents", _Incidents, [("state", state), ("limit", str(limit))]).rows
 
 

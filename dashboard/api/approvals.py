@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from dashboard.api.client import Client, segment
+from dashboard.api.client import LARGEST, Client, segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, rename={"node": "for"}
 @dataclass(frozen=True, slots=True)
 class _Approvals:
     rows: list[Approval]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +95,15 @@ class _Prices:
     rows: list[PricedDeployment]
 
 
-def listed(
-    client: Client, *, state: str = "", model: str = "", team: str = "", limit: int = 200
-) -> list[Approval]:
-    """`GET /admin/v1/approvals`: the newest first."""
-    wanted = {"state": state, "model": model, "team": team, "limit": str(limit)}
+def waiting(client: Client) -> list[Approval]:
+    """`GET /admin/v1/approvals`: all that wait for an answer, the newest first."""
+    pages = client.pages("approvals", _Approvals, [("state", "requested"), *LARGEST])
+    return [row for page in pages for row in page.rows]
+
+
+def newest(client: Client, *, model: str = "", team: str = "", limit: int = 200) -> list[Approval]:
+    """`GET /admin/v1/approvals`: the newest first, whatever has become of them."""
+    wanted = {"model": model, "team": team, "limit": str(limit)}
     query = [(name, value) for name, value in wanted.items() if value]
     return client.get("approvals", _Approvals, query).rows
 

@@ -27,6 +27,8 @@ Memory = Callable[[str, str, Query, Callable[[], bytes], float], bytes]
 """Remembers answers for a moment: who asks (a digest), the path, the query, how to ask, and how
 many seconds old an answer may be."""
 FRESH_S = 5.0
+LARGEST: Query = (("limit", "1000"),)
+"""For lists of which a page needs all: as few pages of an answer as the service gives."""
 
 _Answer = TypeVar("_Answer")
 _MOST_PAGES = 50

@@ -18,11 +18,16 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Whoever looks. What is offered to them follows from this; what they get is the API's say."""
+    """Whoever looks. What is offered to them follows from this; what they get is the API's say.
+
+    Args:
+        time_zone: In which their organisation's days and months begin.
+    """
 
     name: str
     proof: str
     grants: tuple[Held, ...] = ()
+    time_zone: str = "UTC"
 
     def may(self, permission: str, node: str = "") -> bool:
         """Whether they may do it: anywhere, or by a role on a node or on the whole platform."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from dashboard.api.client import Client, segment
+from dashboard.api.client import LARGEST, Client, segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class LimitState:
 @dataclass(frozen=True, slots=True)
 class _States:
     rows: list[LimitState]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class LimitRow:
 @dataclass(frozen=True, slots=True)
 class _Limits:
     rows: list[LimitRow]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +69,23 @@ class RaiseRow:
 @dataclass(frozen=True, slots=True)
 class _Raises:
     rows: list[RaiseRow]
+    next: str | None = None
 
 
 def states(client: Client) -> list[LimitState]:
-    """`GET /admin/v1/limits/states`."""
-    return client.get("limits/states", _States).rows
+    """`GET /admin/v1/limits/states`, all of its pages."""
+    pages = client.pages("limits/states", _States, LARGEST)
+    return [row for page in pages for row in page.rows]
 
 
 def limits(client: Client) -> list[LimitRow]:
-    """`GET /admin/v1/limits`."""
-    return client.get("limits", _Limits).rows
+    """`GET /admin/v1/limits`, all of its pages."""
+    return [row for page in client.pages("limits", _Limits, LARGEST) for row in page.rows]
 
 
 def raises(client: Client) -> list[RaiseRow]:
-    """`GET /admin/v1/limits/raises`: those that hold or will."""
-    return client.get("limits/raises", _Raises).rows
+    """`GET /admin/v1/limits/raises`: those that hold or will, all of its pages."""
+    return [row for page in client.pages("limits/raises", _Raises, LARGEST) for row in page.rows]
 
 
 def raise_limit(

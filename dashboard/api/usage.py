@@ -85,6 +85,7 @@ class Adoption:
 
     rows: list[AdoptionRow]
     total: Active
+    tz: str = "UTC"
 
 
 def recent(client: Client, limit: int) -> list[CallRow]:

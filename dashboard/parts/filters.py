@@ -127,7 +127,7 @@ def bar(
             bind="query-params",
             width=150,
         )
-        start, end = days_of(span, wiring.now().date())
+        start, end = days_of(span, wiring.today())
         if span is Span.OWN:
             start, end = _own_days(start, end)
         tz = "" if only_period else st.session_state.get("tz") or st.query_params.get("tz", "")
@@ -154,7 +154,7 @@ def _ask_ahead(
     span = st.session_state.get("period") or st.query_params.get("period") or usual
     if span not in set(Span) or span == Span.OWN:
         return
-    start, end = days_of(Span(span), wiring.now().date())
+    start, end = days_of(Span(span), wiring.today())
     if only_period:
         ahead.ask(*ahead_of(Chosen(start, end, {})))
         return
@@ -241,7 +241,7 @@ def _known_from(start: date, end: date) -> Query:
 
     So they are the same for most periods, and are not asked for anew with each.
     """
-    first, last = days_of(Span.DAYS_90, wiring.now().date())
+    first, last = days_of(Span.DAYS_90, wiring.today())
     return (("from", min(start, first).isoformat()), ("to", max(end, last).isoformat()))
 
 

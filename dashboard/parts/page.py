@@ -42,6 +42,7 @@ def show(title: str, told: str, render: Render, *, needs: str | None = None) -> 
     try:
         client = wiring.client()
         viewer = identity.whoami(client)
+        wiring.go_by(viewer.time_zone)
         if needs is not None and not viewer.may(needs):
             raise NotPermitted(
                 "You may not see this.",

@@ -70,14 +70,14 @@ _STEPS = (
 def render(client: Client, viewer: Viewer) -> None:
     """Show what waits, the one that is chosen, and what was decided."""
     with page.section("Waiting", "Choose a line to see what is needed to decide."):
-        waiting = approvals.listed(client, state="requested")
+        waiting = approvals.waiting(client)
         _show_queue(client, waiting)
     chosen = st.query_params.get("approval", "")
     if chosen:
         with page.section():
             _show_one(client, viewer, approvals.shown(client, chosen))
     with page.section("Decided", "The newest first; choose a line for its history."):
-        past = [one for one in approvals.listed(client) if one.state != "requested"]
+        past = [one for one in approvals.newest(client) if one.state != "requested"]
         _show_past(past)
 
 
@@ -175,7 +175,7 @@ def _refused(client: Client, waiting: list[Approval]) -> list[RefusalRow]:
     models = sorted({one.model for one in waiting})[:_MOST_NAMED]
     teams = sorted({one.team for one in waiting})[:_MOST_NAMED]
     query: Query = (
-        *filters.period_query(_PERIOD, wiring.now().date()),
+        *filters.period_query(_PERIOD, wiring.today()),
         *(("model", one) for one in models),
         *(("team", one) for one in teams),
         ("limit", "1000"),
@@ -199,7 +199,7 @@ def _show_grounds(client: Client, one: Approval) -> None:
 
 
 def _show_before(client: Client, one: Approval) -> None:
-    listed = approvals.listed(client, model=one.model, team=one.team)
+    listed = approvals.newest(client, model=one.model, team=one.team)
     before = [other for other in listed if other.id != one.id]
     if not before:
         st.caption("None: this is the first one.")

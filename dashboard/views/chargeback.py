@@ -48,7 +48,7 @@ def render(client: Client, viewer: Viewer) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         period: str = st.selectbox(
             "Month",
-            periods.months(wiring.now().date(), _MONTHS),
+            periods.months(wiring.today(), _MONTHS),
             format_func=formats.month_text,
             key="month",
             bind="query-params",
@@ -102,7 +102,7 @@ def _show_state(client: Client, viewer: Viewer, statement: Statement) -> None:
             icon=":material/lock:",
         )
         return
-    is_over = statement.period < f"{wiring.now():%Y-%m}"
+    is_over = statement.period < f"{formats.in_zone(wiring.now(), statement.tz):%Y-%m}"
     told = "It can be closed." if is_over else "It can be closed once it is over."
     st.info(f"**{named} is a preview.** {told}", icon=":material/edit_calendar:")
     if viewer.may("chargeback.close", f"organisation:{statement.organisation}"):
@@ -194,7 +194,10 @@ def _show_rules(rules: Rules) -> None:
             st.caption(f"{node}: {formats.percent_text(part, 1)}")
     if rules.currency is not None:
         st.caption(f"Billed in {rules.currency.code}, at {rules.currency.usd_rate} for a dollar.")
-    st.caption("Spend without a cost centre is listed as untagged, and never left out.")
+    st.caption(
+        "Spend without a cost centre is listed as untagged, and never left out. "
+        "`gatehouse chargeback rules` changes the rules."
+    )
 
 
 _DIVIDED = {"usage": "use", "heads": "heads", "fixed": "fixed shares"}

@@ -78,7 +78,7 @@ def _ask_ahead(client: Client) -> None:
     ahead.ask(
         partial(costs.summary, client),
         *(partial(_days, client, period) for period in _course()),
-        partial(usage.budgets, client, f"{wiring.now():%Y-%m}"),
+        partial(usage.budgets, client, f"{wiring.today():%Y-%m}"),
         partial(alerts.incidents, client),
         partial(usage.recent, client, RECENT_CALLS),
     )
@@ -86,7 +86,7 @@ def _ask_ahead(client: Client) -> None:
 
 def _course() -> list[Query]:
     """This month, and the one before."""
-    today = wiring.now().date()
+    today = wiring.today()
     return [filters.period_query(span, today) for span in (Span.MONTH, Span.LAST_MONTH)]
 
 
@@ -164,7 +164,7 @@ def _course_told(summary: Summary) -> str:
 
 
 def _show_course(client: Client, summary: Summary) -> None:
-    today = wiring.now().date()
+    today = wiring.today()
     running, before = (
         cost_frames.running_frame(_days(client, period), summary.tz) for period in _course()
     )
@@ -206,7 +206,7 @@ def _show_movers(summary: Summary) -> None:
 
 
 def _show_budgets(client: Client) -> None:
-    rows = usage.budgets(client, f"{wiring.now():%Y-%m}")
+    rows = usage.budgets(client, f"{wiring.today():%Y-%m}")
     if not rows:
         page.nothing("You see no team.", "Teams come from the company's file: `gatehouse org`.")
         return

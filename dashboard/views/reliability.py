@@ -29,7 +29,9 @@ _FARES = (
     Column("p99", "p99", Kind.DURATION),
     Column("first_p50", "First token p50", Kind.DURATION),
     Column("first_p95", "First token p95", Kind.DURATION),
+    Column("first_p99", "First token p99", Kind.DURATION),
     Column("overhead_p50", "Overhead p50", Kind.DURATION),
+    Column("overhead_p95", "Overhead p95", Kind.DURATION),
     Column("overhead_p99", "Overhead p99", Kind.DURATION),
 )
 

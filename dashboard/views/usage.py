@@ -178,7 +178,7 @@ def _show_hours(client: Client, chosen: Chosen) -> None:
 
 def _show_adoption(client: Client, chosen: Chosen) -> None:
     found = usage.adoption(client, chosen.query)
-    adoption = frames.adoption_frame(found.rows, chosen.tz or "UTC")
+    adoption = frames.adoption_frame(found.rows, found.tz)
     total = found.total
     st.markdown(
         f"In all: users **{total.users:,}**, applications **{total.applications:,}**, "

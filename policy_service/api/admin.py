@@ -10,6 +10,7 @@ from llm_core.errors import MalformedRequest
 from llm_core.policy.roles import ROLES, Grant, Permission
 from policy_service.api.admins import CurrentActor, nodes_for
 from policy_service.api.idempotency import AdminRoute
+from policy_service.api.reading import zone_of
 from policy_service.api.wire import Opened, json_answer
 
 router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
@@ -32,17 +33,21 @@ class WhoAmI:
     Args:
         name: As the audit trail has it: `user:alice`, `admin_token:ci`, `root_token`.
         proof: `oidc`, `admin_token` or `root_token`.
+        time_zone: In which the organisations whose usage they see begin their days and months;
+            UTC where these differ, or where they see none.
     """
 
     name: str
     proof: str
     grants: tuple[Held, ...]
+    time_zone: str
 
 
 @router.get("/whoami")
-async def whoami(actor: CurrentActor) -> Response:
+async def whoami(opened: Opened, actor: CurrentActor) -> Response:
     """Who you are here, and what you may do; for whoever has a good token, even with no role."""
-    return json_answer(WhoAmI(actor.name, actor.proof, tuple(map(_held, actor.grants))))
+    zone = await zone_of(opened, actor)
+    return json_answer(WhoAmI(actor.name, actor.proof, tuple(map(_held, actor.grants)), zone))
 
 
 @router.get("/usage/spend")

@@ -137,10 +137,15 @@ class AdoptionTotal:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Days or months with calls, and the whole time."""
+    """Days or months with calls, and the whole time.
+
+    Args:
+        tz: Whose days and months.
+    """
 
     rows: tuple[AdoptionRow, ...]
     total: AdoptionTotal
+    tz: str
 
 
 @router.get("/costs")
@@ -231,6 +236,7 @@ async def usage_adoption(
         Adoption(
             tuple(_adopted(at, one) for one in spans),
             AdoptionTotal(whole.users, whole.applications, whole.teams),
+            asked.tz,
         )
     )
 

@@ -14,7 +14,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_core.costs.calendar import Interval, day_start, month_start
-from llm_core.errors import MalformedRequest
+from llm_core.errors import MalformedRequest, PermissionDenied
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import nodes_for
 from policy_service.ports.costs import Dimension, Scope
@@ -194,6 +194,15 @@ def offset_of(query: BaseModel, cursor: str | None) -> int:
 def _mark(query: BaseModel) -> str:
     asked = query.model_dump_json(exclude={"cursor", "limit"})
     return hashlib.blake2b(asked.encode(), digest_size=8).hexdigest()
+
+
+async def zone_of(opened: Resources, actor: Actor) -> str:
+    """The zone of the organisations whose usage somebody may see; UTC for who sees none."""
+    try:
+        nodes = nodes_for(actor, Permission.USAGE_READ)
+    except PermissionDenied:
+        return _UTC
+    return await _own_zone(opened, Scope(nodes))
 
 
 async def _own_zone(opened: Resources, scope: Scope) -> str:

@@ -181,6 +181,7 @@ async def others_add_up(api: Api, url: str) -> None:
     } == {key: sums[AMOUNTS.index("usd")] for key, sums in by_hour.items()}
     adoption = (await api.get("/admin/v1/usage/adoption", interval="day", **query)).json()
     assert adoption["total"] == {"users": 3, "applications": 1, "teams": 4}
+    assert adoption["tz"] == zone.key
     whole = (await api.get("/admin/v1/usage/adoption", interval="none", **query)).json()
     assert whole["total"] == adoption["total"]
     assert [one["requests"] for one in whole["rows"]] == [len(rows)]

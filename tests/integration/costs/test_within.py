@@ -14,6 +14,7 @@ from llm_core.policy.roles import Grant, Role
 from policy_service.adapters.sql.decision_log import SqlDecisionLog
 from policy_service.adapters.sql.engine import open_engine
 from policy_service.adapters.sql.ledger import SqlLedger
+from policy_service.adapters.sql.organisation import Organisation
 from policy_service.services.administrators import ROOT
 from tests.fakes.running_service import Api
 from tests.integration.sql.test_decision_log import logged
@@ -119,6 +120,16 @@ async def test_a_manager_sees_the_department_and_no_other(filled: Api) -> None:
     assert refusals["rows"][0]["message"].startswith("A limit of requests")
     assert refusals["rows"][1]["message"] == "Model not in the caller's list"
     assert (refusals["rows"][0]["count"], refusals["total"]) == (2, 3)
+
+
+async def test_who_looks_is_told_where_their_organisations_days_begin(
+    filled: Api, database_url: str
+) -> None:
+    engine = open_engine(database_url)
+    await Organisation(engine).put_organisation("acme", time_zone="Pacific/Auckland")
+    await engine.dispose()
+    get = await as_manager(filled, "department:sales")
+    assert (await get("/admin/v1/whoami")).json()["time_zone"] == "Pacific/Auckland"
 
 
 @pytest.mark.parametrize(

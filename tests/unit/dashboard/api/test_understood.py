@@ -47,7 +47,7 @@ def _client(document: object) -> Client:
 
 
 def test_who_looks():
-    told = WhoAmI("user:a", "oidc", (Held("member", "team:x", ("usage.read",)),))
+    told = WhoAmI("user:a", "oidc", (Held("member", "team:x", ("usage.read",)),), "Asia/Tokyo")
     with _client(told) as client:
         assert identity.whoami(client).may("usage.read")
 

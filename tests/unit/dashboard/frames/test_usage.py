@@ -52,6 +52,12 @@ def test_who_was_active_stands_by_kind():
     assert adoption["active"].to_list() == [3, 2, 1]
 
 
+def test_a_day_bears_its_date_where_it_begins():
+    midnight = datetime(2026, 10, 31, 23, tzinfo=UTC)
+    adoption = usage.adoption_frame([AdoptionRow(midnight, 3, 2, 1, 9)], "Europe/Berlin")
+    assert {str(start) for start in adoption["start"]} == {"2026-11-01 00:00:00"}
+
+
 def test_the_mix_is_by_requests():
     rows = [CostRow(requests=1, keys={"model": "b"}), CostRow(requests=3, keys={"model": None})]
     mix = usage.mix_frame(rows, "model")

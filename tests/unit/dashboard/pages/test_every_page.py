@@ -1,6 +1,7 @@
 """What holds for every page: with data, without, without a role, without a service."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.fakes.admin_service import AdminService, Answer, refused
 from tests.fixtures import admin_answers
 from tests.fixtures.dashboard_page import metrics, opened, served, words
 
+AUCKLAND = "Pacific/Auckland"
 NAMED = [pytest.param(entry, id=entry.file) for entry in PAGES]
 NOT_MINE = [pytest.param(entry, id=entry.file) for entry in PAGES if entry.file != "mine"]
 SECOND_READS = {
@@ -115,3 +117,25 @@ def test_amounts_are_shown_in_the_currency_of_the_address(monkeypatch: pytest.Mo
     assert in_usd["Budget"] == "$1,500.00"
     assert in_eur["Budget"] == "€750.00"
     assert unknown == in_usd
+
+
+def test_this_month_is_the_organisations(monkeypatch: pytest.MonkeyPatch):
+    """Noon of 30 November, in London, is 1 December in Auckland."""
+    answers = admin_answers.full()
+    viewer = answers["GET /admin/v1/whoami"]
+    assert isinstance(viewer, Answer)
+    here = {**answers, "GET /admin/v1/whoami": Answer({**viewer.body, "time_zone": AUCKLAND})}
+    for served_answers, month in ((answers, "2026-11"), (here, "2026-12")):
+        with served(served_answers, monkeypatch) as service:
+            opened("overview", {"today": date(2026, 11, 30)})
+            opened("costs", {"today": date(2026, 11, 30)})
+        [budgets] = [one for one in service.asked if one.path.endswith("/budgets")]
+        assert budgets.query["month"] == [month]
+        [groups] = [
+            one
+            for one in service.asked
+            if one.path.endswith("/costs")
+            and one.query.get("group_by") == ["department"]
+            and one.query["interval"] == ["none"]
+        ]
+        assert groups.query["from"] == [f"{month}-01"]

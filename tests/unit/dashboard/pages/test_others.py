@@ -139,6 +139,13 @@ def test_what_is_measured_is_in_the_address(service: AdminService):
     assert table(page, "How each deployment fares now")["breaker"].to_list()[0] == "open"
 
 
+def test_every_percentile_that_is_drawn_stands_in_the_table(service: AdminService):
+    page = opened("reliability")
+    columns = set(table(page, "Requests, failures and latencies by provider and model").columns)
+    drawn = {f"{kind}{p}" for kind in ("", "first_", "overhead_") for p in ("p50", "p95", "p99")}
+    assert drawn <= columns
+
+
 def test_the_history_of_breakers_is_of_the_chosen_time_and_provider(service: AdminService):
     page = opened("reliability", provider=["mistral"], tz="Europe/Berlin")
     [asked] = [one for one in service.asked if one.path.endswith("reliability/breakers")]
