@@ -1,6 +1,5 @@
 """Spans of decisions and of calls to providers."""
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -32,6 +31,7 @@ from policy_service.ports.ledger import UsageRow
 
 _NAME: Final = "gatehouse"
 _NS: Final = 1_000_000_000
+_US: Final = 1_000_000
 
 
 class OtelTracing:
@@ -98,14 +98,14 @@ class OtelTracing:
         known = None if row.deployment_id is None else self._catalogue.deployment(row.deployment_id)
         if known is None:
             return
-        ended_ns = time.time_ns()
         facts = {
             **about_call(row.operation, known),
             "gatehouse.decision.id": row.decision_id,
             "gatehouse.transport": row.transport,
         }
-        took_ns = int((row.total_ms or 0.0) / 1000 * _NS)
-        span = self._start(facts, started_ns=ended_ns - took_ns)
+        # Kong calls at once when it was decided; what it reports may come much later.
+        started_ns = round(row.at.timestamp() * _US) * (_NS // _US)
+        span = self._start(facts, started_ns=started_ns)
         usage = TokenUsage(
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
@@ -115,7 +115,7 @@ class OtelTracing:
         span.set_attributes(about_answer(usage, row.served_model))
         if row.error_class != ErrorClass.NONE.value:
             failed(span, row.error_class)
-        span.end(ended_ns)
+        span.end(started_ns + int((row.total_ms or 0.0) / 1000 * _NS))
 
     def _start(self, facts: dict[str, str | int], started_ns: int | None = None) -> Span:
         name = f"{facts['gen_ai.operation.name']} {facts['gen_ai.request.model']}"

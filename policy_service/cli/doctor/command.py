@@ -47,6 +47,7 @@ def doctor(  # noqa: PLR0917 - a command's options
     with needs("service"):
         from policy_service.cli.doctor import kong
         from policy_service.cli.doctor.files import settings_and_findings
+        from policy_service.cli.doctor.findings import unseen
     settings, found = settings_and_findings()
     if settings is not None:
         found += asyncio.run(_about(settings, skip_providers=skip_providers))
@@ -55,8 +56,18 @@ def doctor(  # noqa: PLR0917 - a command's options
         found += kong.service_findings(policy_url, secret)
     if kong_conf is not None:
         found += [*kong.conf_findings(kong_conf), *kong.socket_findings(kong_conf)]
+    else:
+        found.append(unseen("kong.conf", "Nobody named it.", "Name it with --kong-conf."))
     if kong_yaml is not None:
         found += kong.yaml_findings(kong_yaml, settings)
+    else:
+        found.append(
+            unseen(
+                "kong.yaml",
+                "Nobody named it.",
+                "Name it with --kong-yaml; `gatehouse kong check` looks at a Kong that runs.",
+            )
+        )
     show(found, as_json=as_json)
     if any(one.state == "broken" for one in found):
         raise typer.Exit(1)

@@ -281,5 +281,7 @@ def test_the_report_for_people_has_each_remedy(installation: Installation) -> No
     )
     assert done.exit_code == 0, done.output
     assert "Nothing is broken." in done.output
+    assert "→ Name it with --kong-conf." in done.output
+    assert "gatehouse kong check" in done.output
     assert "→ Use PostgreSQL for more" in done.output
     assert "POLICY_REDIS_URL is not set" in done.output

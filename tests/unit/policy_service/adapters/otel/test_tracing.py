@@ -162,6 +162,7 @@ def test_what_kong_called_is_told_afterwards_with_the_time_it_took(traced: Trace
     first, second = traced._kept.get_finished_spans()
     assert parent(first) == parent(second) == call_context.ids_of(DECISION)[1]
     assert (first.end_time or 0) - (first.start_time or 0) == 1_500_000_000
+    assert first.start_time == int(row.at.timestamp()) * 10**9 + row.at.microsecond * 1000
     assert (first.attributes or {})["gen_ai.usage.input_tokens"] == 12
     assert (second.attributes or {})["error.type"] == "timeout"
 
