@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import TICKET_HEADER, Decision, DecisionRequest, UsageReport
 from policy_service.api.admin_description import admin_kinds, described
+from policy_service.api.examples import EXAMPLES
 from policy_service.api.forward_auth import SECRET_HEADER
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import SettleOutcome
@@ -97,7 +98,7 @@ _FORWARD_AUTH: _Object = {
         },
     }
 }
-_FOR_ADMINS: dict[str, type] = {
+FOR_ADMINS: dict[str, type] = {
     "/admin/v1/usage/spend": Spend,
     "/admin/v1/usage/recent": Recent,
     "/admin/v1/budgets": Budgets,
@@ -149,7 +150,7 @@ def _with_our_failures(made: _Object) -> _Object:
 
 
 def _completed(made: _Object) -> _Object:
-    kinds = [kind for _, _, *both in _FOR_PLUGINS for kind in both] + [*_FOR_ADMINS.values()]
+    kinds = [kind for _, _, *both in _FOR_PLUGINS for kind in both] + [*FOR_ADMINS.values()]
     kinds += [Me, MyUsage, *admin_kinds()]
     kinds = list(dict.fromkeys(kinds))
     _, schemas = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
@@ -158,7 +159,7 @@ def _completed(made: _Object) -> _Object:
         paths[path] = {"post": _operation(path, told, asked, answered)}
     paths["/v1/callers/changes"] = _CHANGES
     paths["/v1/forward-auth"] = _FORWARD_AUTH
-    for path, answered in _FOR_ADMINS.items():
+    for path, answered in FOR_ADMINS.items():
         paths[path]["get"] = {
             **paths[path]["get"],
             "security": [{"admin_token": []}],
@@ -214,4 +215,6 @@ def _body(told: str, kind: type) -> _Object:
 
 
 def _content(kind: type) -> _Object:
-    return {"application/json": {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}}
+    told: _Object = {"schema": {"$ref": _REFERENCE.format(name=kind.__name__)}}
+    example = EXAMPLES.get(kind.__name__)
+    return {"application/json": told if example is None else {**told, "example": example}}

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from policy_service.api.figure_examples import FIGURE_EXAMPLES
+
 _AT = "2026-11-20T12:00:00Z"
 _LATER = "2026-12-01T00:00:00Z"
 _KEY: dict[str, Any] = {
@@ -140,6 +142,7 @@ _NEXT = "WyJrZXlzIixbImtleV8wMW04a2I3ZTNyMTA2eXExcTEwYzRnNDBtYiJdXQ"
 
 EXAMPLES: Mapping[str, Any] = MappingProxyType(
     {
+        **FIGURE_EXAMPLES,
         "NewRules": {
             "organisation": "acme",
             "shared": [
@@ -343,6 +346,7 @@ EXAMPLES: Mapping[str, Any] = MappingProxyType(
             "name": "user:alice",
             "proof": "oidc",
             "grants": [{"role": "member", "node": "team:search", "permissions": ["usage.read"]}],
+            "time_zone": "Europe/Berlin",
         },
         "NewErasure": {"user": "alice", "reason": "request 4711", "dry_run": True},
         "Erasure": {"id": "", "pseudonym": None, "found": {"usage": 120}},

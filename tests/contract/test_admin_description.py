@@ -8,6 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from policy_service.api.admin_description import SPOKEN, admin_kinds
+from policy_service.api.description import FOR_ADMINS
 from policy_service.api.examples import EXAMPLES
 from policy_service.api.permissions import OPERATIONS
 from policy_service.app import create_app
@@ -57,7 +58,7 @@ def test_every_operation_says_who_may_and_how_it_fails(app: Any) -> None:
 
 
 def test_examples_are_of_types_that_are_spoken() -> None:
-    names = {kind.__name__: kind for kind in admin_kinds()}
+    names = {kind.__name__: kind for kind in (*admin_kinds(), *FOR_ADMINS.values())}
     assert set(EXAMPLES) <= set(names)
     for name, example in EXAMPLES.items():
         assert msgspec.convert(example, names[name]) is not None
@@ -73,6 +74,20 @@ def test_examples_fit_their_schemas(app: Any) -> None:
 def test_every_body_that_is_taken_has_an_example() -> None:
     taken = {one.asked.__name__ for one in SPOKEN.values() if one.asked not in (None, dict, bytes)}  # type: ignore[union-attr]
     assert taken <= set(EXAMPLES)
+
+
+def test_every_answer_has_an_example(app: Any) -> None:
+    lacking = [
+        (method, path)
+        for path, item in app.openapi()["paths"].items()
+        for method, operation in item.items()
+        if path.startswith("/admin/")
+        for status, answer in operation["responses"].items()
+        if status.startswith("2")
+        for media, content in answer.get("content", {}).items()
+        if media == "application/json" and "$ref" in content["schema"] and "example" not in content
+    ]
+    assert lacking == []
 
 
 def test_the_page_lists_every_operation() -> None:
