@@ -54,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m dashboard",
         description="Shows managers what models cost.",
         epilog="Needs DASHBOARD_POLICY_URL in the environment, and DASHBOARD_OIDC_ISSUER with what "
-        "belongs to it, so that people sign in, or DASHBOARD_ADMIN_TOKEN.",
+        "belongs to it, so that people sign in. With DASHBOARD_ADMIN_TOKEN whoever reaches it sees "
+        "what that may see; with neither, everybody brings an admin token.",
     )
     parser.add_argument("--address", default="127.0.0.1", help="0.0.0.0 in a container")
     parser.add_argument("--port", type=int, default=8501)

@@ -38,7 +38,7 @@ st.html(HERE / "style.css")
 st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "logo_icon.svg")
 may_go_on = gate.is_open()
 viewer = _viewer() if may_go_on else None
-sections = navigation.offered(viewer)
+sections = navigation.offered(viewer) if may_go_on else navigation.behind_the_door()
 page = st.navigation(
     {name: [_page(entry) for entry in entries] for name, entries in sections.items()},
     position="sidebar" if may_go_on else "hidden",

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import wiring
+from dashboard.api.errors import ServiceFailure, SignInNeeded
 from dashboard.api.identity import Viewer
 from dashboard.settings import SettingsMissing
 
@@ -10,19 +11,23 @@ from dashboard.settings import SettingsMissing
 def is_open() -> bool:
     """Whether whoever looks may go on to the page; what they see instead is shown here."""
     try:
-        needs_sign_in = wiring.settings().sign_in is not None
+        settings = wiring.settings()
     except SettingsMissing:
         # The page says what is missing.
         return True
-    if needs_sign_in and not wiring.is_signed_in():
+    if settings.sign_in is not None and not wiring.is_signed_in():
         _show_door()
+        return False
+    if settings.asks_for_token and not wiring.has_come_in():
+        _ask_for_token()
         return False
     return True
 
 
 def sign_in_button(label: str) -> None:
-    """A button that leads to the identity provider."""
-    st.button(label, key="sign_in", type="primary", on_click=st.login)
+    """A button that leads to the identity provider, or back to the door."""
+    leads = wiring.leave if wiring.settings().asks_for_token else st.login
+    st.button(label, key="sign_in", type="primary", on_click=leads)
 
 
 def show_reader(viewer: Viewer | None) -> None:
@@ -33,8 +38,11 @@ def show_reader(viewer: Viewer | None) -> None:
             shown = st.user.get("email") or st.user.get("name") or "Signed in"
             st.caption(str(shown))
             st.button("Sign out", key="sign_out", icon=":material/logout:", on_click=st.logout)
-        elif viewer is not None:
+            return
+        if viewer is not None:
             st.caption(viewer.name)
+        if wiring.has_come_in():
+            st.button("Sign out", key="sign_out", icon=":material/logout:", on_click=wiring.leave)
 
 
 def _show_currencies() -> None:
@@ -57,3 +65,32 @@ def _show_door() -> None:
     st.title("Gatehouse", anchor=False)
     st.write("Sign in with your company account to see what models cost your teams.")
     sign_in_button("Sign in")
+
+
+def _ask_for_token() -> None:
+    st.title("Gatehouse", anchor=False)
+    st.write("Sign in with an admin token of your own to see what is yours to see.")
+    with st.form("door", border=False):
+        token = st.text_input(
+            "Admin token",
+            key="token",
+            type="password",
+            placeholder="ga-...",
+            help="Whoever administers Gatehouse issues it. It is kept until this page is closed, "
+            "and nowhere but in this session.",
+            width=420,
+        ).strip()
+        asked = st.form_submit_button("Sign in", key="come_in", type="primary")
+    if not asked:
+        return
+    if not token or not token.isascii() or any(map(str.isspace, token)):
+        st.error("An admin token is one word, such as ga-...", icon=":material/block:")
+        return
+    try:
+        wiring.come_in(token)
+    except SignInNeeded as failure:
+        st.error(f"Nobody comes in by this token: {failure.hint}", icon=":material/block:")
+    except ServiceFailure as failure:
+        st.error(f"**{failure.what}**\n\n{failure.hint}", icon=":material/cloud_off:")
+    else:
+        st.rerun()

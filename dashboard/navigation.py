@@ -3,6 +3,7 @@
 What they then get is the API's say.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,20 @@ def offered(viewer: Viewer | None) -> dict[str, list[Entry]]:
     Args:
         viewer: `None` where it is not known who looks: the pages say why.
     """
+    return _by_section(
+        entry
+        for entry in PAGES
+        if entry.needs is None or (viewer is not None and viewer.may(entry.needs))
+    )
+
+
+def behind_the_door() -> dict[str, list[Entry]]:
+    """All pages, for who has not come in yet: the address that they came by stays a page's."""
+    return _by_section(PAGES)
+
+
+def _by_section(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
     by_section: dict[str, list[Entry]] = {}
-    for entry in PAGES:
-        if entry.needs is None or (viewer is not None and viewer.may(entry.needs)):
-            by_section.setdefault(entry.section, []).append(entry)
+    for entry in entries:
+        by_section.setdefault(entry.section, []).append(entry)
     return by_section

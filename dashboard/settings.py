@@ -47,10 +47,10 @@ class Settings:
 
     Args:
         policy_url: Base URL of the policy service, without a trailing slash.
-        admin_token: Bearer token of its admin API; empty where people sign in.
+        admin_token: Bearer token of its admin API; empty where people sign in, or bring their own.
         timeout_s: Longest wait for one answer.
         sign_in: How people sign in; `None`: whoever reaches the dashboard sees what the admin token
-            may see.
+            may see, or brings one.
         gateway_url: Base URL of the gateway, where developers' keys are asked about; empty: they
             cannot be.
         currency: ISO 4217 code of what amounts can be shown in beside USD.
@@ -65,6 +65,11 @@ class Settings:
     currency: str = USD
     usd_rate: Decimal = Decimal(1)
 
+    @property
+    def asks_for_token(self) -> bool:
+        """Whether everybody brings an admin token of their own."""
+        return self.sign_in is None and not self.admin_token
+
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the `DASHBOARD_...` variables; docs/settings.md lists them.
@@ -78,10 +83,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if environment is None:
         environment = os.environ  # noqa: TID251 - this is the one place that reads it
     sign_in = _sign_in(environment)
-    needed = ["DASHBOARD_POLICY_URL"]
-    # With sign-in no token may speak for people who have not signed in.
-    needed += [] if sign_in else ["DASHBOARD_ADMIN_TOKEN"]
-    _check(environment, needed)
+    _check(environment, ["DASHBOARD_POLICY_URL"])
     given = environment.get("DASHBOARD_TIMEOUT_S", str(DEFAULT_TIMEOUT_S))
     try:
         timeout_s = float(given)
@@ -91,7 +93,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         raise SettingsMissing("Set DASHBOARD_TIMEOUT_S to a number of seconds above zero.")
     return Settings(
         policy_url=environment["DASHBOARD_POLICY_URL"].rstrip("/"),
-        admin_token="" if sign_in else environment["DASHBOARD_ADMIN_TOKEN"],
+        # With sign-in no token may speak for people who have not signed in.
+        admin_token="" if sign_in else environment.get("DASHBOARD_ADMIN_TOKEN", ""),
         timeout_s=timeout_s,
         sign_in=sign_in,
         gateway_url=environment.get("DASHBOARD_GATEWAY_URL", "").rstrip("/"),

@@ -5,32 +5,57 @@ from decimal import Decimal
 
 import streamlit as st
 
+from dashboard.api import identity
 from dashboard.api.client import Client
 from dashboard.api.errors import SignInNeeded
+from dashboard.api.identity import Viewer
 from dashboard.formats import Currency, in_zone
 from dashboard.memory import Memory
 from dashboard.settings import USD, Settings, load_settings
 
 CURRENCY_KEY = "currency"
 _ZONE_KEY = "_zone"
+_CAME_IN_BY = "_own_token"
 
 
 def client() -> Client:
     """The policy service.
 
-    Where people sign in it is asked in the name of whoever looks, and by nobody else.
+    Where people sign in, or bring a token, it is asked in the name of whoever looks, and by nobody
+    else.
 
     Raises:
         SettingsMissing: The environment does not say where the service is.
         SignInNeeded: Nobody is signed in.
     """
-    asked = _client()
-    if settings().sign_in is None:
+    asked, given = _client(), settings()
+    if given.sign_in is None and not given.asks_for_token:
         return asked
-    token = st.user.tokens.get("access") if is_signed_in() else None
+    token = st.user.tokens.get("access") if is_signed_in() else st.session_state.get(_CAME_IN_BY)
     if not token:
         raise SignInNeeded("You are not signed in.", "Sign in to see what is yours to see.")
     return asked.speaking_for(token)
+
+
+def come_in(token: str) -> Viewer:
+    """Look by an admin token of one's own from now on, in this session; whose it is.
+
+    Raises:
+        ServiceFailure: It is nobody's, or nobody can be asked.
+    """
+    viewer = identity.whoami(_client().speaking_for(token))
+    st.session_state[_CAME_IN_BY] = token
+    return viewer
+
+
+def leave() -> None:
+    """Forget the token that somebody came in by."""
+    st.session_state.pop(_CAME_IN_BY, None)
+
+
+def has_come_in() -> bool:
+    """Whether somebody looks by a token of their own."""
+    return bool(st.session_state.get(_CAME_IN_BY))
 
 
 def is_signed_in() -> bool:

@@ -1,10 +1,13 @@
 """The frame around the pages: who gets in, and which pages they are offered."""
 
+from datetime import date
+
 import pytest
 
 from dashboard.api.identity import Held, Viewer
 from dashboard.navigation import PAGES, offered
 from llm_core.policy.roles import ROLES, Role
+from tests.fakes.admin_service import Answer, refused
 from tests.fixtures import admin_answers
 from tests.fixtures.dashboard_page import metrics, opened, served
 from tests.unit.dashboard.test_settings import SIGN_IN
@@ -66,6 +69,56 @@ def test_where_people_sign_in_nobody_else_gets_past_the_door(monkeypatch: pytest
         assert page.title[0].value == "Gatehouse"
         assert page.button(key="sign_in").label == "Sign in"
         assert not any((service.asked, page.metric, page.dataframe))
+
+
+def test_who_brings_a_token_looks_by_it_and_by_no_other(monkeypatch: pytest.MonkeyPatch):
+    with served(admin_answers.full(), monkeypatch, DASHBOARD_ADMIN_TOKEN="") as service:
+        page = opened("app")
+        assert page.title[0].value == "Gatehouse"
+        assert not any((service.asked, page.metric, page.dataframe))
+        page.text_input(key="token").input(" ga-mine ")
+        page.button(key="come_in").click().run()
+        assert page.title[0].value == "Overview"
+        assert {one.token for one in service.asked} == {"ga-mine"}
+        assert [one.value for one in page.sidebar.caption] == ["user:carol"]
+        page.button(key="sign_out").click().run()
+        assert page.title[0].value == "Gatehouse"
+        assert not any((page.metric, page.dataframe))
+
+
+@pytest.mark.parametrize(
+    ("token", "failure", "told"),
+    [
+        ("ga-unknown", refused(401, "There is no such token."), "There is no such token."),
+        ("ga-mine", refused(503, ""), "readyz"),
+        ("", None, "one word"),
+        ("two words", None, "one word"),
+        ("sch\N{LATIN SMALL LETTER O WITH DIAERESIS}n", None, "one word"),
+    ],
+)
+def test_a_token_that_is_nobodys_does_not_open_the_door(
+    monkeypatch: pytest.MonkeyPatch, token: str, failure: Answer | None, told: str
+):
+    with served(admin_answers.full(), monkeypatch, DASHBOARD_ADMIN_TOKEN="") as service:
+        service.failure = failure
+        page = opened("app")
+        page.text_input(key="token").input(token)
+        page.button(key="come_in").click().run()
+        assert page.title[0].value == "Gatehouse"
+        assert told in page.error[0].value
+        assert not any((page.metric, page.dataframe))
+
+
+def test_a_token_that_was_revoked_leads_back_to_the_door(monkeypatch: pytest.MonkeyPatch):
+    with served(admin_answers.full(), monkeypatch, DASHBOARD_ADMIN_TOKEN="") as service:
+        page = opened("costs", {"_own_token": "ga-mine"})
+        assert page.metric
+        service.failure = refused(401, "The token was revoked.")
+        page = opened("costs", {"_own_token": "ga-mine", "today": date(2026, 11, 19)})
+        assert "The token was revoked." in page.warning[0].value
+        assert not page.metric
+        page.button(key="sign_in").click().run()
+        assert "You are not signed in." in page.warning[0].value
 
 
 def test_a_page_without_its_door_asks_nobody_in_the_name_of_nobody(
