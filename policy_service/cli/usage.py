@@ -4,7 +4,6 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -76,11 +75,13 @@ def usage(
     """
     groups = [one.strip() for one in by.split(",") if one.strip()]
     query: dict[str, str | list[str]] = {
-        "from": since or f"{datetime.now(UTC):%Y-%m}-01",
         "group_by": ",".join(groups),
         "interval": interval,
         **_filters(only or ()),
     }
+    # Left out, it is the month of the organisation's clocks.
+    if since is not None:
+        query["from"] = since
     if until is not None:
         query["to"] = until
     if zone is not None:
