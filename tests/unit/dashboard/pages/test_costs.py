@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.formats import Currency
-from tests.fakes.admin_service import AdminService, spent_in
+from dashboard.formats import UNTAGGED, Currency
+from dashboard.parts.filters import DIMENSIONS
+from tests.fakes.admin_service import SPENT, AdminService, spent_in
 from tests.fixtures import admin_answers
 from tests.fixtures.dashboard_page import checked, metrics, opened, served, table, words
 
@@ -56,11 +58,57 @@ def test_choosing_a_filter_changes_what_is_shown():
     assert page.multiselect(key="department").value == ["support"]
 
 
-@pytest.mark.parametrize("dimension", ["team", "model", "provider", "region", "use_case"])
+@pytest.mark.parametrize("dimension", DIMENSIONS)
 def test_spend_can_be_grouped_by_anything(dimension: str):
     page = opened("costs")
     page.selectbox(key="group").set_value(dimension).run()
-    assert _names(checked(page), dimension)[-1] == "Total"
+    *names, total = _names(checked(page), dimension)
+    assert total == "Total"
+    assert {*names} == {str(row[dimension] or UNTAGGED) for row in _november()}
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_spend_can_be_filtered_by_anything(dimension: str):
+    """Of the filters that are folded away the address's value can be chosen before they unfold."""
+    value = next(row[dimension] for row in _november() if row[dimension])
+    page = opened("costs", **{dimension: value})
+    assert page.multiselect(key=dimension).value == [value]
+    assert metrics(page)["Spent"] == text(spent_in(*NOVEMBER, **{dimension: value}))
+    page.multiselect(key=dimension).set_value([]).run()
+    assert metrics(checked(page))["Spent"] == text(spent_in(*NOVEMBER))
+
+
+def _november() -> list[dict[str, Any]]:
+    return [row for row in SPENT if NOVEMBER[0] <= row["day"] < NOVEMBER[1]]
+
+
+@pytest.mark.parametrize(
+    ("address", "line", "name", "below"),
+    [
+        ({"group": "Department"}, 0, "research", "Team"),
+        ({"department": "research", "group": "Team"}, 1, "search", "Project"),
+        ({"team": "search", "group": "Project"}, 0, "ranking", "User"),
+        ({"project": "ranking", "group": "User"}, 0, "sam", "User"),
+        ({"group": "Model"}, 0, "claude-4", "Model"),
+    ],
+)
+def test_a_chosen_line_leads_down_to_it(address: dict[str, str], line: int, name: str, below: str):
+    dimension = next(key for key, label in DIMENSIONS.items() if label == address["group"])
+    chosen = {"selection": {"rows": [line], "columns": [], "cells": []}}
+    page = opened("costs", {f"groups_{dimension}": chosen}, **address)
+    assert page.button(key="down").label == f"Only {name}"
+    page.button(key="down").click().run()
+    assert page.multiselect(key=dimension).value == [name]
+    assert DIMENSIONS[page.selectbox(key="group").value] == below
+    wanted = {key: value for key, value in address.items() if key != "group"}
+    spent = spent_in(*NOVEMBER, **wanted, **{dimension: name})
+    assert metrics(checked(page))["Spent"] == text(spent)
+
+
+def test_the_line_of_the_total_leads_nowhere():
+    chosen = {"selection": {"rows": [3], "columns": [], "cells": []}}
+    page = opened("costs", {"groups_department": chosen})
+    assert "down" not in [one.key for one in page.button]
 
 
 def test_untagged_spend_is_listed_and_can_be_chosen(service: AdminService):
