@@ -42,6 +42,8 @@ class Permission(StrEnum):
     """Issue, rotate, revoke."""
     ROLES_GRANT = "roles.grant"
     ADMIN_TOKENS_WRITE = "admin_tokens.write"
+    APPROVALS_ASK = "approvals.ask"
+    """For others than oneself."""
     APPROVALS_DECIDE = "approvals.decide"
     AUDIT_READ = "audit.read"
     POLICY_READ = "policy.read"
@@ -56,7 +58,7 @@ class Permission(StrEnum):
 
 
 _READS = frozenset({Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ})
-_OWNS = _READS | {Permission.KEYS_WRITE, Permission.LIMITS_RAISE}
+_OWNS = _READS | {Permission.KEYS_WRITE, Permission.LIMITS_RAISE, Permission.APPROVALS_ASK}
 SEPARATED = frozenset({Permission.CONTENT_READ})
 """Who administers does not hold these. They may give them to others, and not to themselves."""
 
@@ -68,7 +70,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         Role.ORG_ADMIN: _ADMINISTERS,
         Role.DEPT_MANAGER: _OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
         Role.TEAM_OWNER: _OWNS,
-        Role.APPROVER: _READS | {Permission.APPROVALS_DECIDE},
+        Role.APPROVER: _READS | {Permission.APPROVALS_ASK, Permission.APPROVALS_DECIDE},
         Role.AUDITOR: _READS
         | {Permission.AUDIT_READ, Permission.POLICY_READ, Permission.CONTENT_READ},
         Role.FINANCE: frozenset(

@@ -101,7 +101,7 @@ async def show(approval_id: str, opened: Opened, actor: CurrentActor) -> Respons
 
 @router.post("")
 async def ask(request: Request, opened: Opened, actor: CurrentActor) -> Response:
-    """Ask for an approval, for yourself, or with `for` for a part of the company that you see."""
+    """Ask for an approval, for yourself, or with `for` for a part of the company."""
     wanted = await read_json(request, Wanted)
     with told_faults():
         place = await _place(opened, actor, wanted.node)
@@ -193,7 +193,7 @@ def _unknown() -> NotServed:
 
 
 async def _place(opened: Resources, actor: Actor, node: str | None) -> Place:
-    """Where the request stands: at the actor's own place, or at a part that they see."""
+    """Where the request stands: at the actor's own place, or at a part that they may ask for."""
     own: tuple[str, ...] = ()
     if actor.name.partition(":")[0] in _OWN_KINDS:
         try:
@@ -208,7 +208,7 @@ async def _place(opened: Resources, actor: Actor, node: str | None) -> Place:
         )
     path = own if node is None or node in own else await opened.administration.path_of(node)
     if path is not own:
-        require(actor, Permission.ORGANISATION_READ, path)
+        require(actor, Permission.APPROVALS_ASK, path)
     chosen = node or own[0]
     path = path[path.index(chosen) :]
     return _place_of(path, may_be_for(path)[:1])

@@ -55,7 +55,7 @@ OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
             _P.ORGANISATION_WRITE, Where.PLATFORM
         ),
         ("GET", "/admin/v1/approvals"): Asked(None, Where.ROWS),
-        ("POST", "/admin/v1/approvals"): Asked(_P.ORGANISATION_READ, Where.NODE),
+        ("POST", "/admin/v1/approvals"): Asked(_P.APPROVALS_ASK, Where.NODE),
         ("GET", "/admin/v1/approvals/{approval_id}"): Asked(_P.ORGANISATION_READ, Where.HIDDEN),
         ("POST", "/admin/v1/approvals/{approval_id}/grant"): Asked(
             _P.APPROVALS_DECIDE, Where.HIDDEN

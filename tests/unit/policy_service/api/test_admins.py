@@ -86,9 +86,10 @@ async def test_require_heeds_the_table(role: Role, permission: Permission) -> No
         role in (Role.PLATFORM_ADMIN, Role.ORG_ADMIN) and permission not in SEPARATED
     ) or permission in {
         Role.DEPT_MANAGER: "usage.read organisation.read organisation.write limits.write "
-        "limits.raise keys.read keys.write",
-        Role.TEAM_OWNER: "usage.read organisation.read limits.raise keys.read keys.write",
-        Role.APPROVER: "usage.read organisation.read keys.read approvals.decide",
+        "limits.raise keys.read keys.write approvals.ask",
+        Role.TEAM_OWNER: "usage.read organisation.read limits.raise keys.read keys.write "
+        "approvals.ask",
+        Role.APPROVER: "usage.read organisation.read keys.read approvals.ask approvals.decide",
         Role.AUDITOR: "usage.read organisation.read keys.read audit.read content.read policy.read",
         Role.FINANCE: "usage.read organisation.read chargeback.close",
         Role.MEMBER: "usage.read",
