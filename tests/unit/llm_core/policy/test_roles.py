@@ -5,13 +5,13 @@ import pytest
 from llm_core.policy.roles import PLATFORM, ROLES, Grant, Permission, Role, granted_on, may
 
 READS = {Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ}
-OWNS = READS | {Permission.KEYS_WRITE, Permission.LIMITS_RAISE}
+OWNS = READS | {Permission.KEYS_WRITE, Permission.LIMITS_RAISE, Permission.APPROVALS_ASK}
 EXPECTED = {
     Role.PLATFORM_ADMIN: set(Permission) - {Permission.CONTENT_READ},
     Role.ORG_ADMIN: set(Permission) - {Permission.CONTENT_READ},
     Role.DEPT_MANAGER: OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
     Role.TEAM_OWNER: OWNS,
-    Role.APPROVER: READS | {Permission.APPROVALS_DECIDE},
+    Role.APPROVER: READS | {Permission.APPROVALS_ASK, Permission.APPROVALS_DECIDE},
     Role.AUDITOR: READS | {Permission.AUDIT_READ, Permission.CONTENT_READ, Permission.POLICY_READ},
     Role.FINANCE: {
         Permission.USAGE_READ,
