@@ -33,6 +33,7 @@ async def test_a_token_is_made_used_listed_and_revoked(api: Api) -> None:
     assert (await api.client.get("/admin/v1/whoami", headers=bearer(told))).json() == {
         "name": "admin_token:life",
         "proof": "admin_token",
+        "time_zone": "UTC",
         "grants": [
             {
                 "role": "auditor",
