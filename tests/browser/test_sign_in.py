@@ -200,7 +200,7 @@ def test_the_command_line_signs_in_refreshes_and_signs_out(site: AdminSite, tmp_
     before = json.loads(kept.read_text())
     who = run("whoami", "--server", site.policy_url, config=tmp_path)
     assert who.returncode == 0, who.stderr
-    assert "team_owner on team:search: keys.read, keys.write" in who.stdout
+    assert "team_owner on team:search: approvals.ask, keys.read, keys.write" in who.stdout
     # As if its time were over.
     session = before[site.policy_url]
     kept.write_text(
