@@ -1,6 +1,7 @@
 """A call through the gateway is seen in the browser: the loop closes."""
 
 import re
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ import openai
 import pytest
 from playwright.sync_api import expect
 
+from dashboard.api.client import FRESH_S
 from policy_service.cli.demo import processes
 from tests.fixtures.chromium import open_page
 from tests.fixtures.company import COMPANY, models
@@ -68,6 +70,8 @@ def test_a_call_shows_up_on_the_overview(gateway: Gateway) -> None:
 @pytest.mark.browser
 def test_the_page_says_what_to_do_when_the_policy_service_is_away(gateway: Gateway) -> None:
     gateway.stop("policy")
+    # Until then the dashboard shows what it was told before.
+    time.sleep(FRESH_S)
     try:
         with open_page(show(gateway)) as page:
             expect(page.get_by_role("alert").first).to_contain_text(
