@@ -8,7 +8,6 @@ import streamlit as st
 from dashboard.api import identity
 from dashboard.api.client import Client
 from dashboard.api.errors import SignInNeeded
-from dashboard.api.identity import Viewer
 from dashboard.formats import Currency, in_zone
 from dashboard.memory import Memory
 from dashboard.settings import USD, Settings, load_settings
@@ -29,23 +28,25 @@ def client() -> Client:
         SignInNeeded: Nobody is signed in.
     """
     asked, given = _client(), settings()
-    if given.sign_in is None and not given.asks_for_token:
+    if given.asks_for_token:
+        token = st.session_state.get(_CAME_IN_BY)
+    elif given.sign_in is not None:
+        token = st.user.tokens.get("access") if is_signed_in() else None
+    else:
         return asked
-    token = st.user.tokens.get("access") if is_signed_in() else st.session_state.get(_CAME_IN_BY)
     if not token:
         raise SignInNeeded("You are not signed in.", "Sign in to see what is yours to see.")
     return asked.speaking_for(token)
 
 
-def come_in(token: str) -> Viewer:
-    """Look by an admin token of one's own from now on, in this session; whose it is.
+def come_in(token: str) -> None:
+    """Look by an admin token of one's own from now on, in this session.
 
     Raises:
         ServiceFailure: It is nobody's, or nobody can be asked.
     """
-    viewer = identity.whoami(_client().speaking_for(token))
+    identity.whoami(_client().speaking_for(token))
     st.session_state[_CAME_IN_BY] = token
-    return viewer
 
 
 def leave() -> None:

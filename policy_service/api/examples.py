@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from policy_service.api.figure_examples import FIGURE_EXAMPLES
+from policy_service.api.figure_examples import FIGURE_EXAMPLES, RULES
 
 _AT = "2026-11-20T12:00:00Z"
 _LATER = "2026-12-01T00:00:00Z"
@@ -143,18 +143,7 @@ _NEXT = "WyJrZXlzIixbImtleV8wMW04a2I3ZTNyMTA2eXExcTEwYzRnNDBtYiJdXQ"
 EXAMPLES: Mapping[str, Any] = MappingProxyType(
     {
         **FIGURE_EXAMPLES,
-        "NewRules": {
-            "organisation": "acme",
-            "shared": [
-                {
-                    "name": "platform",
-                    "match": {"team": "platform"},
-                    "allocate": "usage",
-                    "shares": {},
-                }
-            ],
-            "currency": {"code": "EUR", "usd_rate": "0.92"},
-        },
+        "NewRules": RULES,
         "WantedClosing": {"organisation": "acme", "period": "2026-10"},
         "WantedReconciliation": {
             "organisation": "acme",

@@ -35,6 +35,18 @@ _FARED: dict[str, Any] = {
     "first_token_ms": {"count": 40, "mean": 310.2, "p50": 290.0, "p95": 620.0, "p99": 900.0},
     "overhead_ms": {"count": 119, "mean": 4.1, "p50": 3.6, "p95": 8.2, "p99": 12.9},
 }
+RULES: dict[str, Any] = {
+    "organisation": "acme",
+    "shared": [
+        {
+            "name": "platform",
+            "match": {"team": "platform"},
+            "allocate": "usage",
+            "shares": {},
+        }
+    ],
+    "currency": {"code": "EUR", "usd_rate": "0.92"},
+}
 _STATEMENT: dict[str, Any] = {
     **_MONTH,
     "id": "chb_01m8kb7e3r106yq1q10c4g40mb",
@@ -289,18 +301,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
             ]
         },
         "Statement": _STATEMENT,
-        "ShownRules": {
-            "organisation": "acme",
-            "shared": [
-                {
-                    "name": "platform",
-                    "match": {"team": "platform"},
-                    "allocate": "usage",
-                    "shares": {},
-                }
-            ],
-            "currency": {"code": "EUR", "usd_rate": "0.92"},
-        },
+        "ShownRules": RULES,
         "Reconciliation": {
             "rows": [
                 {
