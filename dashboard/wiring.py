@@ -77,9 +77,14 @@ def go_by(zone: str) -> None:
     st.session_state[_ZONE_KEY] = zone
 
 
-def today() -> date:
-    """The day that it is for the viewer's organisation."""
-    return in_zone(now(), st.session_state.get(_ZONE_KEY, "UTC")).date()
+def zone(chosen: str = "") -> str:
+    """Whose days and months are shown: those of a zone that was chosen, else the organisation's."""
+    return chosen or st.session_state.get(_ZONE_KEY, "UTC")
+
+
+def today(chosen: str = "") -> date:
+    """The day that it is there."""
+    return in_zone(now(), zone(chosen)).date()
 
 
 def is_dark() -> bool:

@@ -39,7 +39,7 @@ def steps(client: Client, chosen: Chosen) -> BreakerSteps:
 def show(client: Client, chosen: Chosen) -> None:
     """Show the steps of the chosen time and providers, as a figure and as a table."""
     found = steps(client, chosen)
-    (since, until), tz = _times(chosen), chosen.tz or "UTC"
+    (since, until), tz = _times(chosen), chosen.zone
     if not found.data:
         page.nothing(
             f"No breaker opened or closed from {chosen.told}.",
@@ -64,6 +64,6 @@ def show(client: Client, chosen: Chosen) -> None:
 
 
 def _times(chosen: Chosen) -> tuple[datetime, datetime]:
-    zone = ZoneInfo(chosen.tz or "UTC")
+    zone = ZoneInfo(chosen.zone)
     since, until = (datetime.combine(day, time(), zone) for day in (chosen.start, chosen.end))
     return since, until

@@ -61,5 +61,5 @@ def _show_refused(client: Client, chosen: Chosen) -> None:
         Column("last_at", "Last", Kind.TIME),
         Column("message", "Told", width="large"),
     )
-    frame = frames.refusals_frame(found, ("code",), chosen.tz or "UTC")
+    frame = frames.refusals_frame(found, ("code",), chosen.zone)
     shown.table(frame, columns, key="refused", alt="Refused calls by code")

@@ -59,12 +59,14 @@ class Chosen:
         end: The day after the last.
         wanted: Values by dimension; calls without one are `UNTAGGED`.
         tz: Where days begin; empty for the organisation's own.
+        zone: Where that is.
     """
 
     start: date
     end: date
     wanted: dict[str, tuple[str, ...]]
     tz: str = ""
+    zone: str = "UTC"
 
     @property
     def query(self) -> Query:
@@ -127,10 +129,10 @@ def bar(
             bind="query-params",
             width=150,
         )
-        start, end = days_of(span, wiring.today())
+        tz = "" if only_period else _current_zone()
+        start, end = days_of(span, wiring.today(tz))
         if span is Span.OWN:
             start, end = _own_days(start, end)
-        tz = "" if only_period else st.session_state.get("tz") or st.query_params.get("tz", "")
         period = _known_from(start, end)
         wanted: dict[str, tuple[str, ...]] = {}
         if not only_period:
@@ -140,7 +142,7 @@ def bar(
     wanted = {name: values for name, values in wanted.items() if values}
     if not only_period:
         _keep(wanted, span if span is not usual else None, tz)
-    return Chosen(start, end, wanted, tz)
+    return Chosen(start, end, wanted, tz, wiring.zone(tz))
 
 
 def _ask_ahead(
@@ -154,17 +156,22 @@ def _ask_ahead(
     span = st.session_state.get("period") or st.query_params.get("period") or usual
     if span not in set(Span) or span == Span.OWN:
         return
-    start, end = days_of(Span(span), wiring.today())
+    tz = "" if only_period else _current_zone()
+    start, end = days_of(Span(span), wiring.today(tz))
     if only_period:
-        ahead.ask(*ahead_of(Chosen(start, end, {})))
+        ahead.ask(*ahead_of(Chosen(start, end, {}, zone=wiring.zone())))
         return
     period = _known_from(start, end)
     wanted = {one: tuple(_current(one)) for one in DIMENSIONS if _current(one)}
-    tz = st.session_state.get("tz") or st.query_params.get("tz", "")
     ahead.ask(
         *(partial(_values, client, dimension, period) for dimension in _FIRST),
-        *ahead_of(Chosen(start, end, wanted, tz)),
+        *ahead_of(Chosen(start, end, wanted, tz, wiring.zone(tz))),
     )
+
+
+def _current_zone() -> str:
+    tz: str = st.session_state.get("tz") or st.query_params.get("tz", "")
+    return tz
 
 
 def _current(dimension: str) -> Sequence[str]:

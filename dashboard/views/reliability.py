@@ -52,7 +52,7 @@ def render(client: Client, viewer: Viewer) -> None:
             _show_measured(found)
     with page.section(
         "Breaker history",
-        "When calls were kept away from a deployment, and why. In UTC unless a zone is chosen.",
+        f"When calls were kept away from a deployment, and why, in {chosen.zone}.",
     ):
         breakers.show(client, chosen)
     if _sees_deployments(viewer):

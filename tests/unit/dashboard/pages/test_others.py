@@ -158,6 +158,18 @@ def test_the_history_of_breakers_is_of_the_chosen_time_and_provider(service: Adm
     assert steps["reason"].to_list()[0] == "failure share: timeout"
 
 
+def test_without_a_zone_the_history_of_breakers_has_the_organisations_days(service: AdminService):
+    viewer = admin_answers.viewer()
+    viewer.body["time_zone"] = "Europe/Berlin"
+    service.answers["GET /admin/v1/whoami"] = viewer
+    page = opened("reliability")
+    [asked] = [one for one in service.asked if one.path.endswith("reliability/breakers")]
+    assert asked.query["since"] == ["2026-11-14T00:00:00+01:00"]
+    assert any("in Europe/Berlin." in one.value for one in page.caption)
+    steps = table(page, "Steps of breakers, the newest first")
+    assert steps["at"].to_list()[0] == "2026-11-20 12:58:00"
+
+
 def test_a_time_without_steps_says_what_that_means(service: AdminService):
     service.answers["GET /admin/v1/reliability/breakers"] = Answer({"data": []})
     page = opened("reliability")
