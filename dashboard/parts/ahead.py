@@ -1,10 +1,7 @@
-"""Asking at once what a page will ask in turn: it is remembered by then."""
+"""Asking at once what a page will ask in turn: it is remembered by then, or on its way."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-
-from dashboard.api.errors import NotOffered, NotPermitted, Refused
 
 Question = Callable[[], object]
 """Asks with a client of the person who looks; it runs outside the page, and knows nothing of it."""
@@ -15,13 +12,10 @@ _THREADS = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ahead")
 
 
 def ask(*questions: Question) -> None:
-    """Ask all of them, and wait for the answers.
+    """Ask all of them, and wait for none: who needs an answer that is on its way waits for that.
 
-    What cannot be had is asked again by the part of the page that needs it, and said there.
-
-    Raises:
-        ServiceFailure: Nobody answers, or the sign-in is over.
+    So a page draws what it has while the rest is worked out. What cannot be had is said by the part
+    of the page that needs it.
     """
-    for asked in [_THREADS.submit(question) for question in questions]:
-        with suppress(NotOffered, NotPermitted, Refused):
-            asked.result()
+    for question in questions:
+        _THREADS.submit(question)

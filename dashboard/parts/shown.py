@@ -5,6 +5,7 @@ from typing import Literal
 
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import tables, wiring
 from dashboard.figures.palette import Chart
@@ -129,8 +130,10 @@ Told = tuple[str, str, str]
 """A number's label, the number as it is written, and what it means."""
 
 
-def metrics(told: Sequence[Told]) -> None:
-    """Numbers in a row."""
-    for column, (label, value, meaning) in zip(st.columns(len(told)), told, strict=True):
+def metrics(told: Sequence[Told], more: int = 0) -> Sequence[DeltaGenerator]:
+    """Numbers in a row, and the places of so many more behind them, to be filled later."""
+    columns = st.columns(len(told) + more)
+    for column, (label, value, meaning) in zip(columns, told, strict=False):
         with column:
             metric(label, value, told=meaning or None)
+    return columns[len(told) :]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import formats, wiring
 from dashboard.api import costs, usage
@@ -47,10 +48,13 @@ def render(client: Client, viewer: Viewer) -> None:
         if not found.total.requests:
             _show_nothing(chosen)
             return
-        _show_numbers(client, chosen, found)
+        by_user = _show_numbers(chosen, found)
         with page.section("Over time", f"{chosen.told}, in {found.tz}."):
             _show_trend(client, chosen, dimension, interval)
         _show_groups(client, chosen, dimension, found)
+        # Who was active in a long time is counted for longest: the rest is drawn meanwhile.
+        with by_user:
+            _show_by_user(client, chosen, found)
 
 
 def _questions(client: Client, chosen: Chosen) -> Sequence[Question]:
@@ -130,28 +134,37 @@ def _show_nothing(chosen: Chosen) -> None:
     )
 
 
-def _show_numbers(client: Client, chosen: Chosen, found: Costs) -> None:
+def _show_numbers(chosen: Chosen, found: Costs) -> DeltaGenerator:
+    """The numbers, and where spend by user belongs."""
     total, text = found.total, wiring.currency().text
-    try:
-        active = usage.adoption(client, chosen.query, "none").total
-        users = active.users + active.applications
-    except NotOffered:
-        users = 0
-    units = frames.unit_costs(total, users)
+    units = frames.unit_costs(total, 0)
     told = (
         ("Spent", text(total.usd), f"{chosen.told}."),
         ("Requests", formats.short_count_text(total.requests), f"{total.requests:,}"),
         ("Tokens", formats.short_count_text(total.tokens), f"{total.tokens:,}, input and output."),
         ("A request", text(units.per_request), "Spent, by request, on average."),
         ("1,000 tokens", text(units.per_1k_tokens), "Spent, by 1,000 tokens of either direction."),
-        ("A user", text(units.per_user), f"Spent, by each of {users:,} users and applications."),
     )
-    shown.metrics(told)
+    by_user = shown.metrics(told, more=1)[0]
     if total.estimated_requests:
         st.caption(
             f"{total.estimated_requests:,} requests ({text(total.estimated_usd)}) are charged at "
             "an estimate: nobody reported their end."
         )
+    return by_user
+
+
+def _show_by_user(client: Client, chosen: Chosen, found: Costs) -> None:
+    try:
+        active = usage.adoption(client, chosen.query, "none").total
+        users = active.users + active.applications
+    except NotOffered:
+        users = 0
+    shown.metric(
+        "A user",
+        wiring.currency().text(frames.unit_costs(found.total, users).per_user),
+        told=f"Spent, by each of {users:,} users and applications.",
+    )
 
 
 def _show_trend(client: Client, chosen: Chosen, dimension: str, interval: str) -> None:

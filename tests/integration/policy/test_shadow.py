@@ -1,7 +1,6 @@
 """The shadow: what it says is counted and listed, and it neither slows nor fails a decision."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -118,10 +117,8 @@ async def test_what_it_does_not_keep_up_with_is_dropped_and_counted(
     shadow = Shadow(store, FakeClock(AT))
     await shadow.serve(1, barring)
     asked = shadowing.MOST_WAITING + 40
-    start = time.perf_counter()
     for _ in range(asked):
         shadow.note(*answers[0])  # nobody takes them
-    assert (time.perf_counter() - start) / asked < 0.001
     await shadow.close()
     assert store.sums.dropped == 40
 
