@@ -100,9 +100,10 @@ keycloak:
 
 bench: bench-runtime bench-gateway bench-decision bench-policy bench-limits bench-ledger bench-relay bench-watching ## Measure all of ours but the dashboard
 
-bench-runtime: $(VENV)/.dev ## Measure: a PDK call on our plugin runtime and on kong-pdk's; HTTP clients
+bench-runtime: $(VENV)/.dev ## Measure: a PDK call on our plugin runtime and on kong-pdk's; HTTP clients; start and memory
 	$(BIN)/python -m tests.load.runtime_pdk_calls
 	$(BIN)/python -m tests.load.http_clients
+	$(BIN)/python -m tests.load.starting
 
 bench-gateway: $(VENV)/.dev ## Measure: the whole gateway, by phase, body and clients; KONG_PROXY_URL names a real Kong
 	@if [ -n "$(KONG_PROXY_URL)" ]; then $(BIN)/python -m tests.load.gateway_sizes; else \
@@ -121,9 +122,10 @@ bench-policy: $(VENV)/.dev ## Measure: OPA beside the embedded engines; replay o
 bench-limits: $(VENV)/.dev ## Measure: reserving and settling, in Redis' scripts and in memory
 	$(BIN)/python -m tests.load.limits_store
 
-bench-ledger: $(VENV)/.dev ## Measure: rows a second to PostgreSQL, from the queue and by batch; the audit chain
+bench-ledger: $(VENV)/.dev ## Measure: rows a second to PostgreSQL, by batch; the audit chain; what a call leaves behind
 	$(BIN)/python -m tests.load.ledger_rows
 	$(BIN)/python -m tests.load.audit_chain
+	$(BIN)/python -m tests.load.footprint
 
 bench-watching: $(VENV)/.dev ## Measure: what metrics and traces add to a call
 	$(BIN)/python -m tests.load.watching
