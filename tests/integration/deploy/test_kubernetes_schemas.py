@@ -116,7 +116,7 @@ def test_what_kongs_own_chart_puts_into_its_pod_is_what_kubernetes_takes(judge: 
         "name": "proxy",
         "lifecycle": values["lifecycle"],
         "env": [{"name": name, **value} for name, value in values["customEnv"].items()],
-        "securityContext": values.get("containerSecurityContext", {}),
+        "securityContext": values["containerSecurityContext"],
         "volumeMounts": deployment["userDefinedVolumeMounts"],
     }
     pod = {
