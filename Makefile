@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OPA_VERSION := v1.22.4
-# Programs that tests run, and modules of which they read a file: Kubernetes' schemas.
+# Programs that tests run, and modules of which they read a file: Kubernetes' and Compose's schemas.
 GO_PROGRAMS := helm.sh/helm/v3/cmd/helm@v3.16.4 github.com/yannh/kubeconform/cmd/kubeconform@v0.6.7
-GO_MODULES := k8s.io/kubernetes@v1.31.14
+GO_MODULES := k8s.io/kubernetes@v1.31.14 github.com/compose-spec/compose-go/v2@v2.16.2
 KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse/keycloak-$(KEYCLOAK_VERSION)
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
