@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.fixtures.helm_chart import Object, rendered
+from tests.fixtures.helm_chart import KUBERNETES, Object, rendered
 from tests.fixtures.kubernetes_schemas import NAMING, schemas_by_kind
 from tests.fixtures.services import go_module_or_skip, go_program_or_skip
 
 pytestmark = pytest.mark.integration
 
-KUBERNETES = Path(__file__).parents[3] / "deploy" / "kubernetes"
+MANIFESTS = Path(__file__).parents[3] / "deploy" / "kubernetes"
 # Kong's own kind, which Kubernetes' schemas cannot know. What is in one is held to the plugins'
 # schemas, in tests/contract/test_deploy_files.py.
 NOT_KUBERNETES_OWN = "KongPlugin"
@@ -37,7 +37,9 @@ class Verdict:
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     binary = go_program_or_skip("kubeconform")
-    swagger = go_module_or_skip("k8s.io/kubernetes") / "api" / "openapi-spec" / "swagger.json"
+    module = go_module_or_skip("k8s.io/kubernetes")
+    assert module.name.startswith(f"kubernetes@v{KUBERNETES}."), "what the chart is rendered for"
+    swagger = module / "api" / "openapi-spec" / "swagger.json"
     folder = tmp_path_factory.mktemp("schemas")
     for name, schema in schemas_by_kind(json.loads(swagger.read_bytes())).items():
         (folder / name).write_text(json.dumps(schema), encoding="utf-8")
@@ -103,14 +105,14 @@ def test_the_chart_makes_what_kubernetes_takes(judge: Judge, values: dict[str, s
 
 
 def test_the_ingress_controller_is_given_what_kubernetes_takes(judge: Judge) -> None:
-    text = (KUBERNETES / "kic.yaml").read_text(encoding="utf-8")
+    text = (MANIFESTS / "kic.yaml").read_text(encoding="utf-8")
     verdict = judge(list(yaml.safe_load_all(text)))
     assert verdict.faults == []
     assert verdict.unread == {NOT_KUBERNETES_OWN}
 
 
 def test_what_kongs_own_chart_puts_into_its_pod_is_what_kubernetes_takes(judge: Judge) -> None:
-    values = yaml.safe_load((KUBERNETES / "kong-values.yaml").read_text(encoding="utf-8"))
+    values = yaml.safe_load((MANIFESTS / "kong-values.yaml").read_text(encoding="utf-8"))
     deployment = values["deployment"]
     kong = {
         "name": "proxy",
