@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OPA_VERSION := v1.22.4
+# Programs that tests run, and modules of which they read a file: Kubernetes' and Compose's schemas.
+GO_PROGRAMS := helm.sh/helm/v3/cmd/helm@v3.16.4 github.com/yannh/kubeconform/cmd/kubeconform@v0.6.7
+GO_MODULES := k8s.io/kubernetes@v1.31.14 github.com/compose-spec/compose-go/v2@v2.16.2
 KEYCLOAK_VERSION := 26.7.3
 KEYCLOAK = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse/keycloak-$(KEYCLOAK_VERSION)
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
@@ -70,7 +73,7 @@ format: $(VENV)/.dev ## Put code and policy into their standard form
 	$(BIN)/ruff check --fix .
 	@if command -v opa >/dev/null; then opa fmt --write rego; fi
 
-services: ## Install Redis, PostgreSQL, Chromium (Debian), OPA (Go) and Keycloak (Maven) for the full tests
+services: ## Install Redis, PostgreSQL, Chromium (Debian), OPA, Helm (Go) and Keycloak (Maven) for the full tests
 	@if command -v apt-get >/dev/null; then \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update -qq && \
@@ -79,6 +82,14 @@ services: ## Install Redis, PostgreSQL, Chromium (Debian), OPA (Go) and Keycloak
 	@if command -v opa >/dev/null; then :; \
 	elif command -v go >/dev/null && go install github.com/open-policy-agent/opa@$(OPA_VERSION); then :; \
 	else echo "Install OPA $(OPA_VERSION): https://www.openpolicyagent.org/docs#running-opa"; fi
+	@for program in $(GO_PROGRAMS); do \
+	  name=$${program%@*}; \
+	  if command -v "$${name##*/}" >/dev/null; then :; \
+	  elif command -v go >/dev/null && go install $$program; then :; \
+	  else echo "Install Go, and then: go install $$program"; fi; \
+	done
+	@if command -v go >/dev/null && go mod download $(GO_MODULES); then :; \
+	else echo "Install Go, and then: go mod download $(GO_MODULES)"; fi
 	@if [ -x "$(KEYCLOAK)/bin/kc.sh" ]; then :; \
 	elif ! command -v mvn >/dev/null || ! command -v java >/dev/null; then \
 	  echo "Keycloak needs Java 17 and Maven (Debian: apt-get install default-jre-headless maven)."; \
