@@ -1,6 +1,7 @@
 """Reports that are sent by themselves, in the admin API.
 
-Whoever may change a part of the organisation, and read its usage, says who gets its reports.
+Whoever holds `reports.write` on a part of the organisation, and may read its usage, says who gets
+its reports.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from policy_service.resources import Resources
 from policy_service.services.report_sender import ScheduleRefused
 
 router = APIRouter(prefix="/admin/v1/reports", route_class=AdminRoute)
-_NEEDED = (Permission.ORGANISATION_WRITE, Permission.USAGE_READ)
+_NEEDED = (Permission.REPORTS_WRITE, Permission.USAGE_READ)
 _KINDS = ("organisation", "department", "team", "project")
 _HOUR = 7
 
@@ -61,7 +62,7 @@ class ListedRuns:
 @router.get("/schedules")
 async def listed(opened: Opened, actor: CurrentActor) -> Response:
     """Every schedule that you may change, by id."""
-    nodes_for(actor, Permission.ORGANISATION_WRITE)
+    nodes_for(actor, Permission.REPORTS_WRITE)
     found = await opened.reporting.store.all()
     rows = [one for one in found if await _may_change(opened, actor, one)]
     return json_answer(ListedSchedules(rows))
@@ -161,7 +162,7 @@ async def _wanted(
 
 
 async def _found(opened: Resources, actor: Actor, schedule_id: str) -> ReportSchedule:
-    nodes_for(actor, Permission.ORGANISATION_WRITE)
+    nodes_for(actor, Permission.REPORTS_WRITE)
     found = await opened.reporting.store.find(schedule_id)
     if found is None or not await _may_change(opened, actor, found):
         raise _unknown()

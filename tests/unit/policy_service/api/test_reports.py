@@ -85,7 +85,7 @@ async def test_what_a_webhook_did_not_take_is_told_without_its_address(api: Api)
     answer = await ask(api, "POST", "/schedules/hook/send")
     [run] = answer.json()["rows"]
     assert (run["state"], run["attempts"]) == ("failed", 1)
-    assert "'finance' could not be reached (ConnectError)" in run["error"]
+    assert "'finance': it could not be reached (ConnectError)" in run["error"]
     assert "s3cret" not in answer.text
     await ask(api, "DELETE", "/schedules/hook")
 
@@ -122,10 +122,21 @@ async def test_a_manager_sets_reports_of_the_department_only(api: Api) -> None:
         assert (await ask(api, method, f"/schedules/eng{path}", manager)).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "role", [Role.TEAM_OWNER, Role.APPROVER, Role.AUDITOR, Role.FINANCE, Role.MEMBER]
-)
-async def test_who_may_not_change_the_organisation_sets_no_reports(api: Api, role: Role) -> None:
+async def test_finance_sets_previews_and_sends_reports(api: Api, mail: MailServer) -> None:
+    finance = await token_of(api, "money", Role.FINANCE, "organisation:acme")
+    owed = {**WEEKLY, "kind": "chargeback", "cadence": "monthly"}
+    assert (await ask(api, "PUT", "/schedules/owed", finance, owed)).status_code == 201
+    seen = await ask(
+        api, "GET", "/preview", finance, node=WEEKLY["node"], kind="chargeback", cadence="monthly"
+    )
+    assert "department:engineering, 2026-10" in seen.text
+    [run] = (await ask(api, "POST", "/schedules/owed/send", finance)).json()["rows"]
+    assert run["state"] == "sent"
+    assert (await ask(api, "DELETE", "/schedules/owed", finance)).status_code == 204
+
+
+@pytest.mark.parametrize("role", [Role.TEAM_OWNER, Role.APPROVER, Role.AUDITOR, Role.MEMBER])
+async def test_who_does_not_hold_reports_write_sets_no_reports(api: Api, role: Role) -> None:
     headers = await token_of(api, f"no-{role}", role, "organisation:acme")
     assert (await ask(api, "PUT", "/schedules/x", headers, WEEKLY)).status_code == 403
     assert (await ask(api, "GET", "/schedules", headers)).status_code == 403
