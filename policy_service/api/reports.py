@@ -4,6 +4,7 @@ Whoever holds `reports.write` on a part of the organisation, and may read its us
 its reports.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -27,6 +28,7 @@ from policy_service.ports.report_schedules import (
     ReportSchedule,
 )
 from policy_service.resources import Resources
+from policy_service.services.report_making import DEPARTMENT
 from policy_service.services.report_sender import ScheduleRefused
 
 router = APIRouter(prefix="/admin/v1/reports", route_class=AdminRoute)
@@ -43,6 +45,8 @@ class WantedSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cadence: Cadence
     to: tuple[str, ...]
     hour: int = _HOUR
+    per_department: bool = False
+    department_to: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,6 @@ async def preview(
     """A report as it would be sent now, as a page of HTML."""
     asked = WantedSchedule(node, kind, cadence, ())
     wanted = await _wanted(opened, actor, asked, "preview")
-    if kind is ReportKind.CHARGEBACK and cadence is not Cadence.MONTHLY:
-        raise MalformedRequest("A chargeback report is `monthly`.", param="cadence")
     with told_refusals():
         page = await opened.reporting.page(wanted)
     return HTMLResponse(page.html, headers={"content-security-policy": _POLICY})
@@ -147,6 +149,7 @@ async def _wanted(
     for permission in _NEEDED:
         require(actor, permission, path)
     organisation = path[-1].partition(":")[2]
+    await _refuse_other_departments(opened, asked.department_to, path[-1])
     return ReportSchedule(
         id=schedule_id,
         organisation=organisation,
@@ -158,7 +161,22 @@ async def _wanted(
         since=opened.clock(),
         set_by=actor.name,
         time_zone=await opened.reporting.store.zone(organisation),
+        per_department=asked.per_department,
+        department_to={one: tuple(dict.fromkeys(to)) for one, to in asked.department_to.items()},
     )
+
+
+async def _refuse_other_departments(
+    opened: Resources, named: Iterable[str], organisation: str
+) -> None:
+    """Let recipients be named for departments of the organisation only."""
+    for one in named:
+        with told_faults():
+            path = await opened.administration.path_of(f"{DEPARTMENT}{one}")
+        if organisation not in path:
+            raise MalformedRequest(
+                f"{DEPARTMENT}{one[:100]} is in another organisation.", param="department_to"
+            )
 
 
 async def _found(opened: Resources, actor: Actor, schedule_id: str) -> ReportSchedule:
