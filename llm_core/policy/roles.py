@@ -55,6 +55,8 @@ class Permission(StrEnum):
     """Take a person's traces out of the logs, when they ask for it."""
     CHARGEBACK_CLOSE = "chargeback.close"
     """Say how shared costs are divided, and freeze a month's statement."""
+    REPORTS_WRITE = "reports.write"
+    """Say who gets which report by itself, see it before, send it."""
 
 
 _READS = frozenset({Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ})
@@ -68,13 +70,19 @@ ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.PLATFORM_ADMIN: _ADMINISTERS,
         Role.ORG_ADMIN: _ADMINISTERS,
-        Role.DEPT_MANAGER: _OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
+        Role.DEPT_MANAGER: _OWNS
+        | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE, Permission.REPORTS_WRITE},
         Role.TEAM_OWNER: _OWNS,
         Role.APPROVER: _READS | {Permission.APPROVALS_ASK, Permission.APPROVALS_DECIDE},
         Role.AUDITOR: _READS
         | {Permission.AUDIT_READ, Permission.POLICY_READ, Permission.CONTENT_READ},
         Role.FINANCE: frozenset(
-            {Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.CHARGEBACK_CLOSE}
+            {
+                Permission.USAGE_READ,
+                Permission.ORGANISATION_READ,
+                Permission.CHARGEBACK_CLOSE,
+                Permission.REPORTS_WRITE,
+            }
         ),
         Role.MEMBER: frozenset({Permission.USAGE_READ}),
     }

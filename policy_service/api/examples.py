@@ -153,11 +153,13 @@ EXAMPLES: Mapping[str, Any] = MappingProxyType(
             "columns": {"usd": "amount"},
         },
         "WantedSchedule": {
-            "node": "department:research",
+            "node": "organisation:acme",
             "kind": "chargeback",
             "cadence": "monthly",
             "to": ["finance@acme.example", "webhook:finance"],
             "hour": 7,
+            "per_department": True,
+            "department_to": {"research": ["head-of-research@acme.example"]},
         },
         "Problem": {
             "type": "urn:gatehouse:error:permission_denied",

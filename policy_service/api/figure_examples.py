@@ -126,6 +126,8 @@ _SCHEDULE: dict[str, Any] = {
     "since": _AT,
     "set_by": "user:bob",
     "time_zone": "Europe/Berlin",
+    "per_department": False,
+    "department_to": {},
 }
 _KEPT: dict[str, Any] = {
     "decision_id": _DECISION,
@@ -424,6 +426,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                     "next_at": _AT,
                     "sent_at": _AT,
                     "error": "",
+                    "node": "department:research",
                 }
             ]
         },

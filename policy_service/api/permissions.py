@@ -125,19 +125,17 @@ OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
         ("GET", "/admin/v1/refusals"): Asked(_P.USAGE_READ, Where.ROWS),
         ("GET", "/admin/v1/reliability"): Asked(_P.USAGE_READ, Where.ROWS),
         ("GET", "/admin/v1/reliability/breakers"): Asked(_P.USAGE_READ, Where.ANYWHERE),
-        ("GET", "/admin/v1/reports/preview"): Asked(_P.ORGANISATION_WRITE, Where.NODE),
-        ("GET", "/admin/v1/reports/schedules"): Asked(_P.ORGANISATION_WRITE, Where.ROWS),
-        ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Asked(
-            _P.ORGANISATION_WRITE, Where.NODE
-        ),
+        ("GET", "/admin/v1/reports/preview"): Asked(_P.REPORTS_WRITE, Where.NODE),
+        ("GET", "/admin/v1/reports/schedules"): Asked(_P.REPORTS_WRITE, Where.ROWS),
+        ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Asked(_P.REPORTS_WRITE, Where.NODE),
         ("DELETE", "/admin/v1/reports/schedules/{schedule_id}"): Asked(
-            _P.ORGANISATION_WRITE, Where.HIDDEN
+            _P.REPORTS_WRITE, Where.HIDDEN
         ),
         ("GET", "/admin/v1/reports/schedules/{schedule_id}/runs"): Asked(
-            _P.ORGANISATION_WRITE, Where.HIDDEN
+            _P.REPORTS_WRITE, Where.HIDDEN
         ),
         ("POST", "/admin/v1/reports/schedules/{schedule_id}/send"): Asked(
-            _P.ORGANISATION_WRITE, Where.HIDDEN
+            _P.REPORTS_WRITE, Where.HIDDEN
         ),
         ("PUT", "/admin/v1/roles"): Asked(_P.ROLES_GRANT, Where.NODE),
         ("DELETE", "/admin/v1/roles"): Asked(_P.ROLES_GRANT, Where.NODE),

@@ -1,8 +1,10 @@
 """Reports that are sent by themselves, in the admin API.
 
-Whoever may change a part of the organisation, and read its usage, says who gets its reports.
+Whoever holds `reports.write` on a part of the organisation, and may read its usage, says who gets
+its reports.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -26,10 +28,11 @@ from policy_service.ports.report_schedules import (
     ReportSchedule,
 )
 from policy_service.resources import Resources
+from policy_service.services.report_making import DEPARTMENT
 from policy_service.services.report_sender import ScheduleRefused
 
 router = APIRouter(prefix="/admin/v1/reports", route_class=AdminRoute)
-_NEEDED = (Permission.ORGANISATION_WRITE, Permission.USAGE_READ)
+_NEEDED = (Permission.REPORTS_WRITE, Permission.USAGE_READ)
 _KINDS = ("organisation", "department", "team", "project")
 _HOUR = 7
 
@@ -42,6 +45,8 @@ class WantedSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cadence: Cadence
     to: tuple[str, ...]
     hour: int = _HOUR
+    per_department: bool = False
+    department_to: dict[str, tuple[str, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class ListedRuns:
 @router.get("/schedules")
 async def listed(opened: Opened, actor: CurrentActor) -> Response:
     """Every schedule that you may change, by id."""
-    nodes_for(actor, Permission.ORGANISATION_WRITE)
+    nodes_for(actor, Permission.REPORTS_WRITE)
     found = await opened.reporting.store.all()
     rows = [one for one in found if await _may_change(opened, actor, one)]
     return json_answer(ListedSchedules(rows))
@@ -122,8 +127,6 @@ async def preview(
     """A report as it would be sent now, as a page of HTML."""
     asked = WantedSchedule(node, kind, cadence, ())
     wanted = await _wanted(opened, actor, asked, "preview")
-    if kind is ReportKind.CHARGEBACK and cadence is not Cadence.MONTHLY:
-        raise MalformedRequest("A chargeback report is `monthly`.", param="cadence")
     with told_refusals():
         page = await opened.reporting.page(wanted)
     return HTMLResponse(page.html, headers={"content-security-policy": _POLICY})
@@ -146,6 +149,7 @@ async def _wanted(
     for permission in _NEEDED:
         require(actor, permission, path)
     organisation = path[-1].partition(":")[2]
+    await _refuse_other_departments(opened, asked.department_to, path[-1])
     return ReportSchedule(
         id=schedule_id,
         organisation=organisation,
@@ -157,11 +161,26 @@ async def _wanted(
         since=opened.clock(),
         set_by=actor.name,
         time_zone=await opened.reporting.store.zone(organisation),
+        per_department=asked.per_department,
+        department_to={one: tuple(dict.fromkeys(to)) for one, to in asked.department_to.items()},
     )
 
 
+async def _refuse_other_departments(
+    opened: Resources, named: Iterable[str], organisation: str
+) -> None:
+    """Let recipients be named for departments of the organisation only."""
+    for one in named:
+        with told_faults():
+            path = await opened.administration.path_of(f"{DEPARTMENT}{one}")
+        if organisation not in path:
+            raise MalformedRequest(
+                f"{DEPARTMENT}{one[:100]} is in another organisation.", param="department_to"
+            )
+
+
 async def _found(opened: Resources, actor: Actor, schedule_id: str) -> ReportSchedule:
-    nodes_for(actor, Permission.ORGANISATION_WRITE)
+    nodes_for(actor, Permission.REPORTS_WRITE)
     found = await opened.reporting.store.find(schedule_id)
     if found is None or not await _may_change(opened, actor, found):
         raise _unknown()

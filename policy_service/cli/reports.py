@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from policy_service.cli.asking import asking
-from policy_service.cli.failures import fail
+from policy_service.cli.failures import fail, misused
 from policy_service.cli.login import Server, Token
 from policy_service.cli.server import path_part
 from policy_service.cli.tables import AsJson, print_json, show_table
@@ -37,6 +37,15 @@ def list_schedules(*, server: Server, token: Token = "", as_json: AsJson = False
     )
 
 
+_Own = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="With --per-department: who gets a department's own in place of --to, such as "
+        "research=head@acme.example; repeat it."
+    ),
+]
+
+
 @app.command("set")
 def set_schedule(
     *,
@@ -48,6 +57,13 @@ def set_schedule(
     hour: Annotated[
         int, typer.Option(min=0, max=23, help="When, by the organisation's clocks.")
     ] = 7,
+    per_department: Annotated[
+        bool,
+        typer.Option(
+            "--per-department", help="A report of each department of the organisation --node."
+        ),
+    ] = False,
+    department_to: _Own = None,
     server: Server,
     token: Token = "",
     as_json: AsJson = False,
@@ -56,7 +72,9 @@ def set_schedule(
 
     For example: gatehouse reports set weekly --node department:hr --to boss@acme.example
     """
-    body = {"node": node, "kind": kind, "cadence": cadence, "to": to, "hour": hour}
+    body: dict[str, Any] = {"node": node, "kind": kind, "cadence": cadence, "to": to, "hour": hour}
+    if per_department or department_to:
+        body |= {"per_department": per_department, "department_to": _own(department_to or [])}
     with asking(server, token) as api:
         made = api.ask("PUT", f"{_PATH}/schedules/{path_part(schedule_id)}", body=body)
     if as_json:
@@ -118,10 +136,11 @@ def _show_runs(found: dict[str, Any], *, as_json: bool) -> None:
         print_json(found)
         return
     show_table(
-        ("period", "to", "state", "tries", "at", "why not"),
+        ("period", "about", "to", "state", "tries", "at", "why not"),
         (
             (
                 one["period"],
+                one["node"],
                 one["destination"],
                 one["state"],
                 str(one["attempts"]),
@@ -135,4 +154,17 @@ def _show_runs(found: dict[str, Any], *, as_json: bool) -> None:
 
 def _shown(one: dict[str, Any]) -> tuple[str, str, str]:
     when = f"{one['cadence']} at {one['hour']}:00 {one['time_zone']}"
-    return one["kind"], when, ", ".join(one["to"])
+    own = (f"{name}: {', '.join(to)}" for name, to in one["department_to"].items())
+    kind = f"{one['kind']}, each department" if one["per_department"] else one["kind"]
+    return kind, when, "; ".join((", ".join(one["to"]), *own))
+
+
+def _own(given: list[str]) -> dict[str, list[str]]:
+    """`research=head@acme.example`, by department."""
+    found: dict[str, list[str]] = {}
+    for one in given:
+        department, is_said, to = one.partition("=")
+        if not (department and is_said and to):
+            raise misused(f"{one!r} is no department=recipient, such as research=head@acme.example")
+        found.setdefault(department, []).append(to)
+    return found

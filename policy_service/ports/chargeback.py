@@ -55,13 +55,19 @@ class Chargebacks(Protocol):
         ...
 
     async def preview(
-        self, organisation: str, period: str, *, lines_only: bool = False
+        self,
+        organisation: str,
+        period: str,
+        *,
+        span: tuple[datetime, datetime] | None = None,
+        lines_only: bool = False,
     ) -> Document:
         """The month as it would be closed now.
 
         Args:
             organisation: Whose.
             period: Its month, such as `2026-11`.
+            span: For what is no month, such as a week: its first moment and the next one's.
             lines_only: What lines are made of is not told: charges are those of shared costs. It
                 takes a fraction of the time.
         """

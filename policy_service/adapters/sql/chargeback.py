@@ -89,16 +89,27 @@ class SqlChargebacks:
         return month.starts_at, month.ends_at
 
     async def preview(
-        self, organisation: str, period: str, *, lines_only: bool = False
+        self,
+        organisation: str,
+        period: str,
+        *,
+        span: tuple[datetime, datetime] | None = None,
+        lines_only: bool = False,
     ) -> Document:
         """The month as it would be closed now; see the port."""
         async with reading_one_moment(self.engine) as connection:
-            return await _built(connection, organisation, period, lines_only=lines_only)
+            if span is None:
+                month = await _month(connection, organisation, period)
+            else:
+                zone = await _zone(connection, organisation)
+                month = Month(organisation, period, zone, *span)
+            return await _built(connection, month, lines_only=lines_only)
 
     async def close(self, actor: Actor, organisation: str, period: str) -> Document:
         """Freeze the month; see the port."""
         async with writing(self.engine) as connection:
-            open_document = await _built(connection, organisation, period)
+            month = await _month(connection, organisation, period)
+            open_document = await _built(connection, month)
             statement = msgspec.structs.replace(
                 open_document.statement,
                 id=new_id("chb"),
@@ -208,9 +219,9 @@ class SqlChargebacks:
 
 
 async def _built(
-    connection: AsyncConnection, organisation: str, period: str, *, lines_only: bool = False
+    connection: AsyncConnection, month: Month, *, lines_only: bool = False
 ) -> Document:
-    month = await _month(connection, organisation, period)
+    organisation = month.organisation
     rules = await _rules(connection, organisation)
     by = tuple(sorted({*_PLACE, *(() if lines_only else _KIND), *rules.dimensions}))
     found = await usage_between(

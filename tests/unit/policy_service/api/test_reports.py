@@ -20,6 +20,8 @@ WEEKLY = {
     "to": ["boss@acme.example"],
 }
 
+EACH = {**WEEKLY, "node": "organisation:acme", "per_department": True}
+
 
 @pytest.fixture(scope="module")
 def mail() -> Any:
@@ -38,6 +40,8 @@ async def api(tmp_path_factory: pytest.TempPathFactory, mail: MailServer) -> Asy
         for subject, record in (
             ("department:sales", {"organisation": "acme"}),
             ("team:emea", {"department": "sales"}),
+            ("organisation:other", {}),
+            ("department:rival", {"organisation": "other"}),
         ):
             await running.opened.administration.put(subject, record, ROOT)
         yield running
@@ -85,7 +89,7 @@ async def test_what_a_webhook_did_not_take_is_told_without_its_address(api: Api)
     answer = await ask(api, "POST", "/schedules/hook/send")
     [run] = answer.json()["rows"]
     assert (run["state"], run["attempts"]) == ("failed", 1)
-    assert "'finance' could not be reached (ConnectError)" in run["error"]
+    assert "'finance': it could not be reached (ConnectError)" in run["error"]
     assert "s3cret" not in answer.text
     await ask(api, "DELETE", "/schedules/hook")
 
@@ -98,7 +102,8 @@ async def test_a_preview_is_a_page_that_loads_nothing(api: Api) -> None:
     assert "team:search, 2026-10" in answer.text
     assert "<svg" in answer.text
     owed = await ask(api, "GET", "/preview", node="team:search", kind="chargeback")
-    assert owed.status_code == 400
+    assert "team:search, 2026-W46" in owed.text
+    assert "preview, not closed: only months are" in owed.text
     owed = await ask(
         api, "GET", "/preview", node="organisation:acme", kind="chargeback", cadence="monthly"
     )
@@ -122,10 +127,41 @@ async def test_a_manager_sets_reports_of_the_department_only(api: Api) -> None:
         assert (await ask(api, method, f"/schedules/eng{path}", manager)).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "role", [Role.TEAM_OWNER, Role.APPROVER, Role.AUDITOR, Role.FINANCE, Role.MEMBER]
-)
-async def test_who_may_not_change_the_organisation_sets_no_reports(api: Api, role: Role) -> None:
+async def test_one_schedule_sends_each_department_its_own(api: Api, mail: MailServer) -> None:
+    own = {"sales": ["sales@acme.example", "sales@acme.example"]}
+    made = await ask(api, "PUT", "/schedules/each", body=EACH | {"department_to": own})
+    assert made.status_code == 201, made.text
+    assert made.json()["department_to"] == {"sales": ["sales@acme.example"]}
+    before = len(mail.messages)
+    runs = (await ask(api, "POST", "/schedules/each/send")).json()["rows"]
+    assert {(run["node"], run["state"]) for run in runs} == {
+        ("department:engineering", "sent"),
+        ("department:sales", "sent"),
+    }
+    told = {str(one["To"]): str(one["Subject"]) for one in mail.messages[before:]}
+    assert "department:sales used" in told["sales@acme.example"]
+    assert "department:engineering used" in told["boss@acme.example"]
+    manager = await token_of(api, "one-manager", Role.DEPT_MANAGER, "department:sales")
+    assert (await ask(api, "PUT", "/schedules/all", manager, EACH)).status_code == 403
+    assert (await ask(api, "GET", "/schedules/each/runs", manager)).status_code == 404
+    await ask(api, "DELETE", "/schedules/each")
+
+
+async def test_finance_sets_previews_and_sends_reports(api: Api, mail: MailServer) -> None:
+    finance = await token_of(api, "money", Role.FINANCE, "organisation:acme")
+    owed = {**WEEKLY, "kind": "chargeback", "cadence": "monthly"}
+    assert (await ask(api, "PUT", "/schedules/owed", finance, owed)).status_code == 201
+    seen = await ask(
+        api, "GET", "/preview", finance, node=WEEKLY["node"], kind="chargeback", cadence="monthly"
+    )
+    assert "department:engineering, 2026-10" in seen.text
+    [run] = (await ask(api, "POST", "/schedules/owed/send", finance)).json()["rows"]
+    assert run["state"] == "sent"
+    assert (await ask(api, "DELETE", "/schedules/owed", finance)).status_code == 204
+
+
+@pytest.mark.parametrize("role", [Role.TEAM_OWNER, Role.APPROVER, Role.AUDITOR, Role.MEMBER])
+async def test_who_does_not_hold_reports_write_sets_no_reports(api: Api, role: Role) -> None:
     headers = await token_of(api, f"no-{role}", role, "organisation:acme")
     assert (await ask(api, "PUT", "/schedules/x", headers, WEEKLY)).status_code == 403
     assert (await ask(api, "GET", "/schedules", headers)).status_code == 403
@@ -140,7 +176,12 @@ async def test_who_may_not_change_the_organisation_sets_no_reports(api: Api, rol
         ({"to": []}, "1 to 50 recipients"),
         ({"to": ["nobody"]}, "no e-mail address"),
         ({"cadence": "hourly"}, "cadence"),
-        ({"kind": "chargeback"}, "is `monthly`"),
+        ({"per_department": True}, "the node is the organisation"),
+        (
+            EACH | {"department_to": {"none": ["a@b.example"]}},
+            "the department 'none' does not exist",
+        ),
+        (EACH | {"department_to": {"rival": ["a@b.example"]}}, "in another organisation"),
         ({"every": 1}, "unknown field"),
     ],
 )
