@@ -6,6 +6,7 @@ Who may read the usage of a part of an organisation sees the lines of that part.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
@@ -17,6 +18,7 @@ from llm_core.chargeback.statement import Document
 from llm_core.errors import Conflict, MalformedRequest, NotServed, PermissionDenied
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
 from policy_service.api.wire import Opened, json_answer, read_body
 from policy_service.ports.chargeback import AlreadyClosed, ChargebackRefused, ClosedMonth
@@ -100,12 +102,12 @@ async def rules(organisation: str, opened: Opened, actor: CurrentActor) -> Respo
     require(actor, Permission.USAGE_READ, (f"organisation:{organisation}",))
     with told_refusals():
         found = await opened.chargebacks.store.rules(organisation)
-    return json_answer(ShownRules(organisation, found.shared, found.currency))
+    return _with_tag(organisation, found)
 
 
 @router.put("/rules")
 async def put_rules(
-    organisation: str, request: Request, opened: Opened, actor: CurrentActor
+    organisation: str, request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
 ) -> Response:
     """Divide shared costs so from now on; closed months stay as they are."""
     require(actor, Permission.CHARGEBACK_CLOSE, (f"organisation:{organisation}",))
@@ -114,8 +116,10 @@ async def put_rules(
         raise MalformedRequest("The body names another organisation than the address.")
     made = Rules(asked.shared, asked.currency)
     with told_refusals():
-        await opened.chargebacks.put_rules(actor, organisation, made)
-    return json_answer(ShownRules(organisation, made.shared, made.currency))
+        kept = await opened.chargebacks.put_rules(
+            actor, organisation, made, check=match.check(partial(_shown, organisation))
+        )
+    return _with_tag(organisation, kept)
 
 
 @router.get("/preview")
@@ -189,6 +193,15 @@ def told_refusals() -> Iterator[None]:
         raise Conflict(f"{str(fault)[:1].upper()}{str(fault)[1:]}.") from fault
     except ChargebackRefused as fault:
         raise MalformedRequest(f"{str(fault)[:1].upper()}{str(fault)[1:]}.") from fault
+
+
+def _shown(organisation: str, rules: Rules) -> ShownRules:
+    return ShownRules(organisation, rules.shared, rules.currency)
+
+
+def _with_tag(organisation: str, rules: Rules) -> Response:
+    shown = _shown(organisation, rules)
+    return json_answer(shown, headers={"etag": etag_of(shown)})
 
 
 async def _previewed(

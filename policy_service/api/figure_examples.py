@@ -126,6 +126,7 @@ _SCHEDULE: dict[str, Any] = {
     "since": _AT,
     "set_by": "user:bob",
     "time_zone": "Europe/Berlin",
+    "etag": '"59a1e6d4c0b7f2839d5e1c64a8b07f31"',
 }
 _KEPT: dict[str, Any] = {
     "decision_id": _DECISION,
@@ -376,7 +377,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
         },
         "ListedPolicies": {
             "rows": [_BUNDLE],
-            "standing": {"live": _DIGEST, "shadow": None, "shadow_run": 0},
+            "standing": {"live": _DIGEST, "shadow": None, "shadow_run": 0, "live_run": 1},
             "history": [_ACTIVATION],
         },
         "BundleRecord": _BUNDLE,
@@ -410,7 +411,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
             ],
         },
         "ListedSchedules": {"rows": [_SCHEDULE]},
-        "ReportSchedule": _SCHEDULE,
+        "ShownSchedule": _SCHEDULE,
         "ListedRuns": {
             "rows": [
                 {

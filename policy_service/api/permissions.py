@@ -127,6 +127,9 @@ OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
         ("GET", "/admin/v1/reliability/breakers"): Asked(_P.USAGE_READ, Where.ANYWHERE),
         ("GET", "/admin/v1/reports/preview"): Asked(_P.ORGANISATION_WRITE, Where.NODE),
         ("GET", "/admin/v1/reports/schedules"): Asked(_P.ORGANISATION_WRITE, Where.ROWS),
+        ("GET", "/admin/v1/reports/schedules/{schedule_id}"): Asked(
+            _P.ORGANISATION_WRITE, Where.HIDDEN
+        ),
         ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Asked(
             _P.ORGANISATION_WRITE, Where.NODE
         ),
@@ -139,6 +142,7 @@ OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
         ("POST", "/admin/v1/reports/schedules/{schedule_id}/send"): Asked(
             _P.ORGANISATION_WRITE, Where.HIDDEN
         ),
+        ("GET", "/admin/v1/roles"): Asked(_P.ORGANISATION_READ, Where.ROWS),
         ("PUT", "/admin/v1/roles"): Asked(_P.ROLES_GRANT, Where.NODE),
         ("DELETE", "/admin/v1/roles"): Asked(_P.ROLES_GRANT, Where.NODE),
         ("GET", "/admin/v1/usage/adoption"): Asked(_P.USAGE_READ, Where.ROWS),

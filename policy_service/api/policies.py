@@ -12,6 +12,7 @@ from fastapi.security import HTTPBearer
 from llm_core.errors import InvalidKey, MalformedRequest, NotServed
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
 from policy_service.api.wire import Opened, bearer, json_answer, read_body, read_json
 from policy_service.ports.policies import (
@@ -68,7 +69,7 @@ async def list_policies(opened: Opened, actor: CurrentActor) -> Response:
     nodes_for(actor, Permission.POLICY_READ)
     desk = opened.policies
     found = ListedPolicies(await desk.bundles(), await desk.standing(), await desk.history())
-    return json_answer(found)
+    return json_answer(found, headers={"etag": etag_of(_tagged(found.standing))})
 
 
 @router.post(_PLACE)
@@ -80,21 +81,27 @@ async def upload(request: Request, opened: Opened, actor: CurrentActor) -> Respo
 
 
 @router.post(f"{_PLACE}/activate")
-async def activate(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def activate(
+    request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
+) -> Response:
     """Make a bundle live, in every process within a second."""
     await _require_write(opened, actor)
     asked = await read_json(request, Reason)
-    done = await _told(opened.policies.activate(actor, asked.bundle, asked.reason))
+    check = match.check(_tagged)
+    done = await _told(opened.policies.activate(actor, asked.bundle, asked.reason, check=check))
     await opened.changes.announce()
     return json_answer(done)
 
 
 @router.post(f"{_PLACE}/rollback")
-async def rollback(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def rollback(
+    request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
+) -> Response:
     """Make live again what was so before the live one."""
     await _require_write(opened, actor)
     asked = await read_json(request, Reason)
-    done = await _told(opened.policies.rollback(actor, asked.reason))
+    check = match.check(_tagged)
+    done = await _told(opened.policies.rollback(actor, asked.reason, check=check))
     await opened.changes.announce()
     return json_answer(done)
 
@@ -104,15 +111,19 @@ async def shadow_report(opened: Opened, actor: CurrentActor) -> Response:
     """What the shadow came to, by hour and team, with examples of where it differs."""
     nodes = nodes_for(actor, Permission.POLICY_READ)
     theirs = None if nodes is None else frozenset(one.partition(":")[2] for one in nodes)
-    return json_answer(await opened.policies.shadow_report(theirs))
+    # Asked first: whoever sends this tag has seen a report of this shadow, or of a later one.
+    standing = await opened.policies.standing()
+    report = await opened.policies.shadow_report(theirs)
+    return json_answer(report, headers={"etag": etag_of(_tagged(standing))})
 
 
 @router.put(f"{_PLACE}/shadow")
-async def shadow(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def shadow(request: Request, opened: Opened, actor: CurrentActor, match: IfMatch) -> Response:
     """Evaluate a bundle beside the live policy from now on, or none."""
     await _require_write(opened, actor)
     asked = await read_json(request, WantedShadow)
-    done = await _told(opened.policies.shadow(actor, asked.bundle))
+    check = match.check(_tagged)
+    done = await _told(opened.policies.shadow(actor, asked.bundle, check=check))
     await opened.changes.announce()
     return json_answer(done)
 
@@ -138,6 +149,14 @@ async def live_bundle(request: Request, opened: Opened) -> Response:
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(signed.tarball, headers=headers, media_type=_GZIP)
+
+
+def _tagged(standing: Standing) -> Standing:
+    """What the policies' one ETag is of: what is live and what is shadow, and since which change.
+
+    That a bundle was uploaded, and what a shadow has come to, change nothing that is in force.
+    """
+    return standing
 
 
 def _require_bundle_token(request: Request, opened: Resources) -> None:

@@ -3,7 +3,8 @@
 Whoever may change a part of the organisation, and read its usage, says who gets its reports.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from llm_core.errors import Conflict, MalformedRequest, NotServed
 from llm_core.policy.roles import Actor, Permission, may
 from policy_service.api.admins import CurrentActor, nodes_for, require
 from policy_service.api.chargeback import told_refusals
+from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
 from policy_service.api.organisation import told_faults
 from policy_service.api.wire import Opened, json_answer, read_json
@@ -45,10 +47,27 @@ class WantedSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
+class ShownSchedule:
+    """A schedule, with its ETag; see `ReportSchedule`."""
+
+    id: str
+    organisation: str
+    node: str
+    kind: ReportKind
+    cadence: Cadence
+    hour: int
+    to: tuple[str, ...]
+    since: datetime
+    set_by: str
+    time_zone: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListedSchedules:
     """Every schedule that you may change."""
 
-    rows: list[ReportSchedule]
+    rows: list[ShownSchedule]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +82,20 @@ async def listed(opened: Opened, actor: CurrentActor) -> Response:
     """Every schedule that you may change, by id."""
     nodes_for(actor, Permission.ORGANISATION_WRITE)
     found = await opened.reporting.store.all()
-    rows = [one for one in found if await _may_change(opened, actor, one)]
+    rows = [_shown(one) for one in found if await _may_change(opened, actor, one)]
     return json_answer(ListedSchedules(rows))
 
 
+@router.get("/schedules/{schedule_id}")
+async def show(schedule_id: str, opened: Opened, actor: CurrentActor) -> Response:
+    """One schedule."""
+    return _answered(await _found(opened, actor, schedule_id))
+
+
 @router.put("/schedules/{schedule_id}")
-async def put(schedule_id: str, request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def put(
+    schedule_id: str, request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
+) -> Response:
     """Send a report from now on, or send it otherwise."""
     asked = await read_json(request, WantedSchedule)
     wanted = await _wanted(opened, actor, asked, schedule_id)
@@ -79,15 +106,15 @@ async def put(schedule_id: str, request: Request, opened: Opened, actor: Current
         opened.reporting.refuse_bad(wanted)
     except ScheduleRefused as fault:
         raise MalformedRequest(f"{str(fault)[:1].upper()}{str(fault)[1:]}.") from fault
-    made = await opened.reporting.store.put(actor, wanted)
-    return json_answer(made, HTTPStatus.OK if known else HTTPStatus.CREATED)
+    made = await opened.reporting.store.put(actor, wanted, check=match.check(_tagged))
+    return _answered(made, HTTPStatus.OK if known else HTTPStatus.CREATED)
 
 
 @router.delete("/schedules/{schedule_id}")
-async def remove(schedule_id: str, opened: Opened, actor: CurrentActor) -> Response:
+async def remove(schedule_id: str, opened: Opened, actor: CurrentActor, match: IfMatch) -> Response:
     """Send it no more."""
     found = await _found(opened, actor, schedule_id)
-    if not await opened.reporting.store.remove(actor, found):
+    if not await opened.reporting.store.remove(actor, found, check=match.check(_tagged)):
         raise _unknown()
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
@@ -174,6 +201,21 @@ async def _may_change(opened: Resources, actor: Actor, schedule: ReportSchedule)
     except OrganisationError:  # the node is gone, and its report can still be stopped
         path = (f"organisation:{schedule.organisation}",)
     return all(may(actor.grants, permission, path) for permission in _NEEDED)
+
+
+def _tagged(schedule: ReportSchedule) -> list[object]:
+    """What a schedule's ETag is of: what somebody has set, and not when or who."""
+    one = schedule
+    return [one.id, one.node, one.kind, one.cadence, one.hour, list(one.to)]
+
+
+def _shown(schedule: ReportSchedule) -> ShownSchedule:
+    return ShownSchedule(**asdict(schedule), etag=etag_of(_tagged(schedule)))
+
+
+def _answered(schedule: ReportSchedule, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    shown = _shown(schedule)
+    return json_answer(shown, status, {"etag": shown.etag})
 
 
 def _unknown() -> NotServed:

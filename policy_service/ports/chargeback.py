@@ -9,6 +9,7 @@ from typing import Protocol
 from llm_core.chargeback.rules import Rules
 from llm_core.chargeback.statement import Document
 from llm_core.policy.roles import Actor
+from policy_service.ports.organisation import Check
 
 
 class ChargebackRefused(ValueError):
@@ -46,8 +47,15 @@ class Chargebacks(Protocol):
         """How it charges; without a word from anybody, nothing is shared."""
         ...
 
-    async def put_rules(self, actor: Actor, organisation: str, rules: Rules) -> None:
-        """Charge so from now on; closed months stay as they are."""
+    async def put_rules(
+        self,
+        actor: Actor,
+        organisation: str,
+        rules: Rules,
+        *,
+        check: Check[Rules] | None = None,
+    ) -> Rules:
+        """Charge so from now on; closed months stay as they are. Gives them as they are kept."""
         ...
 
     async def span(self, organisation: str, period: str) -> tuple[datetime, datetime]:

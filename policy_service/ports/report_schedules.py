@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from llm_core.policy.roles import Actor
+from policy_service.ports.organisation import Check
 
 
 class ReportKind(StrEnum):
@@ -137,11 +138,15 @@ class ReportSchedules(Protocol):
         """One of them."""
         ...
 
-    async def put(self, actor: Actor, schedule: ReportSchedule) -> ReportSchedule:
+    async def put(
+        self, actor: Actor, schedule: ReportSchedule, *, check: Check[ReportSchedule] | None = None
+    ) -> ReportSchedule:
         """Add it, or change the one of its id; audited with it."""
         ...
 
-    async def remove(self, actor: Actor, schedule: ReportSchedule) -> bool:
+    async def remove(
+        self, actor: Actor, schedule: ReportSchedule, *, check: Check[ReportSchedule] | None = None
+    ) -> bool:
         """Take it away; false when it is not there. Its history stays."""
         ...
 
