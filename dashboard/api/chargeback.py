@@ -163,7 +163,7 @@ def reconcile(
         "provider": provider,
         "invoice_csv": invoice_csv,
     }
-    return client.post("chargebacks/reconcile", Reconciliation, asked)
+    return client.post_again("chargebacks/reconcile", Reconciliation, asked)
 
 
 def _of(organisation: str) -> list[tuple[str, str]]:
