@@ -149,12 +149,18 @@ class Client:
         return self._decoded(content, kind)
 
     def pages(
-        self, path: str, kind: type[_Answer], query: Query = (), *, old_s: float = FRESH_S
+        self,
+        path: str,
+        kind: type[_Answer],
+        query: Query = (),
+        *,
+        old_s: float = FRESH_S,
+        most: int = _MOST_PAGES,
     ) -> list[_Answer]:
         """Read an answer and those that follow it; `kind` has a `next`, the next one's cursor."""
         found: list[_Answer] = []
         cursor: str | None = None
-        while not found or (cursor and len(found) < _MOST_PAGES):
+        while not found or (cursor and len(found) < most):
             more = [("cursor", cursor)] if cursor else []
             found.append(self.get(path, kind, [*query, *more], old_s=old_s))
             cursor = getattr(found[-1], "next", None)

@@ -20,6 +20,7 @@ from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
 from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedLongPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_body
 from policy_service.ports.chargeback import AlreadyClosed, ChargebackRefused, ClosedMonth
 from policy_service.ports.organisation import OrganisationError
@@ -30,7 +31,7 @@ T = TypeVar("T")
 router = APIRouter(prefix="/admin/v1/chargebacks", route_class=AdminRoute)
 MOST_INVOICE_BYTES = 32 * 1024 * 1024
 _MOST_BODY_BYTES = 1024 * 1024
-_MOST_LISTED = 240
+_CLOSED = Pages("chargebacks", tuple[str, str])
 _Period = Annotated[str, Query(description="A month of the organisation's clocks: `2026-11`.")]
 
 
@@ -77,23 +78,30 @@ class ListedChargebacks(msgspec.Struct, frozen=True):
     """Closed months, the newest first."""
 
     rows: list[ClosedMonth]
+    next: str | None
 
 
 @router.get("")
-async def listed(opened: Opened, actor: CurrentActor, organisation: str | None = None) -> Response:
+async def listed(
+    opened: Opened, actor: CurrentActor, page: AskedLongPage, organisation: str | None = None
+) -> Response:
     """Closed months, the newest first; totals are of what you may see."""
     if organisation is not None:
         await _seen(opened, actor, organisation)
     organisations = {organisation} if organisation else await _organisations(opened, actor)
+    found = await opened.chargebacks.store.listed(
+        organisations, most=page.wanted, after=_CLOSED.after(page)
+    )
+    months, following = _CLOSED.cut(found, page, lambda one: (one.period, one.organisation))
     rows = []
-    for row in await opened.chargebacks.store.listed(organisations, most=_MOST_LISTED):
+    for row in months:
         nodes = await _seen(opened, actor, row.organisation)
         if nodes is None:
             rows.append(row)
         elif document := await opened.chargebacks.store.find(row.id):
             seen = await opened.chargebacks.with_adjustments(document, nodes)
             rows.append(replace(row, total_usd=seen.statement.total_usd))
-    return json_answer(ListedChargebacks(rows))
+    return json_answer(ListedChargebacks(rows, following))
 
 
 @router.get("/rules")

@@ -232,7 +232,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                 }
             ],
         },
-        "Recent": {"rows": [_CALL]},
+        "Recent": {"rows": [_CALL], "next": None},
         "Values": {
             "rows": [{"value": "search", "usd": "0.407500000000"}, {"value": None, "usd": "0"}],
             "left_out": 0,
@@ -287,6 +287,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                 }
             ],
             "total": 16,
+            "next": None,
         },
         "ListedChargebacks": {
             "rows": [
@@ -299,7 +300,8 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                     "total_usd": "412.730000000000",
                     "digest": _DIGEST,
                 }
-            ]
+            ],
+            "next": None,
         },
         "Statement": _STATEMENT,
         "ShownRules": RULES,
@@ -329,7 +331,8 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                     "used": "330.1",
                     "amount": "400",
                 }
-            ]
+            ],
+            "next": None,
         },
         "ListedIncidents": {"rows": [_INCIDENT], "next": None},
         "ListedChannels": {
@@ -379,6 +382,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
             "rows": [_BUNDLE],
             "standing": {"live": _DIGEST, "shadow": None, "shadow_run": 0, "live_run": 1},
             "history": [_ACTIVATION],
+            "next": None,
         },
         "BundleRecord": _BUNDLE,
         "ActivationRecord": _ACTIVATION,
@@ -410,7 +414,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                 }
             ],
         },
-        "ListedSchedules": {"rows": [_SCHEDULE]},
+        "ListedSchedules": {"rows": [_SCHEDULE], "next": None},
         "ShownSchedule": _SCHEDULE,
         "ListedRuns": {
             "rows": [
@@ -426,7 +430,8 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                     "sent_at": _AT,
                     "error": "",
                 }
-            ]
+            ],
+            "next": None,
         },
         "ListedContent": {"rows": [_KEPT], "next": None},
         "Content": {

@@ -1,8 +1,9 @@
 """Policies: what administrators do with them, and what OPA servers fetch."""
 
 import hmac
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
 from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedLongPage, Pages
 from policy_service.api.wire import Opened, bearer, json_answer, read_body, read_json
 from policy_service.ports.policies import (
     MOST_TARBALL_BYTES,
@@ -26,6 +28,7 @@ from policy_service.resources import Resources
 
 T = TypeVar("T")
 router = APIRouter(route_class=AdminRoute)
+_BUNDLES = Pages("policies", tuple[datetime, str])
 _PLACE = "/admin/v1/policies"
 _GZIP = "application/gzip"
 _described = HTTPBearer(
@@ -56,19 +59,23 @@ class WantedShadow:
 
 @dataclass(frozen=True, slots=True)
 class ListedPolicies:
-    """Every bundle, what is live and what is shadow, and what was live when."""
+    """Bundles, the newest first; what is live and what is shadow, and all that was live when."""
 
-    rows: tuple[BundleRecord, ...]
+    rows: Sequence[BundleRecord]
     standing: Standing
     history: tuple[ActivationRecord, ...]
+    next: str | None
 
 
 @router.get(_PLACE)
-async def list_policies(opened: Opened, actor: CurrentActor) -> Response:
+async def list_policies(opened: Opened, actor: CurrentActor, page: AskedLongPage) -> Response:
     """What was uploaded, what is live, and since when."""
     nodes_for(actor, Permission.POLICY_READ)
     desk = opened.policies
-    found = ListedPolicies(await desk.bundles(), await desk.standing(), await desk.history())
+    rows, following = _BUNDLES.page_of(
+        await desk.bundles(), page, lambda one: (one.uploaded_at, one.digest), newest_first=True
+    )
+    found = ListedPolicies(rows, await desk.standing(), await desk.history(), following)
     return json_answer(found, headers={"etag": etag_of(_tagged(found.standing))})
 
 

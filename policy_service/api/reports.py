@@ -3,13 +3,13 @@
 Whoever may change a part of the organisation, and read its usage, says who gets its reports.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
 from llm_core.errors import Conflict, MalformedRequest, NotServed
@@ -19,6 +19,7 @@ from policy_service.api.chargeback import told_refusals
 from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
 from policy_service.api.organisation import told_faults
+from policy_service.api.paging import AskedLongPage, AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_json
 from policy_service.ports.organisation import OrganisationError
 from policy_service.ports.report_schedules import (
@@ -31,6 +32,8 @@ from policy_service.resources import Resources
 from policy_service.services.report_sender import ScheduleRefused
 
 router = APIRouter(prefix="/admin/v1/reports", route_class=AdminRoute)
+_SCHEDULES = Pages("report_schedules", tuple[str])
+_RUNS = Pages("report_runs", tuple[datetime, str])
 _NEEDED = (Permission.ORGANISATION_WRITE, Permission.USAGE_READ)
 _KINDS = ("organisation", "department", "team", "project")
 _HOUR = 7
@@ -68,22 +71,25 @@ class ListedSchedules:
     """Every schedule that you may change."""
 
     rows: list[ShownSchedule]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRuns:
     """Reports that were sent, or are to be, the newest first."""
 
-    rows: list[ReportRun]
+    rows: Sequence[ReportRun]
+    next: str | None
 
 
 @router.get("/schedules")
-async def listed(opened: Opened, actor: CurrentActor) -> Response:
+async def listed(opened: Opened, actor: CurrentActor, page: AskedLongPage) -> Response:
     """Every schedule that you may change, by id."""
     nodes_for(actor, Permission.ORGANISATION_WRITE)
     found = await opened.reporting.store.all()
-    rows = [_shown(one) for one in found if await _may_change(opened, actor, one)]
-    return json_answer(ListedSchedules(rows))
+    theirs = [one for one in found if await _may_change(opened, actor, one)]
+    rows, following = _SCHEDULES.page_of(theirs, page, lambda one: (one.id,))
+    return json_answer(ListedSchedules([_shown(one) for one in rows], following))
 
 
 @router.get("/schedules/{schedule_id}")
@@ -123,19 +129,17 @@ async def remove(schedule_id: str, opened: Opened, actor: CurrentActor, match: I
 async def send(schedule_id: str, opened: Opened, actor: CurrentActor) -> Response:
     """Send the report of the newest period that is over, now; the answer says how it went."""
     found = await _found(opened, actor, schedule_id)
-    return json_answer(ListedRuns(list(await opened.reporting.send_now(found))))
+    return json_answer(ListedRuns(await opened.reporting.send_now(found), None))
 
 
 @router.get("/schedules/{schedule_id}/runs")
-async def runs(
-    schedule_id: str,
-    opened: Opened,
-    actor: CurrentActor,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> Response:
+async def runs(schedule_id: str, opened: Opened, actor: CurrentActor, page: AskedPage) -> Response:
     """What was sent, the newest first."""
-    found = await _found(opened, actor, schedule_id)
-    return json_answer(ListedRuns(list(await opened.reporting.store.runs(found.id, most=limit))))
+    schedule = await _found(opened, actor, schedule_id)
+    after = _RUNS.after(page)
+    found = await opened.reporting.store.runs(schedule.id, most=page.wanted, after=after)
+    rows, following = _RUNS.cut(found, page, lambda one: (one.at, one.id))
+    return json_answer(ListedRuns(rows, following))
 
 
 @router.get("/preview", response_class=HTMLResponse)

@@ -96,9 +96,19 @@ class Chargebacks(Protocol):
         ...
 
     async def listed(
-        self, organisations: Collection[str] | None, *, most: int
+        self,
+        organisations: Collection[str] | None,
+        *,
+        most: int,
+        after: tuple[str, str] | None = None,
     ) -> Sequence[ClosedMonth]:
-        """Closed months, the newest first; of these organisations, or of all."""
+        """Closed months, the newest first; of these organisations, or of all.
+
+        Args:
+            organisations: Whose; `None` for everybody's.
+            most: How many.
+            after: Only those behind this one: its period and its organisation.
+        """
         ...
 
     async def spent(self, organisation: str, period: str) -> Decimal:

@@ -158,8 +158,10 @@ class ReportSchedules(Protocol):
         """Say how it went; whoever has lost the claim meanwhile is not heeded."""
         ...
 
-    async def runs(self, schedule_id: str, *, most: int) -> Sequence[ReportRun]:
-        """What was sent, the newest first."""
+    async def runs(
+        self, schedule_id: str, *, most: int, after: tuple[datetime, str] | None = None
+    ) -> Sequence[ReportRun]:
+        """What was sent, the newest first; or what is behind a run: its `at` and its id."""
         ...
 
     async def zone(self, organisation: str) -> str:

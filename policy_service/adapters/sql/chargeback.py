@@ -166,7 +166,11 @@ class SqlChargebacks:
         )
 
     async def listed(
-        self, organisations: Collection[str] | None, *, most: int
+        self,
+        organisations: Collection[str] | None,
+        *,
+        most: int,
+        after: tuple[str, str] | None = None,
     ) -> Sequence[ClosedMonth]:
         """Closed months; see the port."""
         names = tuple(ClosedMonth.__dataclass_fields__)
@@ -174,6 +178,10 @@ class SqlChargebacks:
         statement = statement.order_by(_CLOSED.c.period.desc(), _CLOSED.c.organisation)
         if organisations is not None:
             statement = statement.where(_CLOSED.c.organisation.in_(sorted(organisations)))
+        if after is not None:
+            period, organisation = _CLOSED.c.period, _CLOSED.c.organisation
+            is_next = (period == after[0]) & (organisation > after[1])
+            statement = statement.where((period < after[0]) | is_next)
         async with reading(self.engine) as connection:
             found = await connection.execute(statement.limit(most))
             return [ClosedMonth(**row) for row in found.mappings()]

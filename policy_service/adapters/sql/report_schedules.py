@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, select, update
+from sqlalchemy import Row, Select, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.policy.roles import Actor
@@ -142,13 +142,17 @@ class SqlReportSchedules:
         async with writing(self._engine) as connection:
             await connection.execute(statement)
 
-    async def runs(self, schedule_id: str, *, most: int) -> Sequence[ReportRun]:
+    async def runs(
+        self, schedule_id: str, *, most: int, after: tuple[datetime, str] | None = None
+    ) -> Sequence[ReportRun]:
         """What was sent; see the port."""
         query = (
             select(*(_RUNS.c[name] for name in _RUN))
             .where(_RUNS.c.schedule == schedule_id)
             .order_by(_RUNS.c.at.desc(), _RUNS.c.id.desc())
         )
+        if after is not None:
+            query = query.where(tuple_(_RUNS.c.at, _RUNS.c.id) < after)
         async with reading(self._engine) as connection:
             return [_run(row) for row in await connection.execute(query.limit(most))]
 
