@@ -1,6 +1,7 @@
 """Reports that are sent by themselves, in the admin API.
 
 Whoever may change a part of the organisation, and read its usage, says who gets its reports.
+Auditors see who gets them, and change nothing.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,8 @@ from policy_service.services.report_sender import ScheduleRefused
 router = APIRouter(prefix="/admin/v1/reports", route_class=AdminRoute)
 _SCHEDULES = Pages("report_schedules", tuple[str])
 _RUNS = Pages("report_runs", tuple[datetime, str])
-_NEEDED = (Permission.ORGANISATION_WRITE, Permission.USAGE_READ)
+_TO_CHANGE = (Permission.ORGANISATION_WRITE, Permission.USAGE_READ)
+_TO_READ = (Permission.REPORTS_READ, Permission.USAGE_READ)
 _KINDS = ("organisation", "department", "team", "project")
 _HOUR = 7
 
@@ -68,7 +70,7 @@ class ShownSchedule:
 
 @dataclass(frozen=True, slots=True)
 class ListedSchedules:
-    """Every schedule that you may change."""
+    """Schedules, by id."""
 
     rows: list[ShownSchedule]
     next: str | None
@@ -84,10 +86,10 @@ class ListedRuns:
 
 @router.get("/schedules")
 async def listed(opened: Opened, actor: CurrentActor, page: AskedLongPage) -> Response:
-    """Every schedule that you may change, by id."""
-    nodes_for(actor, Permission.ORGANISATION_WRITE)
+    """Every schedule that you may see, by id."""
+    nodes_for(actor, Permission.REPORTS_READ)
     found = await opened.reporting.store.all()
-    theirs = [one for one in found if await _may_change(opened, actor, one)]
+    theirs = [one for one in found if await _may(opened, actor, one, _TO_READ)]
     rows, following = _SCHEDULES.page_of(theirs, page, lambda one: (one.id,))
     return json_answer(ListedSchedules([_shown(one) for one in rows], following))
 
@@ -95,7 +97,7 @@ async def listed(opened: Opened, actor: CurrentActor, page: AskedLongPage) -> Re
 @router.get("/schedules/{schedule_id}")
 async def show(schedule_id: str, opened: Opened, actor: CurrentActor) -> Response:
     """One schedule."""
-    return _answered(await _found(opened, actor, schedule_id))
+    return _answered(await _found(opened, actor, schedule_id, _TO_READ))
 
 
 @router.put("/schedules/{schedule_id}")
@@ -104,9 +106,9 @@ async def put(
 ) -> Response:
     """Send a report from now on, or send it otherwise."""
     asked = await read_json(request, WantedSchedule)
-    wanted = await _wanted(opened, actor, asked, schedule_id)
+    wanted = await _wanted(opened, actor, asked, schedule_id, _TO_CHANGE)
     known = await opened.reporting.store.find(schedule_id)
-    if known is not None and not await _may_change(opened, actor, known):
+    if known is not None and not await _may(opened, actor, known, _TO_CHANGE):
         raise Conflict("There is a schedule of that id already; choose another.")
     try:
         opened.reporting.refuse_bad(wanted)
@@ -119,7 +121,7 @@ async def put(
 @router.delete("/schedules/{schedule_id}")
 async def remove(schedule_id: str, opened: Opened, actor: CurrentActor, match: IfMatch) -> Response:
     """Send it no more."""
-    found = await _found(opened, actor, schedule_id)
+    found = await _found(opened, actor, schedule_id, _TO_CHANGE)
     if not await opened.reporting.store.remove(actor, found, check=match.check(_tagged)):
         raise _unknown()
     return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -128,14 +130,14 @@ async def remove(schedule_id: str, opened: Opened, actor: CurrentActor, match: I
 @router.post("/schedules/{schedule_id}/send")
 async def send(schedule_id: str, opened: Opened, actor: CurrentActor) -> Response:
     """Send the report of the newest period that is over, now; the answer says how it went."""
-    found = await _found(opened, actor, schedule_id)
+    found = await _found(opened, actor, schedule_id, _TO_CHANGE)
     return json_answer(ListedRuns(await opened.reporting.send_now(found), None))
 
 
 @router.get("/schedules/{schedule_id}/runs")
 async def runs(schedule_id: str, opened: Opened, actor: CurrentActor, page: AskedPage) -> Response:
     """What was sent, the newest first."""
-    schedule = await _found(opened, actor, schedule_id)
+    schedule = await _found(opened, actor, schedule_id, _TO_READ)
     after = _RUNS.after(page)
     found = await opened.reporting.store.runs(schedule.id, most=page.wanted, after=after)
     rows, following = _RUNS.cut(found, page, lambda one: (one.at, one.id))
@@ -152,7 +154,7 @@ async def preview(
 ) -> Response:
     """A report as it would be sent now, as a page of HTML."""
     asked = WantedSchedule(node, kind, cadence, ())
-    wanted = await _wanted(opened, actor, asked, "preview")
+    wanted = await _wanted(opened, actor, asked, "preview", _TO_READ)
     if kind is ReportKind.CHARGEBACK and cadence is not Cadence.MONTHLY:
         raise MalformedRequest("A chargeback report is `monthly`.", param="cadence")
     with told_refusals():
@@ -164,9 +166,13 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 async def _wanted(
-    opened: Resources, actor: Actor, asked: WantedSchedule, schedule_id: str
+    opened: Resources,
+    actor: Actor,
+    asked: WantedSchedule,
+    schedule_id: str,
+    needed: Sequence[Permission],
 ) -> ReportSchedule:
-    """The schedule, for who may make it."""
+    """The schedule, for who holds what is needed on its node."""
     if asked.node.partition(":")[0] not in _KINDS:
         raise MalformedRequest(
             "A report is about an organisation:, department:, team: or project: and its id.",
@@ -174,7 +180,7 @@ async def _wanted(
         )
     with told_faults():
         path = await opened.administration.path_of(asked.node)
-    for permission in _NEEDED:
+    for permission in needed:
         require(actor, permission, path)
     organisation = path[-1].partition(":")[2]
     return ReportSchedule(
@@ -191,20 +197,24 @@ async def _wanted(
     )
 
 
-async def _found(opened: Resources, actor: Actor, schedule_id: str) -> ReportSchedule:
-    nodes_for(actor, Permission.ORGANISATION_WRITE)
+async def _found(
+    opened: Resources, actor: Actor, schedule_id: str, needed: Sequence[Permission]
+) -> ReportSchedule:
+    nodes_for(actor, needed[0])
     found = await opened.reporting.store.find(schedule_id)
-    if found is None or not await _may_change(opened, actor, found):
+    if found is None or not await _may(opened, actor, found, needed):
         raise _unknown()
     return found
 
 
-async def _may_change(opened: Resources, actor: Actor, schedule: ReportSchedule) -> bool:
+async def _may(
+    opened: Resources, actor: Actor, schedule: ReportSchedule, needed: Sequence[Permission]
+) -> bool:
     try:
         path = await opened.administration.path_of(schedule.node)
     except OrganisationError:  # the node is gone, and its report can still be stopped
         path = (f"organisation:{schedule.organisation}",)
-    return all(may(actor.grants, permission, path) for permission in _NEEDED)
+    return all(may(actor.grants, permission, path) for permission in needed)
 
 
 def _tagged(schedule: ReportSchedule) -> list[object]:
@@ -223,4 +233,4 @@ def _answered(schedule: ReportSchedule, status: HTTPStatus = HTTPStatus.OK) -> R
 
 
 def _unknown() -> NotServed:
-    return NotServed("There is no schedule of that id, or none that you may change.")
+    return NotServed("There is no schedule of that id, or none that is yours.")

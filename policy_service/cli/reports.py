@@ -25,7 +25,7 @@ _NodeHelp = "What it is about: organisation:, department:, team: or project: and
 
 @app.command("list")
 def list_schedules(*, server: Server, token: Token = "", as_json: AsJson = False) -> None:
-    """List the reports that you may change."""
+    """List the reports that you may see."""
     with asking(server, token) as api:
         found = whole(api, f"{_PATH}/schedules")
     if as_json:

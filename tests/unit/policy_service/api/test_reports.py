@@ -143,9 +143,21 @@ async def test_a_manager_sets_reports_of_the_department_only(api: Api) -> None:
         assert (await ask(api, method, f"/schedules/eng{path}", manager)).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "role", [Role.TEAM_OWNER, Role.APPROVER, Role.AUDITOR, Role.FINANCE, Role.MEMBER]
-)
+async def test_an_auditor_sees_who_gets_reports_and_changes_nothing(api: Api) -> None:
+    await ask(api, "PUT", "/schedules/eng", body=WEEKLY)
+    auditor = await token_of(api, "reads-reports", Role.AUDITOR, "department:engineering")
+    rows = (await ask(api, "GET", "/schedules", auditor)).json()["rows"]
+    assert {one["node"] for one in rows} == {"department:engineering"}
+    for path in ("/schedules/eng", "/schedules/eng/runs"):
+        assert (await ask(api, "GET", path, auditor)).status_code == 200, path
+    for node, status in (("team:search", 200), ("team:emea", 403)):
+        assert (await ask(api, "GET", "/preview", auditor, node=node)).status_code == status
+    assert (await ask(api, "PUT", "/schedules/eng", auditor, WEEKLY)).status_code == 403
+    for method, path in (("DELETE", ""), ("POST", "/send")):
+        assert (await ask(api, method, f"/schedules/eng{path}", auditor)).status_code == 403
+
+
+@pytest.mark.parametrize("role", [Role.TEAM_OWNER, Role.APPROVER, Role.FINANCE, Role.MEMBER])
 async def test_who_may_not_change_the_organisation_sets_no_reports(api: Api, role: Role) -> None:
     headers = await token_of(api, f"no-{role}", role, "organisation:acme")
     assert (await ask(api, "PUT", "/schedules/x", headers, WEEKLY)).status_code == 403
