@@ -26,6 +26,7 @@ class ClosedPeriod:
 @dataclass(frozen=True, slots=True)
 class _Closed:
     rows: list[ClosedPeriod]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,9 @@ class Reconciliation:
 
 
 def closed(client: Client, organisation: str) -> list[ClosedPeriod]:
-    """`GET /admin/v1/chargebacks`."""
-    return client.get("chargebacks", _Closed, _of(organisation)).rows
+    """`GET /admin/v1/chargebacks`, all of its pages."""
+    pages = client.pages("chargebacks", _Closed, _of(organisation))
+    return [row for page in pages for row in page.rows]
 
 
 def rules(client: Client, organisation: str) -> Rules:
@@ -163,7 +165,7 @@ def reconcile(
         "provider": provider,
         "invoice_csv": invoice_csv,
     }
-    return client.post("chargebacks/reconcile", Reconciliation, asked)
+    return client.post_again("chargebacks/reconcile", Reconciliation, asked)
 
 
 def _of(organisation: str) -> list[tuple[str, str]]:

@@ -295,6 +295,10 @@ EXAMPLES: Mapping[str, Any] = MappingProxyType(
         "PartChanged": {"change": _CHANGE},
         "PartsRemoved": {"changes": [{**_CHANGE, "kind": "remove", "after": None}]},
         "Applied": {"changes": [_CHANGE], "left_alone": [], "keys": {}},
+        "HeldRoles": {
+            "subject": "user:alice",
+            "rows": [{"role": "team_owner", "node": "team:search"}],
+        },
         "GrantedRole": {"role": "team_owner", "node": "team:search", "subject": "user:alice"},
         "RoleGiven": {"is_new": True},
         "ListedAudit": {"rows": [_ENTRY], "next": _NEXT},

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from policy_service.cli.asking import asking
+from policy_service.cli.asking import asking, whole
 from policy_service.cli.failures import fail
 from policy_service.cli.login import Server, Token
 from policy_service.cli.tables import AsJson, print_json, show_table
@@ -81,7 +81,7 @@ def list_closed(
     """List closed months, the newest first."""
     query = None if organisation is None else {"organisation": organisation}
     with asking(server, token) as api:
-        found = api.ask("GET", _PATH, query=query)
+        found = whole(api, _PATH, query)
     if as_json:
         print_json(found)
         return

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from policy_service.cli.asking import asking
+from policy_service.cli.asking import asking, whole
 from policy_service.cli.failures import fail, misused
 from policy_service.cli.login import Server, Token
 from policy_service.cli.server import path_part
@@ -25,9 +25,9 @@ _NodeHelp = "What it is about: organisation:, department:, team: or project: and
 
 @app.command("list")
 def list_schedules(*, server: Server, token: Token = "", as_json: AsJson = False) -> None:
-    """List the reports that you may change."""
+    """List the reports that you may see."""
     with asking(server, token) as api:
-        found = api.ask("GET", f"{_PATH}/schedules")
+        found = whole(api, f"{_PATH}/schedules")
     if as_json:
         print_json(found)
         return
@@ -110,7 +110,7 @@ def history(
 ) -> None:
     """Show what was sent, and what was not, the newest first."""
     with asking(server, token) as api:
-        found = api.ask("GET", f"{_PATH}/schedules/{path_part(schedule_id)}/runs")
+        found = whole(api, f"{_PATH}/schedules/{path_part(schedule_id)}/runs")
     _show_runs(found, as_json=as_json)
 
 

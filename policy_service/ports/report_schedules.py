@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from llm_core.policy.roles import Actor
+from policy_service.ports.organisation import Check
 
 
 class ReportKind(StrEnum):
@@ -144,11 +145,15 @@ class ReportSchedules(Protocol):
         """One of them."""
         ...
 
-    async def put(self, actor: Actor, schedule: ReportSchedule) -> ReportSchedule:
+    async def put(
+        self, actor: Actor, schedule: ReportSchedule, *, check: Check[ReportSchedule] | None = None
+    ) -> ReportSchedule:
         """Add it, or change the one of its id; audited with it."""
         ...
 
-    async def remove(self, actor: Actor, schedule: ReportSchedule) -> bool:
+    async def remove(
+        self, actor: Actor, schedule: ReportSchedule, *, check: Check[ReportSchedule] | None = None
+    ) -> bool:
         """Take it away; false when it is not there. Its history stays."""
         ...
 
@@ -160,8 +165,22 @@ class ReportSchedules(Protocol):
         """Say how it went; whoever has lost the claim meanwhile is not heeded."""
         ...
 
-    async def runs(self, schedule_id: str, *, most: int, ending: str = "") -> Sequence[ReportRun]:
-        """What was sent, the newest first; only runs whose id ends so."""
+    async def runs(
+        self,
+        schedule_id: str,
+        *,
+        most: int,
+        after: tuple[datetime, str] | None = None,
+        ending: str = "",
+    ) -> Sequence[ReportRun]:
+        """What was sent, the newest first.
+
+        Args:
+            schedule_id: Of the schedule.
+            most: So many.
+            after: Only what is behind a run: its `at` and its id.
+            ending: Only runs whose id ends so.
+        """
         ...
 
     async def zone(self, organisation: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from llm_core.audit.event import GENESIS, Head, Header, NewEvent, linked, rfc3339
-from tests.fakes.admin_service import AdminService, Answer, refused
+from tests.fakes.admin_service import AdminService, Answer, Asked, refused
 from tests.fixtures import admin_answers
 from tests.fixtures.dashboard_page import checked, metrics, opened, served, table, words
 
@@ -65,6 +65,26 @@ def test_incidents_of_the_past_are_asked_for_by_the_address(service: AdminServic
     opened("alerts", state="All")
     [asked] = [one for one in service.asked if one.path.endswith("incidents")]
     assert asked.query["state"] == ["all"]
+
+
+def test_older_incidents_are_a_click_away(service: AdminService):
+    [last, *_] = admin_answers.full()["GET /admin/v1/incidents"].body["rows"]  # type: ignore[union-attr]
+
+    def page_of(asked: Asked) -> Answer:
+        is_second = "cursor" in asked.query
+        row = last | {"title": "The second page" if is_second else "The first page"}
+        return Answer({"rows": [row], "next": None if is_second else "two"})
+
+    service.answers["GET /admin/v1/incidents"] = page_of
+    page = opened("alerts", state="All")
+    assert list(table(page, "Incidents, newest first")["title"]) == ["The first page"]
+    assert any("the newest 1." in one.value for one in page.caption)
+    page.button(key="older").click().run()
+    assert list(table(checked(page), "Incidents, newest first")["title"]) == [
+        "The first page",
+        "The second page",
+    ]
+    assert not [one for one in page.button if one.key == "older"]
 
 
 # --- audit

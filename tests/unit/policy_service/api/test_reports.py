@@ -21,6 +21,8 @@ WEEKLY = {
 }
 
 EACH = {**WEEKLY, "node": "organisation:acme", "per_department": True}
+HIDDEN = (("GET", ""), ("DELETE", ""), ("POST", "/send"), ("GET", "/runs"))
+"""What is not there for who may not change a schedule."""
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +74,33 @@ async def test_a_schedule_is_set_shown_sent_and_removed(api: Api, mail: MailServ
     changed = await ask(api, "PUT", "/schedules/eng", body={**WEEKLY, "hour": 9})
     assert (changed.status_code, changed.json()["hour"]) == (200, 9)
     [row] = (await ask(api, "GET", "/schedules")).json()["rows"]
-    assert row == changed.json()
+    assert row == changed.json() == (await ask(api, "GET", "/schedules/eng")).json()
     [run] = (await ask(api, "POST", "/schedules/eng/send")).json()["rows"]
     assert (run["state"], run["period"], run["destination"]) == ("sent", "2026-W46", "email")
     [message] = mail.messages
     assert "department:engineering used 0.00 USD" in message["Subject"]
     assert (await ask(api, "GET", "/schedules/eng/runs")).json()["rows"] == [run]
     assert (await ask(api, "DELETE", "/schedules/eng")).status_code == 204
-    for method, path in (("DELETE", ""), ("POST", "/send"), ("GET", "/runs")):
+    for method, path in HIDDEN:
         assert (await ask(api, method, f"/schedules/eng{path}")).status_code == 404
+
+
+async def test_a_schedule_is_changed_and_ended_by_who_has_seen_it(api: Api) -> None:
+    path = "/schedules/tagged"
+    made = await ask(api, "PUT", path, body=WEEKLY)
+    tag = made.headers["etag"]
+    [row] = (await ask(api, "GET", "/schedules")).json()["rows"]
+    assert row["etag"] == tag == (await ask(api, "GET", path)).headers["etag"]
+    seen = {**ADMIN, "if-match": tag}
+    later = await ask(api, "PUT", path, seen, {**WEEKLY, "hour": 9})
+    assert later.status_code == 200
+    late = await ask(api, "PUT", path, seen, {**WEEKLY, "hour": 5})
+    assert (late.status_code, late.json()["error"]["code"]) == (412, "precondition_failed")
+    assert (await ask(api, "DELETE", path, seen)).status_code == 412
+    there = {**ADMIN, "if-match": "*"}
+    assert (await ask(api, "PUT", "/schedules/none", there, WEEKLY)).status_code == 412
+    ends = {**ADMIN, "if-match": later.headers["etag"]}
+    assert (await ask(api, "DELETE", path, ends)).status_code == 204
 
 
 async def test_what_a_webhook_did_not_take_is_told_without_its_address(api: Api) -> None:
@@ -123,7 +143,7 @@ async def test_a_manager_sets_reports_of_the_department_only(api: Api) -> None:
         seen = await ask(api, "GET", "/preview", manager, node=node)
         assert seen.status_code == 403, node
     assert (await ask(api, "PUT", "/schedules/eng", manager, own)).status_code == 409
-    for method, path in (("DELETE", ""), ("POST", "/send"), ("GET", "/runs")):
+    for method, path in HIDDEN:
         assert (await ask(api, method, f"/schedules/eng{path}", manager)).status_code == 404
 
 
@@ -160,8 +180,24 @@ async def test_finance_sets_previews_and_sends_reports(api: Api, mail: MailServe
     assert (await ask(api, "DELETE", "/schedules/owed", finance)).status_code == 204
 
 
-@pytest.mark.parametrize("role", [Role.TEAM_OWNER, Role.APPROVER, Role.AUDITOR, Role.MEMBER])
-async def test_who_does_not_hold_reports_write_sets_no_reports(api: Api, role: Role) -> None:
+async def test_an_auditor_sees_who_gets_reports_and_changes_nothing(api: Api) -> None:
+    await ask(api, "PUT", "/schedules/eng", body=WEEKLY)
+    auditor = await token_of(api, "reads-reports", Role.AUDITOR, "department:engineering")
+    rows = (await ask(api, "GET", "/schedules", auditor)).json()["rows"]
+    assert {one["node"] for one in rows} == {"department:engineering"}
+    for path in ("/schedules/eng", "/schedules/eng/runs"):
+        assert (await ask(api, "GET", path, auditor)).status_code == 200, path
+    for node, status in (("team:search", 200), ("team:emea", 403)):
+        assert (await ask(api, "GET", "/preview", auditor, node=node)).status_code == status
+    assert (await ask(api, "PUT", "/schedules/eng", auditor, WEEKLY)).status_code == 403
+    for method, path in (("DELETE", ""), ("POST", "/send")):
+        assert (await ask(api, method, f"/schedules/eng{path}", auditor)).status_code == 403
+
+
+@pytest.mark.parametrize("role", [Role.TEAM_OWNER, Role.APPROVER, Role.MEMBER])
+async def test_who_holds_neither_reports_permission_sets_and_sees_none(
+    api: Api, role: Role
+) -> None:
     headers = await token_of(api, f"no-{role}", role, "organisation:acme")
     assert (await ask(api, "PUT", "/schedules/x", headers, WEEKLY)).status_code == 403
     assert (await ask(api, "GET", "/schedules", headers)).status_code == 403
