@@ -194,6 +194,12 @@ class Client:
         content = self._sent("POST", path, (), msgspec.json.encode(body)).content
         return self._decoded(content, kind)
 
+    def put(self, path: str, kind: type[_Answer], body: object, query: Query = ()) -> _Answer:
+        """Put something in place of what is there, and read what came of it."""
+        return self._decoded(
+            self._sent("PUT", path, query, msgspec.json.encode(body)).content, kind
+        )
+
     def delete(self, path: str, query: Query = ()) -> None:
         """Take something away."""
         self._sent("DELETE", path, query)
