@@ -18,6 +18,12 @@ app = typer.Typer(
 _PATH = "/admin/v1/reports"
 _LONG_S = 300.0
 _Id = Annotated[str, typer.Argument(help="The schedule's id, such as research-weekly.")]
+_IfMatch = Annotated[
+    str | None,
+    typer.Option(
+        help="Only if nobody has changed it since: the `etag` of `gatehouse reports list --json`."
+    ),
+]
 _Kind = Annotated[str, typer.Option(help="summary or chargeback.")]
 _Cadence = Annotated[str, typer.Option(help="weekly or monthly.")]
 _NodeHelp = "What it is about: organisation:, department:, team: or project: and its id."
@@ -48,6 +54,7 @@ def set_schedule(
     hour: Annotated[
         int, typer.Option(min=0, max=23, help="When, by the organisation's clocks.")
     ] = 7,
+    if_match: _IfMatch = None,
     server: Server,
     token: Token = "",
     as_json: AsJson = False,
@@ -58,7 +65,8 @@ def set_schedule(
     """
     body = {"node": node, "kind": kind, "cadence": cadence, "to": to, "hour": hour}
     with asking(server, token) as api:
-        made = api.ask("PUT", f"{_PATH}/schedules/{path_part(schedule_id)}", body=body)
+        path = f"{_PATH}/schedules/{path_part(schedule_id)}"
+        made = api.ask("PUT", path, body=body, if_match=if_match)
     if as_json:
         print_json(made)
         return
@@ -66,10 +74,12 @@ def set_schedule(
 
 
 @app.command("remove")
-def remove(*, schedule_id: _Id, server: Server, token: Token = "") -> None:
+def remove(
+    *, schedule_id: _Id, if_match: _IfMatch = None, server: Server, token: Token = ""
+) -> None:
     """Send a report no more."""
     with asking(server, token) as api:
-        api.ask("DELETE", f"{_PATH}/schedules/{path_part(schedule_id)}")
+        api.ask("DELETE", f"{_PATH}/schedules/{path_part(schedule_id)}", if_match=if_match)
     typer.echo(f"{schedule_id} is not sent any more.")
 
 
