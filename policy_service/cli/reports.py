@@ -18,6 +18,12 @@ app = typer.Typer(
 _PATH = "/admin/v1/reports"
 _LONG_S = 300.0
 _Id = Annotated[str, typer.Argument(help="The schedule's id, such as research-weekly.")]
+_IfMatch = Annotated[
+    str | None,
+    typer.Option(
+        help="Only if nobody has changed it since: the `etag` of `gatehouse reports list --json`."
+    ),
+]
 _Kind = Annotated[str, typer.Option(help="summary or chargeback.")]
 _Cadence = Annotated[str, typer.Option(help="weekly or monthly.")]
 _NodeHelp = "What it is about: organisation:, department:, team: or project: and its id."
@@ -64,6 +70,7 @@ def set_schedule(
         ),
     ] = False,
     department_to: _Own = None,
+    if_match: _IfMatch = None,
     server: Server,
     token: Token = "",
     as_json: AsJson = False,
@@ -76,7 +83,8 @@ def set_schedule(
     if per_department or department_to:
         body |= {"per_department": per_department, "department_to": _own(department_to or [])}
     with asking(server, token) as api:
-        made = api.ask("PUT", f"{_PATH}/schedules/{path_part(schedule_id)}", body=body)
+        path = f"{_PATH}/schedules/{path_part(schedule_id)}"
+        made = api.ask("PUT", path, body=body, if_match=if_match)
     if as_json:
         print_json(made)
         return
@@ -84,10 +92,12 @@ def set_schedule(
 
 
 @app.command("remove")
-def remove(*, schedule_id: _Id, server: Server, token: Token = "") -> None:
+def remove(
+    *, schedule_id: _Id, if_match: _IfMatch = None, server: Server, token: Token = ""
+) -> None:
     """Send a report no more."""
     with asking(server, token) as api:
-        api.ask("DELETE", f"{_PATH}/schedules/{path_part(schedule_id)}")
+        api.ask("DELETE", f"{_PATH}/schedules/{path_part(schedule_id)}", if_match=if_match)
     typer.echo(f"{schedule_id} is not sent any more.")
 
 

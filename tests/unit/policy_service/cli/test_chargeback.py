@@ -153,7 +153,10 @@ def test_reports_are_set_previewed_sent_and_removed(
     assert "it was not sent to email" in failed.output
     history = json.loads(run("reports", "history", "weekly", "--json").output)["rows"]
     assert {one["state"] for one in history} == {"sent", "failed"}
-    assert run("reports", "remove", "weekly").exit_code == 0
+    stale = run("reports", "remove", "weekly", "--if-match", '"0123"')
+    assert (stale.exit_code, "It has changed since you read it" in stale.output) == (1, True)
+    [row] = json.loads(run("reports", "list", "--json").output)["rows"]
+    assert run("reports", "remove", "weekly", "--if-match", row["etag"]).exit_code == 0
     assert json.loads(run("reports", "list", "--json").output)["rows"] == []
     refused = run("reports", "set", "w", "--node", "team:none", "--to", "boss@acme.example")
     assert refused.exit_code == 1
