@@ -13,7 +13,7 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.chargeback.rules import Allocation, Currency, Rules, SharedCost
-from llm_core.errors import GatewayFault
+from llm_core.errors import ChangedMeanwhile, GatewayFault
 from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.audit_chain import SqlAuditChain
@@ -229,3 +229,21 @@ async def test_rules_are_kept_and_audited_and_the_same_again_is_no_change(
     [entry] = await AuditLog(engine).entries(action="chargeback.rules")
     assert entry.after is not None
     assert entry.after["currency"] == {"code": "EUR", "usd_rate": "0.92"}
+
+
+async def test_of_those_who_have_seen_the_same_rules_one_is_first(engine: AsyncEngine) -> None:
+    await company(engine)
+    store = SqlChargebacks(engine)
+
+    def unchanged(rules: Rules | None) -> None:
+        if rules != Rules():
+            raise ChangedMeanwhile("It has changed.")
+
+    wanted = [Rules((), Currency(code, Decimal("1.5"))) for code in ("CHF", "EUR", "GBP", "SEK")]
+    done = await asyncio.gather(
+        *(store.put_rules(FINANCE, "acme", one, check=unchanged) for one in wanted),
+        return_exceptions=True,
+    )
+    [kept] = [one for one in done if isinstance(one, Rules)]
+    assert await store.rules("acme") == kept
+    assert sum(isinstance(one, ChangedMeanwhile) for one in done) == len(wanted) - 1

@@ -1,11 +1,13 @@
 """Policies in the database: what is kept, live, shadow, and counted; the same on both."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from llm_core.errors import ChangedMeanwhile
 from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.audit import AuditLog
 from policy_service.adapters.sql.policies import MOST_DIFFERENCES, SqlPolicies
@@ -91,6 +93,24 @@ async def test_what_is_live_and_what_is_shadow_is_the_newest_word(
     [entry] = await AuditLog(engine).entries(action="policy.rollback")
     assert entry.before == {"live": OTHER.digest}
     assert entry.after == {"live": BUNDLE.digest, "revision": BUNDLE.revision, "reason": "back"}
+
+
+async def test_of_two_who_have_seen_the_same_standing_one_is_first(policies: SqlPolicies) -> None:
+    for bundle in (BUNDLE, OTHER):
+        await policies.keep(ALICE, bundle, b"tar")
+
+    def untouched(standing: Standing | None) -> None:
+        if standing != Standing():
+            raise ChangedMeanwhile("It has changed.")
+
+    done = await asyncio.gather(
+        policies.activate(ALICE, BUNDLE.digest, "first", check=untouched),
+        policies.activate(ALICE, OTHER.digest, "second", check=untouched),
+        policies.shadow(ALICE, OTHER.digest, check=untouched),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, ChangedMeanwhile) for one in done) == 2
+    assert len([one for one in done if not isinstance(one, Exception)]) == 1
 
 
 async def test_what_a_shadow_came_to_is_added_up_by_hour_and_team(policies: SqlPolicies) -> None:
