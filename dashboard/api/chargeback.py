@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from dashboard.api.client import FRESH_S, Client, File, segment
+from dashboard.api.client import Client, File, segment
 
 ZERO = Decimal(0)
 
@@ -126,14 +126,19 @@ def closed(client: Client, organisation: str) -> list[ClosedPeriod]:
     return [row for page in pages for row in page.rows]
 
 
-def rules(client: Client, organisation: str, *, old_s: float = FRESH_S) -> Rules:
-    """`GET /admin/v1/chargebacks/rules`; so many seconds old at most."""
-    return client.get("chargebacks/rules", Rules, _of(organisation), old_s=old_s)
+def rules(client: Client, organisation: str) -> Rules:
+    """`GET /admin/v1/chargebacks/rules`."""
+    return client.get("chargebacks/rules", Rules, _of(organisation))
 
 
-def put_rules(client: Client, organisation: str, body: Mapping[str, object]) -> Rules:
-    """`PUT /admin/v1/chargebacks/rules`: divide so from now on."""
-    return client.put("chargebacks/rules", Rules, body, _of(organisation))
+def tagged_rules(client: Client, organisation: str) -> tuple[Rules, str]:
+    """The same, as they are now, and their ETag."""
+    return client.tagged("chargebacks/rules", Rules, _of(organisation))
+
+
+def put_rules(client: Client, organisation: str, body: Mapping[str, object], tag: str) -> Rules:
+    """`PUT /admin/v1/chargebacks/rules`: divide so from now on, if their ETag is still that."""
+    return client.put("chargebacks/rules", Rules, body, _of(organisation), tag=tag)
 
 
 def preview(client: Client, organisation: str, period: str) -> Statement:

@@ -194,10 +194,26 @@ class Client:
         content = self._sent("POST", path, (), msgspec.json.encode(body)).content
         return self._decoded(content, kind)
 
-    def put(self, path: str, kind: type[_Answer], body: object, query: Query = ()) -> _Answer:
-        """Put something in place of what is there, and read what came of it."""
+    def tagged(self, path: str, kind: type[_Answer], query: Query = ()) -> tuple[_Answer, str]:
+        """Ask anew, and read the state's ETag too, for `put`."""
+        answer = self._sent("GET", path, query)
+        return self._decoded(answer.content, kind), answer.headers.get("etag", "")
+
+    def put(
+        self, path: str, kind: type[_Answer], body: object, query: Query = (), *, tag: str = ""
+    ) -> _Answer:
+        """Put something in place of what is there, and read what came of it.
+
+        Args:
+            path: Below `/admin/v1/`.
+            kind: Of the answer.
+            body: What is put there.
+            query: Of the question.
+            tag: Only in place of what has this ETag; empty: of anything.
+        """
+        packed, more = msgspec.json.encode(body), {"if-match": tag} if tag else {}
         return self._decoded(
-            self._sent("PUT", path, query, msgspec.json.encode(body)).content, kind
+            self._good(self._answer("PUT", path, query, packed, more)).content, kind
         )
 
     def delete(self, path: str, query: Query = ()) -> None:

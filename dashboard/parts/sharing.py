@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import formats, sharing
+from dashboard import formats, sharing, wiring
 from dashboard.api import chargeback
 from dashboard.api.chargeback import BilledIn, Rules, SharedRule
 from dashboard.api.client import Client
@@ -150,11 +150,13 @@ def _show_changes(client: Client, rules: Rules, wanted: Rules) -> None:
 
 
 def _save(client: Client, rules: Rules, wanted: Rules) -> str:
-    if chargeback.rules(client, rules.organisation, old_s=0) != rules:
+    now, tag = chargeback.tagged_rules(client, rules.organisation)
+    if now != rules:
+        wiring.forget()  # so that the page shows them as they are now
         raise Refused(
             "The rules have changed meanwhile.", "Open the page anew, and change them again."
         )
-    chargeback.put_rules(client, rules.organisation, sharing.body_of(wanted))
+    chargeback.put_rules(client, rules.organisation, sharing.body_of(wanted), tag)
     _leave()
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
     return "The rules are changed. Closed months stay as they are."
