@@ -6,7 +6,7 @@ values.
 """
 
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,10 +35,20 @@ def read_yaml(path: Path, shape: type[_Document]) -> _Document:
     Raises:
         InvalidFile: With every fault, each as `file:line: field: what is wrong`.
     """
+    root, content = loaded(path, _Loader)
+    return held_to(path, root, content, shape)
+
+
+def loaded(path: Path, loader: type["PlacedLoader"]) -> tuple[yaml.Node | None, Any]:
+    """What a file says, and where it says it.
+
+    Raises:
+        InvalidFile: It cannot be read, or is no YAML; with file and line.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=_Loader)
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+        root = yaml.compose(text, Loader=loader)
+        return root, yaml.load(text, Loader=loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise InvalidFile(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -50,6 +60,16 @@ def read_yaml(path: Path, shape: type[_Document]) -> _Document:
         raise InvalidFile(f"{path}: is not YAML: {error}") from error
     except RecursionError as error:
         raise InvalidFile(f"{path}: is nested too deeply") from error
+
+
+def held_to(
+    path: Path, root: yaml.Node | None, content: object, shape: type[_Document]
+) -> _Document:
+    """The content as a `shape`.
+
+    Raises:
+        InvalidFile: As `read_yaml`.
+    """
     try:
         return shape.model_validate(content)
     except ValidationError as error:
@@ -77,8 +97,8 @@ def faults_in(error: ValidationError) -> Iterator[tuple[tuple[int | str, ...], s
             yield place, _SENTENCES.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
 
 
-class _Loader(yaml.SafeLoader):
-    """A SafeLoader that keeps decimals exact and refuses a key given twice."""
+class PlacedLoader(yaml.SafeLoader):
+    """A SafeLoader that refuses a key given twice, and tells of every fault where it is."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
         """Where PyYAML stumbles over a value (the day `2026-13-45`), say on which line."""
@@ -90,18 +110,22 @@ class _Loader(yaml.SafeLoader):
                 None, None, f"has the form of a {kind}, and is none", node.start_mark
             ) from fault
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 - PyYAML's
+        """Before what `<<` merges stands beside a mapping's own keys."""
+        node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
-        # `!!set [a]` comes here with a list; what it is, PyYAML says.
-        pairs = node.value if node.id == "mapping" else ()
-        for key, _ in pairs:
+        for key, _ in node.value:
             name = str(key.value)
             if name in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{name!r} is given twice", key.start_mark
                 )
             seen.add(name)
-        return super().construct_mapping(node, deep)
+        return node
+
+
+class _Loader(PlacedLoader):
+    """One that keeps decimals exact, and reads truth values as YAML 1.2 does."""
 
 
 def _construct_decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Decimal:

@@ -69,7 +69,7 @@ def test_a_kong_is_enabled_checked_and_left_as_it_was(gateway: Gateway) -> None:
     assert "policy_url" not in shipped.output
 
     options = ("--proxy-url", gateway.gateway_url, "--key", gateway.keys["team"], "--probe")
-    options += ("--model", "slow-openai")
+    options += ("--model", "slow-openai", "--kong-prefix", str(gateway.prefix))
     ran = CliRunner().invoke(
         app,
         ["kong", "check", "--admin-url", gateway.admin_url, *options, "--json"],
@@ -125,6 +125,35 @@ def test_without_a_database_the_file_is_the_way(embedded: Gateway) -> None:
     assert "declarative_config" in kong(embedded, "disable", code=1)
     checked = kong(embedded, "check", "--proxy-url", embedded.gateway_url, "--probe")
     assert "so a Kong with a database" in checked
+
+
+CLOSED = {
+    "relay closed without a ticket": "503 undecided",
+    "relay closed to forged tickets": "503 undecided",
+    "closed when llm-auth hangs": "calls are refused with 503",
+    "closed when llm-token-meter hangs": "calls are refused with 503",
+    "closed when llm-provider-transform hangs": "The relay serves the call itself",
+}
+
+
+def test_a_kong_without_a_database_is_shown_closed_as_well(embedded: Gateway) -> None:
+    arguments = ["kong", "check", "--admin-url", embedded.admin_url, "--json", "--probe"]
+    arguments += ["--proxy-url", embedded.gateway_url, "--kong-prefix", str(embedded.prefix)]
+    arguments += ["--key", embedded.keys["team"], "--model", "gpt-4o-mini"]
+    ran = CliRunner().invoke(app, arguments)
+    found = {one["part"]: one for one in json.loads(ran.stdout)}
+    for part, said in CLOSED.items():
+        assert found[part]["state"] == State.GOOD, found[part]
+        assert said in found[part]["what"]
+    assert "llm-auth is paused for a moment" in ran.stderr
+    assert embedded.post(CHAT).status_code == 200, "each goes on"
+
+
+def test_no_plugin_server_is_paused_unasked(embedded: Gateway) -> None:
+    prefix = ("--kong-prefix", str(embedded.prefix), "--proxy-url", embedded.gateway_url)
+    told = kong(embedded, "check", *prefix)
+    assert "Ask for it with --probe and --kong-prefix" in told
+    assert "llm-auth is paused" not in told
 
 
 def test_the_declared_file_is_what_the_gateway_runs_with(embedded: Gateway) -> None:

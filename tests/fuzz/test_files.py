@@ -1,5 +1,6 @@
 """Any YAML where `kong.yaml` or a file of ours is read: read, or refused with a sentence."""
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,10 @@ from policy_service.adapters.alerts_file import read_alerts
 from policy_service.adapters.catalogue_file import read_catalogue
 from policy_service.adapters.sql.company import read_company
 from policy_service.adapters.yaml_file import InvalidFile
+from policy_service.cli.doctor.findings import State
+from policy_service.cli.doctor.kong import yaml_findings
+from policy_service.cli.kong import wanted
+from policy_service.settings import Settings
 from tests.fixtures.fuzzing import fuzzed, fuzzed_less, json_values
 
 ROOT = Path(__file__).parents[2]
@@ -133,12 +138,45 @@ ALERTS = {
     "channels": [{"name": "o", "kind": "webhook", "url": "https://x.example", "secret": "s"}],
     "rules": {"again_after_h": 24, "spend_anomaly": {"floor_usd": 50}},
 }
+SETTINGS = Settings(
+    internal_secret="internal-0123456789abcdef",
+    ticket_secret="ticket-0123456789abcdef",
+    admin_token="admin-0123456789abcdef",
+    models_file=ROOT / "models.yaml",
+)
+
+
+def enabled(path: Path) -> None:
+    """As `gatehouse kong enable` and `declare` read it, down to what is sent and printed."""
+    document = wanted.declared(path, wanted.Choices(routes=("/v1/models",)))
+    yaml.safe_dump(document)
+    for one in wanted.entities(document):
+        json.dumps(one.fields, allow_nan=False, ensure_ascii=False).encode()
+
+
+def looked_at(path: Path) -> None:
+    """As `gatehouse doctor` reads it: a fault is a finding, and says what to do."""
+    faults = [one for one in yaml_findings(path, SETTINGS) if one.state == State.BROKEN]
+    assert all(one.remedy for one in faults)
+    if faults:
+        raise InvalidFile(faults[0].what)
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     "catalogue": read_catalogue,
     "company": read_company,
     "alerts": lambda path: read_alerts(path, {"s": "secret-0123456789abcdef"}.get),
+    "kong enable": enabled,
+    "doctor": looked_at,
 }
-SOURCES = {"catalogue": CATALOGUE, "company": COMPANY, "alerts": ALERTS}
+SOURCES = {
+    "catalogue": CATALOGUE,
+    "company": COMPANY,
+    "alerts": ALERTS,
+    "kong enable": SHIPPED,
+    "doctor": SHIPPED,
+}
+REFUSALS = (InvalidFile, wanted.Unusable)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +186,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def read(name: str, path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
-    with suppress(InvalidFile):
+    with suppress(*REFUSALS):
         READERS[name](path)
 
 
@@ -173,5 +211,5 @@ def test_any_text_is_a_file_of_ours_or_refused(name: str, path: Path, text: str)
 @pytest.mark.parametrize("name", READERS)
 def test_a_broken_file_of_ours_is_refused(name: str, path: Path, text: str):
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InvalidFile):
+    with pytest.raises(REFUSALS):
         READERS[name](path)

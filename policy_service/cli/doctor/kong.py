@@ -4,22 +4,23 @@ import hmac
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import httpx
-import yaml
 
+from policy_service.adapters.yaml_file import InvalidFile
 from policy_service.cli.doctor.findings import Finding, broken, good, unseen, warning
 from policy_service.cli.doctor.reasons import reason_of
 from policy_service.cli.kong import PLUGINS
+from policy_service.cli.kong.kong_file import KongFile, Plugin, read_kong
 from policy_service.settings import Settings
 
 _TIMEOUT_S = 3.0
 _VAULT = re.compile(r"\{vault://env/([a-z0-9-]+)\}")
 _HOW_CONF = "`gatehouse kong config` prints the lines that kong.conf needs."
+_HOW_YAML = "Mend what is named, or name another file with --kong-yaml."
 _LEAST_BODY_BYTES = 16 * 1024 * 1024
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
@@ -45,7 +46,7 @@ def _conf_faults(conf: Mapping[str, str]) -> Iterator[Finding]:
             yield broken("kong.conf", f"`{name}` does not name {', '.join(missing)}.", _HOW_CONF)
     for plugin in PLUGINS:
         key = f"pluginserver_{plugin.replace('-', '_')}"
-        if f"{key}_socket" not in conf or f"{key}_query_cmd" not in conf:
+        if not conf.get(f"{key}_socket") or not conf.get(f"{key}_query_cmd"):
             yield broken("kong.conf", f"{plugin} has no socket or no query_cmd.", _HOW_CONF)
             continue
         program = Path(conf[f"{key}_query_cmd"].split()[0])
@@ -70,7 +71,7 @@ def socket_findings(path: Path) -> Iterator[Finding]:
         return  # told by `conf_findings`
     for plugin in PLUGINS:
         place = conf.get(f"pluginserver_{plugin.replace('-', '_')}_socket")
-        if place is None:
+        if not place:
             continue
         try:
             with socket.socket(socket.AF_UNIX) as probe:
@@ -93,11 +94,11 @@ def socket_findings(path: Path) -> Iterator[Finding]:
 def yaml_findings(path: Path, settings: Settings | None) -> Iterator[Finding]:
     """Whether kong.yaml has the plugins, on one service, asking this policy service."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:
-        yield broken("kong.yaml", f"{path} cannot be read: {fault}.", "Name it with --kong-yaml.")
+        _, held = read_kong(path, KongFile)
+    except InvalidFile as fault:
+        yield broken("kong.yaml", f"It cannot be read as Kong's. {fault}.", _HOW_YAML)
         return
-    plugins = list(_plugins(document))
+    plugins = held.every_plugin()
     faults = list(_yaml_faults(plugins))
     yield from faults
     if not faults:
@@ -159,7 +160,10 @@ def _checks(answer: httpx.Response) -> Mapping[str, str] | None:
 
 def _read_conf(path: Path) -> dict[str, str]:
     conf = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    text = path.read_text(encoding="utf-8")
+    if "\0" in text:
+        raise OSError("it holds a NUL, so it is no text")
+    for line in text.splitlines():
         name, is_set, value = line.partition("=")
         if is_set and not line.lstrip().startswith("#"):
             conf[name.strip()] = value.strip()
@@ -167,42 +171,33 @@ def _read_conf(path: Path) -> dict[str, str]:
 
 
 def _bytes(size: str) -> int:
-    found = re.fullmatch(r"(\d+)([kmg]?)", size.strip().lower())
+    found = re.fullmatch(r"(\d{1,18})([kmg]?)", size.strip().lower())
     return int(found[1]) * _UNITS[found[2]] if found else 0
 
 
-def _plugins(document: object) -> Iterator[Mapping[str, Any]]:
-    """Every plugin of a declarative configuration, wherever it hangs."""
-    if isinstance(document, dict):
-        for plugin in document.get("plugins") or ():
-            if isinstance(plugin, dict):
-                yield plugin
-        for value in document.values():
-            yield from _plugins(value)
-    elif isinstance(document, list):
-        for value in document:
-            if isinstance(value, dict):
-                yield from _plugins(value)
-
-
-def _yaml_faults(plugins: list[Mapping[str, Any]]) -> Iterator[Finding]:
+def _yaml_faults(plugins: Sequence[Plugin]) -> Iterator[Finding]:
     how = "Add it as in the kong.yaml that ships (docs/kong.md), and reload Kong."
-    named = {plugin.get("name") for plugin in plugins}
+    named = {plugin.name for plugin in plugins}
     for plugin in PLUGINS:
         if plugin not in named:
             yield broken("kong.yaml", f"{plugin} is enabled nowhere, so nobody is served.", how)
-    off = [p["name"] for p in plugins if p.get("name") in PLUGINS and p.get("enabled") is False]
+    ours = [plugin for plugin in plugins if plugin.name in PLUGINS]
+    off = [plugin.name for plugin in ours if plugin.enabled is False]
     if off:
         yield broken(
             "kong.yaml",
             f"`enabled: false` switches off: {', '.join(sorted(set(off)))}.",
             "Take `enabled: false` away, and reload Kong.",
         )
-    asked = {
-        plugin["config"]["policy_url"]
-        for plugin in plugins
-        if plugin.get("name") in PLUGINS and (plugin.get("config") or {}).get("policy_url")
-    }
+    urls = [(one.name, one.config["policy_url"]) for one in ours if "policy_url" in one.config]
+    for name, url in urls:
+        if not isinstance(url, str):
+            yield broken(
+                "kong.yaml",
+                f"`policy_url` of {name} is no text.",
+                "Write the policy service's address, `http://host:port`.",
+            )
+    asked = {str(url) for _, url in urls}
     if len(asked) > 1:
         yield warning(
             "kong.yaml",
@@ -211,12 +206,12 @@ def _yaml_faults(plugins: list[Mapping[str, Any]]) -> Iterator[Finding]:
         )
 
 
-def _secret_faults(plugins: list[Mapping[str, Any]], settings: Settings) -> Iterator[Finding]:
+def _secret_faults(plugins: Sequence[Plugin], settings: Settings) -> Iterator[Finding]:
     """Secrets that stand in the file itself, and ones that Kong's environment must have."""
     wanted = set()
     for plugin in plugins:
-        secret = (plugin.get("config") or {}).get("policy_secret")
-        if plugin.get("name") not in PLUGINS or not isinstance(secret, str):
+        secret = plugin.config.get("policy_secret")
+        if plugin.name not in PLUGINS or not isinstance(secret, str):
             continue
         vault = _VAULT.fullmatch(secret)
         if vault is not None:
@@ -224,14 +219,14 @@ def _secret_faults(plugins: list[Mapping[str, Any]], settings: Settings) -> Iter
         elif not secret.startswith("{vault://"):
             yield warning(
                 "kong.yaml",
-                f"`policy_secret` of {plugin['name']} stands in the file in clear.",
+                f"`policy_secret` of {plugin.name} stands in the file in clear.",
                 'Write "{vault://env/gatehouse-internal-secret}", and set the variable for Kong.',
             )
             ours = settings.internal_secret.get_secret_value()
             if not hmac.compare_digest(secret.encode(), ours.encode()):
                 yield broken(
                     "kong.yaml",
-                    f"`policy_secret` of {plugin['name']} is not POLICY_INTERNAL_SECRET.",
+                    f"`policy_secret` of {plugin.name} is not POLICY_INTERNAL_SECRET.",
                     "Give both the same value, and reload Kong: until then every call is refused.",
                 )
     if wanted:

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -71,11 +71,26 @@ def proxied_findings(proxy: Proxy) -> Iterator[Finding]:
         )
 
 
+def ask_nothing(proxy: Proxy) -> httpx.Response:
+    """A call that is refused: of a model that there is not; with the key, if there is one."""
+    body = {"model": _UNKNOWN_MODEL, "messages": [{"role": "user", "content": "hello"}]}
+    return proxy.client.post(_CHAT, json=body, headers=proxy.headers())
+
+
+def ask_model(proxy: Proxy) -> httpx.Response:
+    """A call of the model; costs a few tokens."""
+    return proxy.client.post(_CHAT, json=_question(proxy), headers=proxy.headers())
+
+
+def decision_of(answer: httpx.Response) -> str | None:
+    """The decision that an answer was served by."""
+    decision: str | None = answer.headers.get(_DECISION)
+    return decision
+
+
 def _closed(proxy: Proxy) -> Iterator[Finding]:
     """Nobody is served without a key."""
-    body = {"model": _UNKNOWN_MODEL, "messages": [{"role": "user", "content": "hello"}]}
-    host = {} if proxy.host is None else {"host": proxy.host}
-    yield _refusal(proxy.client.post(_CHAT, json=body, headers=host))
+    yield _refusal(ask_nothing(replace(proxy, key=None)))
 
 
 def _refusal(answer: httpx.Response) -> Finding:
@@ -129,9 +144,10 @@ def _long_body(proxy: Proxy) -> Iterator[Finding]:
 
 
 def _whole(proxy: Proxy) -> Iterator[Finding]:
-    answer = proxy.client.post(_CHAT, json=_question(proxy), headers=proxy.headers())
-    if answer.is_success and _DECISION in answer.headers:
-        yield good("call", f"Answered by decision {answer.headers[_DECISION]}.")
+    answer = ask_model(proxy)
+    decision = decision_of(answer)
+    if answer.is_success and decision is not None:
+        yield good("call", f"Answered by decision {decision}.")
     elif answer.is_success:
         yield broken("call", "It was answered without a decision.", _NEVER_SERVED)
     else:
@@ -158,7 +174,7 @@ def _streamed(proxy: Proxy, model: str) -> Iterator[Finding]:
         yield broken("streaming", f"{model} sent nothing.", "See Kong's error log.")
         return
     spread_s, whole_s = arrivals[-1] - arrivals[0], arrivals[-1] - started
-    if spread_s > whole_s * _LEAST_SPREAD:
+    if comes_in_pieces(started, arrivals):
         what = f"{len(arrivals)} pieces came over {spread_s * 1000:.0f} ms."
         yield good("streaming", what)
     else:
@@ -169,6 +185,16 @@ def _streamed(proxy: Proxy, model: str) -> Iterator[Finding]:
             "collects: give the route up to ours, or the plugin a higher priority. See that no "
             "proxy in between collects. If neither, ask a model that answers at length.",
         )
+
+
+def comes_in_pieces(started: float, arrivals: Sequence[float]) -> bool:
+    """Whether a stream's pieces came one by one; a Kong that collects sends them all at the end.
+
+    Args:
+        started: When it was asked for, of a clock in seconds.
+        arrivals: When each piece came, of the same clock; one at least.
+    """
+    return arrivals[-1] - arrivals[0] > (arrivals[-1] - started) * _LEAST_SPREAD
 
 
 def _question(proxy: Proxy) -> dict[str, Any]:

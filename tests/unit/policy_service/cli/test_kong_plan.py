@@ -142,10 +142,17 @@ def test_no_secret_is_shown() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda document: document.pop("services"), "no `services`"),
-        (lambda document: document.update(consumers=[]), "holds consumers"),
-        (lambda document: document["services"][0].pop("name"), "needs a name"),
+        (lambda document: document.pop("services"), "services: Field required"),
+        (
+            lambda document: document.update(consumers=[]),
+            r"kong.yaml:\d+: consumers: there is no such field here\nName a file with our",
+        ),
+        (
+            lambda document: document["services"][0].pop("name"),
+            r"kong.yaml:\d+: services\[0\].name: Field required",
+        ),
         (lambda document: document["services"][0].update(url="relay:80"), "is no address"),
+        (lambda document: document["services"].append(document["services"][0]), "is there twice"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_told(
@@ -189,3 +196,37 @@ def test_what_was_chosen_the_first_time_is_kept_when_it_is_not_said_again() -> N
         None,
         [],
     )
+
+
+def test_dates_merges_and_empty_lists_are_read_as_kong_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "kong.yaml"
+    path.write_text(
+        """
+_format_version: "3.0"
+services:
+  - &first {name: first, url: http://relay:80, plugins: null, routes: [{name: a, paths: null}]}
+  - <<: *first
+    name: second
+    routes: [{name: b, plugins: [{name: theirs, config: {since: 2026-11-30, share: 0.5}}]}]
+"""
+    )
+    found = {one.name: one.fields for one in entities(declared(path, Choices()))}
+    assert set(found) == {"first", "a", "second", "b", "theirs"}
+    assert found["second"]["host"] == "relay"
+    assert found["theirs"]["config"] == {"since": "2026-11-30", "share": 0.5}
+
+
+def test_a_pattern_that_cannot_be_read_is_told_where_a_path_is_chosen(tmp_path: Path) -> None:
+    document = yaml.safe_load(bundled("kong.yaml").read_text())
+    document["services"][0]["routes"][0]["paths"] = ["~(?<half"]
+    path = tmp_path / "kong.yaml"
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(Unusable, match=r"route llm-chat-completions: .*choose routes by their"):
+        declared(path, Choices(routes=["/v1/models"]))
+    assert declared(path, Choices(routes=["llm-models"]))["services"][0]["routes"]
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://h:99999", "relay:80", "http://h:0", ""])
+def test_a_chosen_address_that_is_none_is_told(url: str) -> None:
+    with pytest.raises(Unusable, match="write http://host:port"):
+        wanted(policy_url=url)

@@ -36,8 +36,14 @@ COMPANY = {
 
 
 @pytest.fixture(scope="module")
-def gateway(start: Start) -> Gateway:
+def mine(start: Start) -> Gateway:
     return start("me", company=COMPANY)
+
+
+@pytest.fixture
+def gateway(mine: Gateway) -> Gateway:
+    mine.take_the_kong()
+    return mine
 
 
 def get(gateway: Gateway, path: str, key: str) -> httpx.Response:
