@@ -155,7 +155,7 @@ class Journal:
         probe = self.path.with_name(self.path.name + ".probe")
         with suppress(OSError), self._noting_failures():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with probe.open("wb") as file:
+            with self.path.open("ab"), probe.open("wb") as file:
                 file.write(_PROBE)
                 file.flush()
                 os.fsync(file.fileno())

@@ -255,8 +255,14 @@ async def test_a_journal_that_cannot_be_written_is_full_until_a_round_finds_room
     assert standing is not None
     assert (standing.waiting, standing.is_full) == (0, True)
     folder.unlink()
+    journal.path.mkdir(parents=True)
+    with pytest.raises(OSError, match="journals"):
+        await journal.deliver(Receiver())
+    assert journal.gauge.is_full
+    journal.path.rmdir()
     await journal.deliver(Receiver())
     standing = journal.gauge.standing()
     assert standing is not None
     assert standing.is_calm
-    assert list(folder.iterdir()) == []
+    assert [one.name for one in folder.iterdir()] == ["journal"]
+    assert journal.waiting() == []
