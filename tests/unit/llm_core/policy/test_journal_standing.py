@@ -53,6 +53,12 @@ def test_anything_else_says_nothing(odd: str) -> None:
     assert read(odd) is None
 
 
+@given(st.text() | st.from_regex(r"name=.*; waiting=\d+; oldest_s=\d+; full=\d"))
+def test_reading_never_fails_and_never_gives_a_name_that_could_not_be_written(odd: str) -> None:
+    standing = read(odd)
+    assert standing is None or read(written(standing)) == standing
+
+
 def test_more_than_can_be_said_is_cut() -> None:
     most = JournalStanding("a:b", 10**12, 10**12, False)
     assert read(written(most)) == JournalStanding("a:b", 999_999_999, 999_999_999, False)
