@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OPA_VERSION := v1.22.4
+# Programs that tests run, and modules of which they read a file: Kubernetes' and Compose's schemas.
+GO_PROGRAMS := helm.sh/helm/v3/cmd/helm@v3.16.4 github.com/yannh/kubeconform/cmd/kubeconform@v0.6.7
+GO_MODULES := k8s.io/kubernetes@v1.31.14 github.com/compose-spec/compose-go/v2@v2.16.2
 KEYCLOAK_VERSION := 26.7.3
 CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse
 KEYCLOAK = $(CACHE)/keycloak-$(KEYCLOAK_VERSION)
@@ -72,7 +75,7 @@ format: $(VENV)/.dev ## Put code and policy into their standard form
 	$(BIN)/ruff check --fix .
 	@if command -v opa >/dev/null; then opa fmt --write rego; fi
 
-services: ## Install Redis, PostgreSQL, Chromium, promtool (Debian), OPA (Go) and Keycloak (Maven) for the full tests
+services: ## Install Redis, PostgreSQL, Chromium, promtool (Debian), OPA, Helm (Go) and Keycloak (Maven) for the full tests
 	@if command -v apt-get >/dev/null; then \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update -qq && \
@@ -81,6 +84,14 @@ services: ## Install Redis, PostgreSQL, Chromium, promtool (Debian), OPA (Go) an
 	@if command -v opa >/dev/null; then :; \
 	elif command -v go >/dev/null && go install github.com/open-policy-agent/opa@$(OPA_VERSION); then :; \
 	else echo "Install OPA $(OPA_VERSION): https://www.openpolicyagent.org/docs#running-opa"; fi
+	@for program in $(GO_PROGRAMS); do \
+	  name=$${program%@*}; \
+	  if command -v "$${name##*/}" >/dev/null; then :; \
+	  elif command -v go >/dev/null && go install $$program; then :; \
+	  else echo "Install Go, and then: go install $$program"; fi; \
+	done
+	@if command -v go >/dev/null && go mod download $(GO_MODULES); then :; \
+	else echo "Install Go, and then: go mod download $(GO_MODULES)"; fi
 	@if command -v promtool >/dev/null || [ -x "$(PROMTOOL)" ]; then :; \
 	elif command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then $(MAKE) --no-print-directory promtool; \
 	else echo "Install promtool, which comes with Prometheus: https://prometheus.io/download/"; fi
@@ -112,9 +123,10 @@ keycloak:
 
 bench: bench-runtime bench-gateway bench-decision bench-policy bench-limits bench-ledger bench-relay bench-watching ## Measure all of ours but the dashboard
 
-bench-runtime: $(VENV)/.dev ## Measure: a PDK call on our plugin runtime and on kong-pdk's; HTTP clients
+bench-runtime: $(VENV)/.dev ## Measure: a PDK call on our plugin runtime and on kong-pdk's; HTTP clients; start and memory
 	$(BIN)/python -m tests.load.runtime_pdk_calls
 	$(BIN)/python -m tests.load.http_clients
+	$(BIN)/python -m tests.load.starting
 
 bench-gateway: $(VENV)/.dev ## Measure: the whole gateway, by phase, body and clients; KONG_PROXY_URL names a real Kong
 	@if [ -n "$(KONG_PROXY_URL)" ]; then $(BIN)/python -m tests.load.gateway_sizes; else \
@@ -133,9 +145,10 @@ bench-policy: $(VENV)/.dev ## Measure: OPA beside the embedded engines; replay o
 bench-limits: $(VENV)/.dev ## Measure: reserving and settling, in Redis' scripts and in memory
 	$(BIN)/python -m tests.load.limits_store
 
-bench-ledger: $(VENV)/.dev ## Measure: rows a second to PostgreSQL, from the queue and by batch; the audit chain
+bench-ledger: $(VENV)/.dev ## Measure: rows a second to PostgreSQL, by batch; the audit chain; what a call leaves behind
 	$(BIN)/python -m tests.load.ledger_rows
 	$(BIN)/python -m tests.load.audit_chain
+	$(BIN)/python -m tests.load.footprint
 
 bench-watching: $(VENV)/.dev ## Measure: what metrics and traces add to a call
 	$(BIN)/python -m tests.load.watching

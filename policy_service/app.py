@@ -32,6 +32,7 @@ from policy_service.api import (
     relay,
     reliability,
     reports,
+    roles,
     sign_in,
     team,
 )
@@ -107,6 +108,7 @@ def create_app(
         team,
         providers,
         reports,
+        roles,
     ):
         app.include_router(module.router)
     app.router.routes.append(relay.anywhere_else)

@@ -269,6 +269,11 @@ class Settings(BaseSettings):
         "`POLICY_REPORT_WEBHOOKS__FINANCE=https://...`; a schedule names it "
         "`webhook:finance`.",
     )
+    report_webhook_secrets: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Signs what is posted to the webhook of the same name in "
+        "`POLICY_REPORT_WEBHOOKS`, `POLICY_REPORT_WEBHOOK_SECRETS__FINANCE=...`.",
+    )
     approval_ask_days: int = Field(
         default=14,
         ge=1,
@@ -400,17 +405,24 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _refuse_weak_secrets(self) -> Self:
         known: dict[str, str] = {}
-        for name in (
-            "internal_secret",
-            "ticket_secret",
-            "admin_token",
-            "bundle_token",
-            "digest_key",
-            "audit_webhook_secret",
-            "alert_webhook_secret",
-            "metrics_token",
-        ):
-            secret: SecretStr | None = getattr(self, name)
+        named: dict[str, SecretStr | None] = {
+            f"report_webhook_secrets__{name}": secret
+            for name, secret in self.report_webhook_secrets.items()
+        }
+        named |= {
+            name: getattr(self, name)
+            for name in (
+                "internal_secret",
+                "ticket_secret",
+                "admin_token",
+                "bundle_token",
+                "digest_key",
+                "audit_webhook_secret",
+                "alert_webhook_secret",
+                "metrics_token",
+            )
+        }
+        for name, secret in named.items():
             if secret is None:
                 continue
             value = secret.get_secret_value()
@@ -438,6 +450,17 @@ class Settings(BaseSettings):
     def _refuse_half_a_mail_server(self) -> Self:
         if (self.smtp_url is None) is not (self.smtp_from is None):
             raise ValueError("POLICY_SMTP_URL and POLICY_SMTP_FROM go together: set both or none")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_secrets_of_no_webhook(self) -> Self:
+        known = {name.lower() for name in self.report_webhooks}
+        for name in self.report_webhook_secrets:
+            if name.lower() not in known:
+                raise ValueError(
+                    f"POLICY_REPORT_WEBHOOK_SECRETS__{name.upper()} signs nothing: there is no "
+                    f"POLICY_REPORT_WEBHOOKS__{name.upper()}"
+                )
         return self
 
     @property

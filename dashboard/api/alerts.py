@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from dashboard.api.client import LARGEST, Client, segment
 
+_PER_PAGE = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
@@ -59,6 +61,7 @@ class PassedThreshold:
 @dataclass(frozen=True, slots=True)
 class _Thresholds:
     rows: list[PassedThreshold]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +71,17 @@ class Delivered:
     delivered: bool
 
 
-def incidents(client: Client, state: str = "open", limit: int = 200) -> list[Incident]:
-    """`GET /admin/v1/incidents`: every one that is open, or the newest of `all`."""
-    if state == "open":
-        pages = client.pages("incidents", _Incidents, [("state", state), *LARGEST])
-        return [row for page in pages for row in page.rows]
-    return client.get("incidents", _Incidents, [("state", state), ("limit", str(limit))]).rows
+def incidents(client: Client) -> list[Incident]:
+    """`GET /admin/v1/incidents`: every one that is open."""
+    pages = client.pages("incidents", _Incidents, [("state", "open"), *LARGEST])
+    return [row for page in pages for row in page.rows]
+
+
+def past_incidents(client: Client, most_pages: int) -> tuple[list[Incident], bool]:
+    """The same with those that are over: the newest, and whether there are older ones."""
+    query = [("state", "all"), ("limit", str(_PER_PAGE))]
+    pages = client.pages("incidents", _Incidents, query, most=most_pages)
+    return [row for page in pages for row in page.rows], pages[-1].next is not None
 
 
 def channels(client: Client) -> list[Channel]:
@@ -86,6 +94,7 @@ def test_channel(client: Client, name: str) -> Delivered:
     return client.post(f"alerts/channels/{segment(name)}/test", Delivered)
 
 
-def thresholds(client: Client, limit: int = 100) -> list[PassedThreshold]:
-    """`GET /admin/v1/alerts`: limits that passed a soft threshold, newest first."""
-    return client.get("alerts", _Thresholds, [("limit", str(limit))]).rows
+def thresholds(client: Client, limit: int = 100) -> tuple[list[PassedThreshold], bool]:
+    """`GET /admin/v1/alerts`: the newest passed soft thresholds, and whether there are older."""
+    found = client.get("alerts", _Thresholds, [("limit", str(limit))])
+    return found.rows, found.next is not None

@@ -23,13 +23,23 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Events:
+class Events:
+    """A page of events; `next` is the cursor of the one with older events."""
+
     rows: list[EventRow]
+    next: str | None = None
 
 
-def events(client: Client, query: Query) -> list[EventRow]:
+def events(client: Client, query: Query) -> Events:
     """`GET /admin/v1/audit/chain`: the newest of each chain first."""
-    return client.get("audit/chain", _Events, query).rows
+    return client.get("audit/chain", Events, query)
+
+
+def event(client: Client, event_id: str) -> EventRow | None:
+    """One of them, however old; `None` where there is none that the viewer may read."""
+    rows = events(client, [("id", event_id), ("limit", "1")]).rows
+    # A service that knows no `id` would give the newest.
+    return next((one for one in rows if one.id == event_id), None)
 
 
 def export(client: Client, chain: str = "") -> File:

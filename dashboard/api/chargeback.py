@@ -1,11 +1,11 @@
 """A month divided among who used it, and closed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from dashboard.api.client import Client, File, segment
+from dashboard.api.client import FRESH_S, Client, File, segment
 
 ZERO = Decimal(0)
 
@@ -26,6 +26,7 @@ class ClosedPeriod:
 @dataclass(frozen=True, slots=True)
 class _Closed:
     rows: list[ClosedPeriod]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class SharedRule:
     """Which spend is shared, and by what it is divided: `usage`, `heads` or `fixed`."""
 
     name: str
-    match: dict[str, Any]
+    match: dict[str, str]
     allocate: str
     shares: dict[str, Decimal] | None = None
 
@@ -120,13 +121,19 @@ class Reconciliation:
 
 
 def closed(client: Client, organisation: str) -> list[ClosedPeriod]:
-    """`GET /admin/v1/chargebacks`."""
-    return client.get("chargebacks", _Closed, _of(organisation)).rows
+    """`GET /admin/v1/chargebacks`, all of its pages."""
+    pages = client.pages("chargebacks", _Closed, _of(organisation))
+    return [row for page in pages for row in page.rows]
 
 
-def rules(client: Client, organisation: str) -> Rules:
-    """`GET /admin/v1/chargebacks/rules`."""
-    return client.get("chargebacks/rules", Rules, _of(organisation))
+def rules(client: Client, organisation: str, *, old_s: float = FRESH_S) -> Rules:
+    """`GET /admin/v1/chargebacks/rules`; so many seconds old at most."""
+    return client.get("chargebacks/rules", Rules, _of(organisation), old_s=old_s)
+
+
+def put_rules(client: Client, organisation: str, body: Mapping[str, object]) -> Rules:
+    """`PUT /admin/v1/chargebacks/rules`: divide so from now on."""
+    return client.put("chargebacks/rules", Rules, body, _of(organisation))
 
 
 def preview(client: Client, organisation: str, period: str) -> Statement:
@@ -163,7 +170,7 @@ def reconcile(
         "provider": provider,
         "invoice_csv": invoice_csv,
     }
-    return client.post("chargebacks/reconcile", Reconciliation, asked)
+    return client.post_again("chargebacks/reconcile", Reconciliation, asked)
 
 
 def _of(organisation: str) -> list[tuple[str, str]]:

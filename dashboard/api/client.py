@@ -1,6 +1,6 @@
 """Sends questions to the policy service and reads its answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,6 +19,7 @@ from dashboard.api.errors import (
     SignInNeeded,
     Unreachable,
 )
+from dashboard.api.unanswered import Unanswered
 from dashboard.settings import Settings
 
 Query = Sequence[tuple[str, str]]
@@ -32,6 +33,7 @@ LARGEST: Query = (("limit", "1000"),)
 
 _Answer = TypeVar("_Answer")
 _MOST_PAGES = 50
+_NOT_TWICE = "Look whether it was done, or send the same again: it is not done twice."
 _REFUSALS = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.CONFLICT,
@@ -102,6 +104,7 @@ class Client:
         self._token = settings.admin_token
         self._speaks_for_person = False
         self._memory = memory
+        self._unanswered = Unanswered()
         self._client = httpx.Client(
             base_url=settings.policy_url, timeout=settings.timeout_s, transport=transport
         )
@@ -146,12 +149,18 @@ class Client:
         return self._decoded(content, kind)
 
     def pages(
-        self, path: str, kind: type[_Answer], query: Query = (), *, old_s: float = FRESH_S
+        self,
+        path: str,
+        kind: type[_Answer],
+        query: Query = (),
+        *,
+        old_s: float = FRESH_S,
+        most: int = _MOST_PAGES,
     ) -> list[_Answer]:
         """Read an answer and those that follow it; `kind` has a `next`, the next one's cursor."""
         found: list[_Answer] = []
         cursor: str | None = None
-        while not found or (cursor and len(found) < _MOST_PAGES):
+        while not found or (cursor and len(found) < most):
             more = [("cursor", cursor)] if cursor else []
             found.append(self.get(path, kind, [*query, *more], old_s=old_s))
             cursor = getattr(found[-1], "next", None)
@@ -165,18 +174,45 @@ class Client:
         return File(name, answer.headers.get("content-type", ""), answer.content)
 
     def post(self, path: str, kind: type[_Answer], body: object = None) -> _Answer:
-        """Do something, and read what came of it."""
-        content = self._sent("POST", path, (), msgspec.json.encode(body or {})).content
-        return self._decoded(content or b"{}", kind)
+        """Do something once, and read what came of it.
+
+        When no answer comes, the same is sent with the same `Idempotency-Key` the next time.
+        """
+        packed = msgspec.json.encode(body or {})
+        known, key = self._unanswered.key_of(self._token, path, packed)
+        try:
+            answer = self._answer("POST", path, (), packed, {"idempotency-key": key})
+            if answer.status_code == HTTPStatus.CONFLICT and "retry-after" in answer.headers:
+                self._unanswered.keep(known, key)  # the first one is still under way
+            return self._decoded(self._good(answer).content or b"{}", kind)
+        except Unreachable as lost:
+            self._unanswered.keep(known, key)
+            raise Unreachable(lost.what, f"{_NOT_TWICE} {lost.hint}") from lost
+
+    def post_again(self, path: str, kind: type[_Answer], body: object) -> _Answer:
+        """Ask what takes a body and changes nothing, however long the body is."""
+        content = self._sent("POST", path, (), msgspec.json.encode(body)).content
+        return self._decoded(content, kind)
+
+    def put(self, path: str, kind: type[_Answer], body: object, query: Query = ()) -> _Answer:
+        """Put something in place of what is there, and read what came of it."""
+        return self._decoded(
+            self._sent("PUT", path, query, msgspec.json.encode(body)).content, kind
+        )
 
     def delete(self, path: str, query: Query = ()) -> None:
         """Take something away."""
         self._sent("DELETE", path, query)
 
     def _sent(self, method: str, path: str, query: Query, body: bytes = b"") -> httpx.Response:
-        headers = {"authorization": f"Bearer {self._token}"}
+        return self._good(self._answer(method, path, query, body, {}))
+
+    def _answer(
+        self, method: str, path: str, query: Query, body: bytes, more: Mapping[str, str]
+    ) -> httpx.Response:
+        headers = {"authorization": f"Bearer {self._token}", **more}
         try:
-            answer = self._client.request(
+            return self._client.request(
                 method,
                 path if path.startswith("/") else f"/admin/v1/{path}",
                 params=httpx.QueryParams(list(query)),
@@ -192,6 +228,8 @@ class Client:
             raise Unreachable(
                 f"The {self._called} at `{self._url}` cannot be reached.", self._look_at("healthz")
             ) from error
+
+    def _good(self, answer: httpx.Response) -> httpx.Response:
         if not answer.is_success:
             raise self._failure(answer)
         return answer

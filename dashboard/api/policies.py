@@ -1,6 +1,6 @@
 """Which policy is live, and what its shadow would have said."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +46,7 @@ class Policies:
     rows: list[Bundle]
     standing: Standing
     history: list[Activation]
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,9 @@ class ShadowReport:
 
 
 def policies(client: Client) -> Policies:
-    """`GET /admin/v1/policies`."""
-    return client.get("policies", Policies)
+    """`GET /admin/v1/policies`, all of its pages."""
+    first, *others = client.pages("policies", Policies)
+    return replace(first, rows=[*first.rows, *(row for one in others for row in one.rows)])
 
 
 def shadow(client: Client) -> ShadowReport:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from dashboard.api.client import Client, Query
+from dashboard.api.client import LARGEST, Client, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ class RefusalRow:
 @dataclass(frozen=True, slots=True)
 class _Refusals:
     rows: list[RefusalRow]
+    next: str | None = None
 
 
 def reliability(client: Client, query: Query, group_by: tuple[str, ...]) -> Reliability:
@@ -112,5 +113,6 @@ def breakers(client: Client, query: Query) -> BreakerSteps:
 
 
 def refusals(client: Client, query: Query, group_by: tuple[str, ...]) -> list[RefusalRow]:
-    """`GET /admin/v1/refusals`: from the decision log."""
-    return client.get("refusals", _Refusals, [*query, ("group_by", ",".join(group_by))]).rows
+    """`GET /admin/v1/refusals`: from the decision log, all of its pages."""
+    asked = [*query, ("group_by", ",".join(group_by)), *LARGEST]
+    return [row for page in client.pages("refusals", _Refusals, asked) for row in page.rows]

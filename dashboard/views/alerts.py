@@ -14,6 +14,8 @@ from dashboard.parts.confirm import attempt
 from dashboard.tables import Column, Kind
 
 _STATES = {"open": "Open now", "all": "All"}
+_PAGES = "incident_pages"
+"""How many pages of incidents are shown, in the session."""
 _INCIDENTS = (
     Column("severity", "Severity"),
     Column("title", "What"),
@@ -56,17 +58,28 @@ def render(client: Client, viewer: Viewer) -> None:
 
 
 def _show_incidents(client: Client, state: str) -> None:
-    found = alerts.incidents(client, state)
+    if state == "open":
+        found, has_older = alerts.incidents(client), False
+    else:
+        found, has_older = alerts.past_incidents(client, st.session_state.get(_PAGES, 1))
     if not found:
         st.success("Nothing is wrong that anybody knows of.", icon=":material/check_circle:")
         return
     frame = control.incidents_frame(found)
     columns = _OPEN_INCIDENTS if state == "open" else _INCIDENTS
     shown.table(frame, columns, key="incidents", alt="Incidents, newest first")
+    if has_older:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"These are the newest {len(found):,}.")
+            st.button("Show older ones", key="older", icon=":material/history:", on_click=_go_back)
+
+
+def _go_back() -> None:
+    st.session_state[_PAGES] = st.session_state.get(_PAGES, 1) + 1
 
 
 def _show_passed(client: Client) -> None:
-    found = alerts.thresholds(client)
+    found, has_older = alerts.thresholds(client)
     if not found:
         page.nothing(
             "No limit has passed a threshold.",
@@ -75,6 +88,8 @@ def _show_passed(client: Client) -> None:
         return
     frame = control.thresholds_frame(found, wiring.currency())
     shown.table(frame, _PASSED, key="passed", alt="Limits that passed a threshold")
+    if has_older:
+        st.caption(f"These are the newest {len(found):,}; `GET /admin/v1/alerts` has all.")
 
 
 def _show_channels(client: Client) -> None:

@@ -1,5 +1,7 @@
 """Requests for costly or restricted models: what is needed to decide, and what was decided."""
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from dashboard import formats, wiring
@@ -17,20 +19,20 @@ from dashboard.tables import Column, Kind
 _PERIOD = Span.DAYS_30
 # The service filters by 200 values at most.
 _MOST_NAMED = 90
+_MOST_TOLD = 12
 
 _QUEUE = (
     Column("model", "Model"),
     Column("for", "For"),
     Column("requester", "Asked by"),
     Column("asked_usd", "Amount", Kind.MONEY),
+    Column("policy", "Policy said"),
     Column("until", "Until (UTC)", Kind.TIME),
     Column("created_at", "Asked (UTC)", Kind.TIME),
-    Column("reason", "Why", width="large"),
-    Column("policy", "What policy said", width="large"),
+    Column("reason", "Why", width="medium"),
 )
 _GROUNDS = (
     Column("code", "Code"),
-    Column("message", "What policy says", width="large"),
     Column("rule", "Rule"),
     Column("count", "Refused calls", Kind.COUNT),
     Column("last_at", "Last (UTC)", Kind.TIME),
@@ -85,8 +87,12 @@ def _show_queue(client: Client, waiting: list[Approval]) -> None:
     if not waiting:
         st.success("Nothing waits for an answer.", icon=":material/check_circle:")
         return
-    frame = grounds.queue_frame(waiting, _refused(client, waiting))
+    refused = _refused(client, waiting)
+    frame = grounds.queue_frame(waiting, refused)
     line = shown.clicked_line(frame, _QUEUE, key="queue", alt="Requests that wait for an answer")
+    _tell_grounds(
+        row for row in refused if any(grounds.is_about(row, approval) for approval in waiting)
+    )
     # A list beside the table is for who cannot click into it.
     _choose(waiting, line, "Request", "waiting")
 
@@ -194,8 +200,18 @@ def _show_grounds(client: Client, one: Approval) -> None:
             "decisions are not yours to see."
         )
         return
+    _tell_grounds(found)
     frame = grounds.grounds_frame(found)
     shown.table(frame, _GROUNDS, key="grounds", alt="Why policy refused this team this model")
+
+
+def _tell_grounds(refused: Iterable[RefusalRow]) -> None:
+    """What policy said in full, below one another: a cell of a table would cut it off."""
+    told = grounds.grounds_told(refused)
+    if told:
+        st.markdown("\n".join(f"- {one}" for one in told[:_MOST_TOLD]))
+    if len(told) > _MOST_TOLD:
+        st.caption(f"And {len(told) - _MOST_TOLD} more: open a request to read what is said of it.")
 
 
 def _show_before(client: Client, one: Approval) -> None:

@@ -6,12 +6,12 @@ import streamlit as st
 
 from dashboard import formats, wiring
 from dashboard.api import chargeback, organisation
-from dashboard.api.chargeback import ClosedPeriod, Rules, Statement
+from dashboard.api.chargeback import ClosedPeriod, Statement
 from dashboard.api.client import Client
 from dashboard.api.errors import NotOffered, NotPermitted, Refused
 from dashboard.api.identity import Viewer
 from dashboard.frames import control
-from dashboard.parts import page, periods, shown
+from dashboard.parts import page, periods, sharing, shown
 from dashboard.parts.confirm import action
 from dashboard.tables import Column, Kind
 
@@ -74,7 +74,10 @@ def render(client: Client, viewer: Viewer) -> None:
         if sees_whole:
             rules, invoice = st.columns(2, gap="medium")
             with rules, page.section("Rules", "How shared spend is divided."):
-                _show_rules(chargeback.rules(client, named))
+                known_rules = chargeback.rules(client, named)
+                sharing.show(known_rules)
+                if viewer.may("chargeback.close", f"organisation:{named}"):
+                    sharing.change(client, known_rules)
             with invoice, page.section("Against an invoice", "Changes nothing."):
                 _show_reconciling(client, statement)
         with page.section("Closed months"):
@@ -182,25 +185,6 @@ def _show_file(client: Client, statement: Statement, kind: str, label: str) -> N
 
 def _ask_for(name: str) -> None:
     st.session_state[name] = True
-
-
-def _show_rules(rules: Rules) -> None:
-    if not rules.shared:
-        st.markdown("No spend is shared: everybody is charged what they used.")
-    for rule in rules.shared:
-        matched = ", ".join(f"{name} {value}" for name, value in rule.match.items())
-        st.markdown(f"**{rule.name}**  \n{matched}  \ndivided by {_DIVIDED.get(rule.allocate)}")
-        for node, part in (rule.shares or {}).items():
-            st.caption(f"{node}: {formats.percent_text(part, 1)}")
-    if rules.currency is not None:
-        st.caption(f"Billed in {rules.currency.code}, at {rules.currency.usd_rate} for a dollar.")
-    st.caption(
-        "Spend without a cost centre is listed as untagged, and never left out. "
-        "`gatehouse chargeback rules` changes the rules."
-    )
-
-
-_DIVIDED = {"usage": "use", "heads": "heads", "fixed": "fixed shares"}
 
 
 def _show_reconciling(client: Client, statement: Statement) -> None:

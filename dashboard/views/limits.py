@@ -45,7 +45,7 @@ _REFUSED = (
     Column("team", "Team"),
     Column("user", "User"),
     Column("count", "Calls", Kind.COUNT),
-    Column("last_at", "Last (UTC)", Kind.TIME),
+    Column("last_at", "Last", Kind.TIME),
     Column("message", "Told", width="large"),
 )
 
@@ -64,13 +64,16 @@ def render(client: Client, viewer: Viewer) -> None:
             _show_raising(client, limits.limits(client))
         else:
             page.nothing("You may not raise limits.", "Ask whoever manages the unit above.")
-    with page.section("Who was refused, and why", "Calls that policy or a limit refused."):
+    with page.section(
+        "Who was refused, and why",
+        f"Calls that policy or a limit refused; times in {wiring.zone()}.",
+    ):
         chosen = filters.bar(client, on="limits", usual=Span.WEEK, only_period=True)
         found = reliability.refusals(client, chosen.query, ("code", "team", "user"))
         if not found:
             st.success("No call was refused.", icon=":material/check_circle:")
             return
-        frame = reliability_frames.refusals_frame(found, ("code", "team", "user"), "UTC")
+        frame = reliability_frames.refusals_frame(found, ("code", "team", "user"), chosen.zone)
         shown.table(frame, _REFUSED, key="refused", alt="Refused calls by code, team and user")
 
 

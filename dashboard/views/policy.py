@@ -14,13 +14,13 @@ from dashboard.frames.money import share
 from dashboard.parts import filters, page, shown
 from dashboard.parts.filters import Span
 from dashboard.tables import Column, Kind
-from dashboard.wiring import is_dark
+from dashboard.wiring import is_dark, zone
 
 _DENIED = (
     Column("code", "Reason"),
     Column("rule", "Rule"),
     Column("count", "Calls", Kind.COUNT),
-    Column("last_at", "Last (UTC)", Kind.TIME),
+    Column("last_at", "Last", Kind.TIME),
     Column("message", "Told", width="large"),
 )
 _HISTORY = (
@@ -56,7 +56,7 @@ def render(client: Client, viewer: Viewer) -> None:
         _show_live(found)
         with page.section("What was live"):
             _show_history(found)
-    with page.section("Denials by reason", "Calls that policy refused."):
+    with page.section("Denials by reason", f"Calls that policy refused; times in {zone()}."):
         _show_denials(client)
     with page.section("Shadow", "What a policy that only looks on would have decided otherwise."):
         _show_shadow(policies.shadow(client))
@@ -104,7 +104,7 @@ def _show_denials(client: Client) -> None:
     if not found:
         st.success("Nothing was denied.", icon=":material/check_circle:")
         return
-    frame = reliability_frames.refusals_frame(found, ("code", "rule"), "UTC")
+    frame = reliability_frames.refusals_frame(found, ("code", "rule"), chosen.zone)
     counts = frame.groupby("code", sort=False)["count"].sum().reset_index()
     total = int(counts["count"].sum())
     counts["share"] = [100 * share(int(one), total) for one in counts["count"]]

@@ -26,7 +26,7 @@ _Kind = tuple[Place, str | None, str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Whose month, and when it is."""
+    """Whose month, and when it is; a preview's may be a week."""
 
     organisation: str
     period: str

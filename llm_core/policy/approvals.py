@@ -18,6 +18,9 @@ from llm_core.policy.limits import Limit, Measure
 APPROVAL_REQUIRED = "approval_required"
 """The code of the reason with which policy denies a call for lack of an approval."""
 
+APPROVAL_TOO_SMALL = "approval_too_small"
+"""Likewise where there is one that does not cover the call."""
+
 NODE_KIND = "approval"
 """A grant's cap is a limit on the node `approval:<id>`."""
 

@@ -41,6 +41,8 @@ class Permission(StrEnum):
     KEYS_WRITE = "keys.write"
     """Issue, rotate, revoke."""
     ROLES_GRANT = "roles.grant"
+    ADMIN_TOKENS_READ = "admin_tokens.read"
+    """Which there are, and what each may do; nobody reads their texts."""
     ADMIN_TOKENS_WRITE = "admin_tokens.write"
     APPROVALS_ASK = "approvals.ask"
     """For others than oneself."""
@@ -55,6 +57,10 @@ class Permission(StrEnum):
     """Take a person's traces out of the logs, when they ask for it."""
     CHARGEBACK_CLOSE = "chargeback.close"
     """Say how shared costs are divided, and freeze a month's statement."""
+    REPORTS_READ = "reports.read"
+    """Who gets which report by itself, what is in it, and what was sent."""
+    REPORTS_WRITE = "reports.write"
+    """Say who gets which report by itself, and send it."""
 
 
 _READS = frozenset({Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.KEYS_READ})
@@ -68,13 +74,31 @@ ROLES: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         Role.PLATFORM_ADMIN: _ADMINISTERS,
         Role.ORG_ADMIN: _ADMINISTERS,
-        Role.DEPT_MANAGER: _OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
+        Role.DEPT_MANAGER: _OWNS
+        | {
+            Permission.LIMITS_WRITE,
+            Permission.ORGANISATION_WRITE,
+            Permission.REPORTS_READ,
+            Permission.REPORTS_WRITE,
+        },
         Role.TEAM_OWNER: _OWNS,
         Role.APPROVER: _READS | {Permission.APPROVALS_ASK, Permission.APPROVALS_DECIDE},
         Role.AUDITOR: _READS
-        | {Permission.AUDIT_READ, Permission.POLICY_READ, Permission.CONTENT_READ},
+        | {
+            Permission.ADMIN_TOKENS_READ,
+            Permission.AUDIT_READ,
+            Permission.CONTENT_READ,
+            Permission.POLICY_READ,
+            Permission.REPORTS_READ,
+        },
         Role.FINANCE: frozenset(
-            {Permission.USAGE_READ, Permission.ORGANISATION_READ, Permission.CHARGEBACK_CLOSE}
+            {
+                Permission.USAGE_READ,
+                Permission.ORGANISATION_READ,
+                Permission.CHARGEBACK_CLOSE,
+                Permission.REPORTS_READ,
+                Permission.REPORTS_WRITE,
+            }
         ),
         Role.MEMBER: frozenset({Permission.USAGE_READ}),
     }

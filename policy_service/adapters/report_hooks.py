@@ -1,51 +1,51 @@
 """Reports over HTTP: one JSON body each, to an address that the settings name."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-import httpx
 import msgspec
 
+from policy_service.adapters.channels import Poster
+from policy_service.ports.incidents import ChannelFailed
 from policy_service.ports.report_schedules import ReportNotTaken
-
-_FAULTS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
 
 
 class HttpReportHooks:
-    """Implements `ports.report_schedules.ReportHooks`. Any answer of 2xx means that it was taken.
+    """Implements `ports.report_schedules.ReportHooks`, signed and posted as `Poster` does it.
 
     Args:
         urls: By name; never logged and never told, because such addresses hold secrets.
+        secrets: By the same names; what is posted to a webhook without one is not signed.
         timeout_s: Longest wait for an answer.
     """
 
-    def __init__(self, urls: Mapping[str, str], timeout_s: float = 30.0) -> None:
-        self._urls = dict(urls)
-        self._client = httpx.AsyncClient(timeout=timeout_s, follow_redirects=False, trust_env=True)
+    def __init__(
+        self,
+        urls: Mapping[str, str],
+        secrets: Mapping[str, str] = MappingProxyType({}),
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._posters = {
+            name: Poster(url, secrets.get(name), timeout_s) for name, url in urls.items()
+        }
 
     @property
     def names(self) -> frozenset[str]:
         """Those that there are."""
-        return frozenset(self._urls)
+        return frozenset(self._posters)
 
     async def post(self, name: str, body: Mapping[str, Any]) -> None:
         """Hand a report over; see the port."""
-        url = self._urls.get(name)
-        if url is None:
+        poster = self._posters.get(name)
+        if poster is None:
             raise ReportNotTaken(f"there is no webhook {name!r} in POLICY_REPORT_WEBHOOKS")
         try:
-            answer = await self._client.post(
-                url,
-                content=msgspec.json.encode(body),
-                headers={"content-type": "application/json"},
-            )
-        except _FAULTS as fault:
-            raise ReportNotTaken(
-                f"the webhook {name!r} could not be reached ({type(fault).__name__})"
-            ) from fault
-        if not answer.is_success:
-            raise ReportNotTaken(f"the webhook {name!r} answered {answer.status_code}")
+            await poster.post(msgspec.json.encode(body))
+        except ChannelFailed as fault:
+            raise ReportNotTaken(f"the webhook {name!r}: {fault}") from fault
 
     async def close(self) -> None:
         """Let go of connections."""
-        await self._client.aclose()
+        for poster in self._posters.values():
+            await poster.close()

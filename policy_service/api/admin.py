@@ -2,18 +2,20 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import datetime
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from llm_core.errors import MalformedRequest
 from llm_core.policy.roles import ROLES, Grant, Permission
 from policy_service.api.admins import CurrentActor, nodes_for
 from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedShortPage, Pages
 from policy_service.api.reading import zone_of
 from policy_service.api.wire import Opened, json_answer
 
 router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
+_RECENT = Pages("recent", tuple[datetime, str])
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -59,14 +61,13 @@ async def spend(month: str, opened: Opened, actor: CurrentActor) -> Response:
 
 
 @router.get("/usage/recent")
-async def recent(
-    opened: Opened,
-    actor: CurrentActor,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-) -> Response:
+async def recent(opened: Opened, actor: CurrentActor, page: AskedShortPage) -> Response:
     """The newest calls, as far as your roles reach."""
     nodes = nodes_for(actor, Permission.USAGE_READ)
-    return json_answer({"rows": await opened.reports.recent(limit, nodes=nodes)})
+    after = _RECENT.after(page)
+    found = await opened.reports.recent(page.wanted, nodes=nodes, after=after)
+    rows, following = _RECENT.cut(found, page, lambda one: (one.at, one.decision_id))
+    return json_answer({"rows": rows, "next": following})
 
 
 @router.get("/budgets")

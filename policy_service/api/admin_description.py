@@ -30,7 +30,6 @@ from policy_service.api.keys import NewKey, Rotation
 from policy_service.api.limit_states import ListedStandings
 from policy_service.api.limits import NewLimit, NewRaise
 from policy_service.api.models import ListedModels, ListedPrices
-from policy_service.api.organisation import GrantedRole
 from policy_service.api.permissions import OPERATIONS
 from policy_service.api.policies import ListedPolicies, Reason, WantedShadow
 from policy_service.api.privacy import NewErasure
@@ -40,13 +39,18 @@ from policy_service.api.reliability import (
     ListedReliability,
     ListedTransitions,
 )
-from policy_service.api.reports import ListedRuns, ListedSchedules, WantedSchedule
+from policy_service.api.reports import (
+    ListedRuns,
+    ListedSchedules,
+    ShownSchedule,
+    WantedSchedule,
+)
+from policy_service.api.roles import GrantedRole, HeldRoles
 from policy_service.api.team import AuditLogOfTeam, UsageOfTeam
 from policy_service.ports.content import Content
 from policy_service.ports.organisation import Applied, RaiseRecord
 from policy_service.ports.policies import ActivationRecord, BundleRecord, ShadowReport
 from policy_service.ports.privacy import Erasure
-from policy_service.ports.report_schedules import ReportSchedule
 from policy_service.services.approvals import ShownApproval, Wanted
 from policy_service.services.chargeback import XLSX
 from policy_service.services.cost_summary import Summary
@@ -154,12 +158,14 @@ SPOKEN: Mapping[tuple[str, str], Spoken] = MappingProxyType(
         ("GET", "/admin/v1/reliability/breakers"): Spoken(ListedTransitions),
         ("GET", "/admin/v1/reports/preview"): Spoken(None, media=("text/html",)),
         ("GET", "/admin/v1/reports/schedules"): Spoken(ListedSchedules),
+        ("GET", "/admin/v1/reports/schedules/{schedule_id}"): Spoken(ShownSchedule),
         ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Spoken(
-            ReportSchedule, WantedSchedule, (HTTPStatus.OK, HTTPStatus.CREATED)
+            ShownSchedule, WantedSchedule, (HTTPStatus.OK, HTTPStatus.CREATED)
         ),
         ("DELETE", "/admin/v1/reports/schedules/{schedule_id}"): _GONE,
         ("GET", "/admin/v1/reports/schedules/{schedule_id}/runs"): Spoken(ListedRuns),
         ("POST", "/admin/v1/reports/schedules/{schedule_id}/send"): Spoken(ListedRuns),
+        ("GET", "/admin/v1/roles"): Spoken(HeldRoles),
         ("PUT", "/admin/v1/roles"): Spoken(said.RoleGiven, GrantedRole),
         ("DELETE", "/admin/v1/roles"): _GONE,
         ("GET", "/admin/v1/usage/adoption"): Spoken(Adoption),

@@ -74,8 +74,8 @@ async def issue(request: Request, opened: Opened, actor: CurrentActor) -> Respon
 
 @router.get("")
 async def list_tokens(opened: Opened, actor: CurrentActor, page: AskedLongPage) -> Response:
-    """Every token whose roles all lie where you may make tokens, the newest first."""
-    nodes_for(actor, Permission.ADMIN_TOKENS_WRITE)
+    """Every token whose roles all lie where you may read of tokens, the newest first."""
+    nodes_for(actor, Permission.ADMIN_TOKENS_READ)
     found = await opened.admin_tokens.list_tokens()
     theirs = [one for one in found if await _is_theirs(opened, actor, one)]
     rows, following = _PAGES.page_of(theirs, page, lambda one: (one.id,), newest_first=True)
@@ -98,7 +98,7 @@ async def revoke(token_id: str, opened: Opened, actor: CurrentActor) -> Response
 async def _is_theirs(opened: Resources, actor: Actor, token: AdminTokenRecord) -> bool:
     for grant in token.grants:
         path = await _path_if_any(opened, grant.node)
-        if not may(actor.grants, Permission.ADMIN_TOKENS_WRITE, path):
+        if not may(actor.grants, Permission.ADMIN_TOKENS_READ, path):
             return False
     return True
 

@@ -181,3 +181,4 @@ class ListedAlerts:
     """Limits that passed a threshold, the newest first."""
 
     rows: Sequence[Alert]
+    next: str | None

@@ -36,11 +36,14 @@ async def chain(
     by: Annotated[str | None, Query(description="The actor, such as `user:alice`.")] = None,
     subject: str | None = None,
     since: datetime | None = None,
+    event: Annotated[
+        str | None, Query(alias="id", description="Only the event of this id, `evt_...`.")
+    ] = None,
     before_seq: Annotated[int | None, Query(ge=1, le=MOST_SEQ, deprecated=True)] = None,
     page: AskedPage,
 ) -> Response:
     """Events, chain by chain, the newest of each first."""
-    wanted = AuditFilter(_chains(actor, chain), kind, by, subject, _zoned(since))
+    wanted = AuditFilter(_chains(actor, chain), kind, by, subject, _zoned(since), event)
     found = await opened.auditing.chain.rows(
         wanted, before_seq=before_seq, after=_EVENTS.after(page), limit=page.wanted
     )

@@ -6,6 +6,7 @@ Who may read the usage of a part of an organisation sees the lines of that part.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
@@ -17,7 +18,9 @@ from llm_core.chargeback.statement import Document
 from llm_core.errors import Conflict, MalformedRequest, NotServed, PermissionDenied
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedLongPage, Pages
 from policy_service.api.wire import Opened, json_answer, read_body
 from policy_service.ports.chargeback import AlreadyClosed, ChargebackRefused, ClosedMonth
 from policy_service.ports.organisation import OrganisationError
@@ -28,7 +31,7 @@ T = TypeVar("T")
 router = APIRouter(prefix="/admin/v1/chargebacks", route_class=AdminRoute)
 MOST_INVOICE_BYTES = 32 * 1024 * 1024
 _MOST_BODY_BYTES = 1024 * 1024
-_MOST_LISTED = 240
+_CLOSED = Pages("chargebacks", tuple[str, str])
 _Period = Annotated[str, Query(description="A month of the organisation's clocks: `2026-11`.")]
 
 
@@ -75,23 +78,30 @@ class ListedChargebacks(msgspec.Struct, frozen=True):
     """Closed months, the newest first."""
 
     rows: list[ClosedMonth]
+    next: str | None
 
 
 @router.get("")
-async def listed(opened: Opened, actor: CurrentActor, organisation: str | None = None) -> Response:
+async def listed(
+    opened: Opened, actor: CurrentActor, page: AskedLongPage, organisation: str | None = None
+) -> Response:
     """Closed months, the newest first; totals are of what you may see."""
     if organisation is not None:
         await _seen(opened, actor, organisation)
     organisations = {organisation} if organisation else await _organisations(opened, actor)
+    found = await opened.chargebacks.store.listed(
+        organisations, most=page.wanted, after=_CLOSED.after(page)
+    )
+    months, following = _CLOSED.cut(found, page, lambda one: (one.period, one.organisation))
     rows = []
-    for row in await opened.chargebacks.store.listed(organisations, most=_MOST_LISTED):
+    for row in months:
         nodes = await _seen(opened, actor, row.organisation)
         if nodes is None:
             rows.append(row)
         elif document := await opened.chargebacks.store.find(row.id):
             seen = await opened.chargebacks.with_adjustments(document, nodes)
             rows.append(replace(row, total_usd=seen.statement.total_usd))
-    return json_answer(ListedChargebacks(rows))
+    return json_answer(ListedChargebacks(rows, following))
 
 
 @router.get("/rules")
@@ -100,12 +110,12 @@ async def rules(organisation: str, opened: Opened, actor: CurrentActor) -> Respo
     require(actor, Permission.USAGE_READ, (f"organisation:{organisation}",))
     with told_refusals():
         found = await opened.chargebacks.store.rules(organisation)
-    return json_answer(ShownRules(organisation, found.shared, found.currency))
+    return _with_tag(organisation, found)
 
 
 @router.put("/rules")
 async def put_rules(
-    organisation: str, request: Request, opened: Opened, actor: CurrentActor
+    organisation: str, request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
 ) -> Response:
     """Divide shared costs so from now on; closed months stay as they are."""
     require(actor, Permission.CHARGEBACK_CLOSE, (f"organisation:{organisation}",))
@@ -114,8 +124,10 @@ async def put_rules(
         raise MalformedRequest("The body names another organisation than the address.")
     made = Rules(asked.shared, asked.currency)
     with told_refusals():
-        await opened.chargebacks.put_rules(actor, organisation, made)
-    return json_answer(ShownRules(organisation, made.shared, made.currency))
+        kept = await opened.chargebacks.put_rules(
+            actor, organisation, made, check=match.check(partial(_shown, organisation))
+        )
+    return _with_tag(organisation, kept)
 
 
 @router.get("/preview")
@@ -189,6 +201,15 @@ def told_refusals() -> Iterator[None]:
         raise Conflict(f"{str(fault)[:1].upper()}{str(fault)[1:]}.") from fault
     except ChargebackRefused as fault:
         raise MalformedRequest(f"{str(fault)[:1].upper()}{str(fault)[1:]}.") from fault
+
+
+def _shown(organisation: str, rules: Rules) -> ShownRules:
+    return ShownRules(organisation, rules.shared, rules.currency)
+
+
+def _with_tag(organisation: str, rules: Rules) -> Response:
+    shown = _shown(organisation, rules)
+    return json_answer(shown, headers={"etag": etag_of(shown)})
 
 
 async def _previewed(

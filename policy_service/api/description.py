@@ -46,6 +46,7 @@ class Recent:
     """The newest calls."""
 
     rows: list[UsageRow]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,11 +153,13 @@ EXAMPLES: Mapping[str, Any] = MappingProxyType(
             "columns": {"usd": "amount"},
         },
         "WantedSchedule": {
-            "node": "department:research",
+            "node": "organisation:acme",
             "kind": "chargeback",
             "cadence": "monthly",
             "to": ["finance@acme.example", "webhook:finance"],
             "hour": 7,
+            "per_department": True,
+            "department_to": {"research": ["head-of-research@acme.example"]},
         },
         "Problem": {
             "type": "urn:gatehouse:error:permission_denied",
@@ -293,6 +295,10 @@ EXAMPLES: Mapping[str, Any] = MappingProxyType(
         "PartChanged": {"change": _CHANGE},
         "PartsRemoved": {"changes": [{**_CHANGE, "kind": "remove", "after": None}]},
         "Applied": {"changes": [_CHANGE], "left_alone": [], "keys": {}},
+        "HeldRoles": {
+            "subject": "user:alice",
+            "rows": [{"role": "team_owner", "node": "team:search"}],
+        },
         "GrantedRole": {"role": "team_owner", "node": "team:search", "subject": "user:alice"},
         "RoleGiven": {"is_new": True},
         "ListedAudit": {"rows": [_ENTRY], "next": _NEXT},

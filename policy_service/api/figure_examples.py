@@ -126,6 +126,9 @@ _SCHEDULE: dict[str, Any] = {
     "since": _AT,
     "set_by": "user:bob",
     "time_zone": "Europe/Berlin",
+    "per_department": False,
+    "department_to": {},
+    "etag": '"59a1e6d4c0b7f2839d5e1c64a8b07f31"',
 }
 _KEPT: dict[str, Any] = {
     "decision_id": _DECISION,
@@ -231,7 +234,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                 }
             ],
         },
-        "Recent": {"rows": [_CALL]},
+        "Recent": {"rows": [_CALL], "next": None},
         "Values": {
             "rows": [{"value": "search", "usd": "0.407500000000"}, {"value": None, "usd": "0"}],
             "left_out": 0,
@@ -286,6 +289,7 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                 }
             ],
             "total": 16,
+            "next": None,
         },
         "ListedChargebacks": {
             "rows": [
@@ -298,7 +302,8 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                     "total_usd": "412.730000000000",
                     "digest": _DIGEST,
                 }
-            ]
+            ],
+            "next": None,
         },
         "Statement": _STATEMENT,
         "ShownRules": RULES,
@@ -328,7 +333,8 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                     "used": "330.1",
                     "amount": "400",
                 }
-            ]
+            ],
+            "next": None,
         },
         "ListedIncidents": {"rows": [_INCIDENT], "next": None},
         "ListedChannels": {
@@ -376,8 +382,9 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
         },
         "ListedPolicies": {
             "rows": [_BUNDLE],
-            "standing": {"live": _DIGEST, "shadow": None, "shadow_run": 0},
+            "standing": {"live": _DIGEST, "shadow": None, "shadow_run": 0, "live_run": 1},
             "history": [_ACTIVATION],
+            "next": None,
         },
         "BundleRecord": _BUNDLE,
         "ActivationRecord": _ACTIVATION,
@@ -409,8 +416,8 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                 }
             ],
         },
-        "ListedSchedules": {"rows": [_SCHEDULE]},
-        "ReportSchedule": _SCHEDULE,
+        "ListedSchedules": {"rows": [_SCHEDULE], "next": None},
+        "ShownSchedule": _SCHEDULE,
         "ListedRuns": {
             "rows": [
                 {
@@ -424,8 +431,10 @@ FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(
                     "next_at": _AT,
                     "sent_at": _AT,
                     "error": "",
+                    "node": "department:research",
                 }
-            ]
+            ],
+            "next": None,
         },
         "ListedContent": {"rows": [_KEPT], "next": None},
         "Content": {

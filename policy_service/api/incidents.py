@@ -5,22 +5,24 @@ platform, such as a provider that is down, is for whoever may read the audit log
 of a whole organisation, or of the platform.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from llm_core.alerts.incident import Incident
 from llm_core.errors import NotDelivered, PermissionDenied
 from llm_core.policy.roles import PLATFORM, Actor, Permission, granted_on
 from policy_service.api.admins import CurrentActor, nodes_for, require
 from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedPage, Pages
 from policy_service.api.wire import Opened, json_answer
 from policy_service.ports.incidents import ChannelFailed
 from policy_service.services.alerting.desk import ShownChannel
 
 router = APIRouter(prefix="/admin/v1", route_class=AdminRoute)
+_INCIDENTS = Pages("incidents", tuple[str])
 _READS_PLATFORM = (Permission.AUDIT_READ, Permission.ORGANISATION_READ)
 
 
@@ -28,7 +30,7 @@ _READS_PLATFORM = (Permission.AUDIT_READ, Permission.ORGANISATION_READ)
 class ListedIncidents:
     """Some incidents; `next` is the cursor of the next page, null on the last."""
 
-    rows: list[Incident]
+    rows: Sequence[Incident]
     next: str | None
 
 
@@ -52,8 +54,7 @@ async def incidents(
     actor: CurrentActor,
     *,
     state: Literal["open", "all"] = "open",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=120)] = None,
+    page: AskedPage,
 ) -> Response:
     """Incidents that you may see, the newest first."""
     sees_platform = _sees_platform(actor)
@@ -62,16 +63,16 @@ async def incidents(
         nodes = ()
     else:
         nodes = nodes_for(actor, Permission.USAGE_READ)
+    after = _INCIDENTS.after(page)
     found = await opened.alerting.incidents.listed(
         is_open=state == "open",
         nodes=None if nodes is None else frozenset(nodes),
         sees_platform=sees_platform,
-        before=cursor,
-        most=limit + 1,
+        before=None if after is None else after[0],
+        most=page.wanted,
     )
-    page = list(found[:limit])
-    following = page[-1].id if len(found) > limit else None
-    return json_answer(ListedIncidents(page, following))
+    rows, following = _INCIDENTS.cut(found, page, lambda one: (one.id,))
+    return json_answer(ListedIncidents(rows, following))
 
 
 @router.get("/alerts/channels")

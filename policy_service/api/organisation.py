@@ -1,16 +1,14 @@
-"""The organisation in the admin API: its parts, the whole company, roles, and the audit log."""
+"""The organisation in the admin API: its parts, the whole company, and the audit log."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
 from llm_core.errors import MalformedRequest, NotServed, PermissionDenied
-from llm_core.policy.roles import PLATFORM, Actor, Grant, Permission, Role, may
+from llm_core.policy.roles import PLATFORM, Actor, Permission, Role, may
 from policy_service.api.admins import (
     CurrentActor,
     nodes_for,
@@ -38,19 +36,6 @@ _PARTS = Pages("organisation", tuple[str])
 _ENTRIES = Pages("audit", tuple[int])
 _IDENTITY = {"email": None, "subject": None, "is_active": True}
 """By what somebody is known, and what it is when nobody says."""
-
-
-@dataclass(frozen=True, slots=True)
-class GrantedRole:
-    """The body of `PUT` and `DELETE /admin/v1/roles`.
-
-    Args:
-        subject: `user:<id>`, `application:<id>` or `group:<name>`.
-    """
-
-    role: Role
-    node: str
-    subject: str
 
 
 @contextmanager
@@ -222,44 +207,17 @@ def _is_known_anew(before: Mapping[str, Any], record: Mapping[str, Any]) -> bool
 async def _require_their_roles(opened: Resources, actor: Actor, subject: str) -> None:
     """Whoever says by which address somebody is known could become them, roles and all."""
     for grant in await opened.administration.grants_of(subject):
-        require_grantable(actor, Permission.ROLES_GRANT, grant, await _path(opened, grant.node))
+        require_grantable(actor, Permission.ROLES_GRANT, grant, await path_of(opened, grant.node))
+
+
+async def path_of(opened: Resources, node: str) -> tuple[str, ...]:
+    """A node that roles can be given on, and every node above it; none above the platform."""
+    return () if node == PLATFORM else await opened.administration.path_of(node)
 
 
 def _above(record: dict[str, Any]) -> str | None:
     """What a part stands below; `None` for an organisation."""
     return next((f"{one}:{record[one]}" for one in _ABOVE if record.get(one) is not None), None)
-
-
-# --- roles ---------------------------------------------------------------------------------------
-
-
-@router.put("/roles")
-async def grant(request: Request, opened: Opened, actor: CurrentActor) -> Response:
-    """Give a role on a node and below. Nobody can give more than they hold."""
-    asked = await read_json(request, GrantedRole)
-    with told_faults():
-        path = await _path(opened, asked.node)
-        require_grantable(actor, Permission.ROLES_GRANT, Grant(asked.role, asked.node), path)
-        require_other(actor, [(asked.role, asked.subject)])
-        is_new = await opened.administration.grant(asked.role, asked.node, asked.subject, actor)
-    return json_answer({"is_new": is_new})
-
-
-@router.delete("/roles")
-async def take(
-    role: Role, node: str, subject: str, opened: Opened, actor: CurrentActor
-) -> Response:
-    """Take a role."""
-    with told_faults():
-        path = await _path(opened, node)
-        require_grantable(actor, Permission.ROLES_GRANT, Grant(role, node), path)
-        if not await opened.administration.take(role, node, subject, actor):
-            raise NotServed("They do not hold that role there.")
-    return Response(status_code=HTTPStatus.NO_CONTENT)
-
-
-async def _path(opened: Resources, node: str) -> tuple[str, ...]:
-    return () if node == PLATFORM else await opened.administration.path_of(node)
 
 
 # --- who changed what ----------------------------------------------------------------------------

@@ -123,6 +123,12 @@ async def _page(
     return Page(limit, cursor)
 
 
+async def _short_page(
+    limit: Annotated[int, _Limit] = 50, cursor: Annotated[str | None, _Cursor] = None
+) -> Page:
+    return Page(limit, cursor)
+
+
 async def _long_page(
     limit: Annotated[int, _Limit] = MOST_ROWS, cursor: Annotated[str | None, _Cursor] = None
 ) -> Page:
@@ -131,6 +137,9 @@ async def _long_page(
 
 AskedPage = Annotated[Page, Depends(_page)]
 """For a handler's signature; 100 rows unless the client says otherwise."""
+
+AskedShortPage = Annotated[Page, Depends(_short_page)]
+"""The same with 50 rows."""
 
 AskedLongPage = Annotated[Page, Depends(_long_page)]
 """The same with 1,000 rows, for lists that were answered whole before they had pages."""

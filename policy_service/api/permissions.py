@@ -46,7 +46,7 @@ OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
     {
         ("GET", "/admin/audit-log"): Asked(_P.AUDIT_READ, Where.ORGANISATIONS),
         ("GET", "/admin/usage"): Asked(_P.USAGE_READ, Where.ROWS),
-        ("GET", "/admin/v1/admin-tokens"): Asked(_P.ADMIN_TOKENS_WRITE, Where.ROWS),
+        ("GET", "/admin/v1/admin-tokens"): Asked(_P.ADMIN_TOKENS_READ, Where.ROWS),
         ("POST", "/admin/v1/admin-tokens"): Asked(_P.ADMIN_TOKENS_WRITE, Where.NODE),
         ("DELETE", "/admin/v1/admin-tokens/{token_id}"): Asked(_P.ADMIN_TOKENS_WRITE, Where.NODE),
         ("GET", "/admin/v1/alerts"): Asked(_P.USAGE_READ, Where.ROWS),
@@ -125,20 +125,20 @@ OPERATIONS: Mapping[tuple[str, str], Asked] = MappingProxyType(
         ("GET", "/admin/v1/refusals"): Asked(_P.USAGE_READ, Where.ROWS),
         ("GET", "/admin/v1/reliability"): Asked(_P.USAGE_READ, Where.ROWS),
         ("GET", "/admin/v1/reliability/breakers"): Asked(_P.USAGE_READ, Where.ANYWHERE),
-        ("GET", "/admin/v1/reports/preview"): Asked(_P.ORGANISATION_WRITE, Where.NODE),
-        ("GET", "/admin/v1/reports/schedules"): Asked(_P.ORGANISATION_WRITE, Where.ROWS),
-        ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Asked(
-            _P.ORGANISATION_WRITE, Where.NODE
-        ),
+        ("GET", "/admin/v1/reports/preview"): Asked(_P.REPORTS_READ, Where.NODE),
+        ("GET", "/admin/v1/reports/schedules"): Asked(_P.REPORTS_READ, Where.ROWS),
+        ("GET", "/admin/v1/reports/schedules/{schedule_id}"): Asked(_P.REPORTS_READ, Where.HIDDEN),
+        ("PUT", "/admin/v1/reports/schedules/{schedule_id}"): Asked(_P.REPORTS_WRITE, Where.NODE),
         ("DELETE", "/admin/v1/reports/schedules/{schedule_id}"): Asked(
-            _P.ORGANISATION_WRITE, Where.HIDDEN
+            _P.REPORTS_WRITE, Where.HIDDEN
         ),
         ("GET", "/admin/v1/reports/schedules/{schedule_id}/runs"): Asked(
-            _P.ORGANISATION_WRITE, Where.HIDDEN
+            _P.REPORTS_READ, Where.HIDDEN
         ),
         ("POST", "/admin/v1/reports/schedules/{schedule_id}/send"): Asked(
-            _P.ORGANISATION_WRITE, Where.HIDDEN
+            _P.REPORTS_WRITE, Where.HIDDEN
         ),
+        ("GET", "/admin/v1/roles"): Asked(_P.ORGANISATION_READ, Where.ROWS),
         ("PUT", "/admin/v1/roles"): Asked(_P.ROLES_GRANT, Where.NODE),
         ("DELETE", "/admin/v1/roles"): Asked(_P.ROLES_GRANT, Where.NODE),
         ("GET", "/admin/v1/usage/adoption"): Asked(_P.USAGE_READ, Where.ROWS),

@@ -1,8 +1,9 @@
 """Policies: what administrators do with them, and what OPA servers fetch."""
 
 import hmac
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -12,7 +13,9 @@ from fastapi.security import HTTPBearer
 from llm_core.errors import InvalidKey, MalformedRequest, NotServed
 from llm_core.policy.roles import Actor, Permission
 from policy_service.api.admins import CurrentActor, nodes_for, require
+from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
+from policy_service.api.paging import AskedLongPage, Pages
 from policy_service.api.wire import Opened, bearer, json_answer, read_body, read_json
 from policy_service.ports.policies import (
     MOST_TARBALL_BYTES,
@@ -25,6 +28,7 @@ from policy_service.resources import Resources
 
 T = TypeVar("T")
 router = APIRouter(route_class=AdminRoute)
+_BUNDLES = Pages("policies", tuple[datetime, str])
 _PLACE = "/admin/v1/policies"
 _GZIP = "application/gzip"
 _described = HTTPBearer(
@@ -55,20 +59,24 @@ class WantedShadow:
 
 @dataclass(frozen=True, slots=True)
 class ListedPolicies:
-    """Every bundle, what is live and what is shadow, and what was live when."""
+    """Bundles, the newest first; what is live and what is shadow, and all that was live when."""
 
-    rows: tuple[BundleRecord, ...]
+    rows: Sequence[BundleRecord]
     standing: Standing
     history: tuple[ActivationRecord, ...]
+    next: str | None
 
 
 @router.get(_PLACE)
-async def list_policies(opened: Opened, actor: CurrentActor) -> Response:
+async def list_policies(opened: Opened, actor: CurrentActor, page: AskedLongPage) -> Response:
     """What was uploaded, what is live, and since when."""
     nodes_for(actor, Permission.POLICY_READ)
     desk = opened.policies
-    found = ListedPolicies(await desk.bundles(), await desk.standing(), await desk.history())
-    return json_answer(found)
+    rows, following = _BUNDLES.page_of(
+        await desk.bundles(), page, lambda one: (one.uploaded_at, one.digest), newest_first=True
+    )
+    found = ListedPolicies(rows, await desk.standing(), await desk.history(), following)
+    return json_answer(found, headers={"etag": etag_of(_tagged(found.standing))})
 
 
 @router.post(_PLACE)
@@ -80,21 +88,27 @@ async def upload(request: Request, opened: Opened, actor: CurrentActor) -> Respo
 
 
 @router.post(f"{_PLACE}/activate")
-async def activate(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def activate(
+    request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
+) -> Response:
     """Make a bundle live, in every process within a second."""
     await _require_write(opened, actor)
     asked = await read_json(request, Reason)
-    done = await _told(opened.policies.activate(actor, asked.bundle, asked.reason))
+    check = match.check(_tagged)
+    done = await _told(opened.policies.activate(actor, asked.bundle, asked.reason, check=check))
     await opened.changes.announce()
     return json_answer(done)
 
 
 @router.post(f"{_PLACE}/rollback")
-async def rollback(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def rollback(
+    request: Request, opened: Opened, actor: CurrentActor, match: IfMatch
+) -> Response:
     """Make live again what was so before the live one."""
     await _require_write(opened, actor)
     asked = await read_json(request, Reason)
-    done = await _told(opened.policies.rollback(actor, asked.reason))
+    check = match.check(_tagged)
+    done = await _told(opened.policies.rollback(actor, asked.reason, check=check))
     await opened.changes.announce()
     return json_answer(done)
 
@@ -104,15 +118,19 @@ async def shadow_report(opened: Opened, actor: CurrentActor) -> Response:
     """What the shadow came to, by hour and team, with examples of where it differs."""
     nodes = nodes_for(actor, Permission.POLICY_READ)
     theirs = None if nodes is None else frozenset(one.partition(":")[2] for one in nodes)
-    return json_answer(await opened.policies.shadow_report(theirs))
+    # Asked first: whoever sends this tag has seen a report of this shadow, or of a later one.
+    standing = await opened.policies.standing()
+    report = await opened.policies.shadow_report(theirs)
+    return json_answer(report, headers={"etag": etag_of(_tagged(standing))})
 
 
 @router.put(f"{_PLACE}/shadow")
-async def shadow(request: Request, opened: Opened, actor: CurrentActor) -> Response:
+async def shadow(request: Request, opened: Opened, actor: CurrentActor, match: IfMatch) -> Response:
     """Evaluate a bundle beside the live policy from now on, or none."""
     await _require_write(opened, actor)
     asked = await read_json(request, WantedShadow)
-    done = await _told(opened.policies.shadow(actor, asked.bundle))
+    check = match.check(_tagged)
+    done = await _told(opened.policies.shadow(actor, asked.bundle, check=check))
     await opened.changes.announce()
     return json_answer(done)
 
@@ -138,6 +156,14 @@ async def live_bundle(request: Request, opened: Opened) -> Response:
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(signed.tarball, headers=headers, media_type=_GZIP)
+
+
+def _tagged(standing: Standing) -> Standing:
+    """What the policies' one ETag is of: what is live and what is shadow, and since which change.
+
+    That a bundle was uploaded, and what a shadow has come to, change nothing that is in force.
+    """
+    return standing
 
 
 def _require_bundle_token(request: Request, opened: Resources) -> None:

@@ -16,7 +16,14 @@ from llm_core.routing.transitions import Cause
 from policy_service.api.admins import CurrentActor, nodes_for
 from policy_service.api.idempotency import AdminRoute
 from policy_service.api.paging import MOST_ROWS, Page, Pages
-from policy_service.api.reading import YEARS, TimeAndFilters, groups, read
+from policy_service.api.reading import (
+    YEARS,
+    TimeAndFilters,
+    cursor_of,
+    groups,
+    offset_of,
+    read,
+)
 from policy_service.api.wire import Opened, json_answer
 from policy_service.ports.breakers import BreakerTransition, TransitionFilter
 from policy_service.ports.costs import Dimension, Ground, Refusal, Reliability
@@ -65,7 +72,10 @@ class RefusalsQuery(TimeAndFilters):
         default_factory=list,
         description="Of code, rule, team, model, user, department; code by default.",
     )
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS, description="How many rows at most.")] = 100
+    cursor: Annotated[
+        str | None, Field(max_length=200, description="The `next` of the page before.")
+    ] = None
 
 
 class BreakersQuery(BaseModel):
@@ -124,6 +134,7 @@ class ListedRefusals:
 
     rows: tuple[Refusal, ...]
     total: int
+    next: str | None
 
 
 @router.get("/reliability")
@@ -169,8 +180,12 @@ async def refusals(
                 param=dimension.value,
             )
     by = groups(query.group_by, Ground, (Ground.CODE,))
-    found = await opened.refusals.refusals(asked.scope, asked.start, asked.end, by, query.limit)
-    return json_answer(ListedRefusals(*found))
+    offset = offset_of(query, query.cursor)
+    rows, total = await opened.refusals.refusals(
+        asked.scope, asked.start, asked.end, by, query.limit + 1, offset=offset
+    )
+    following = cursor_of(query, offset + query.limit) if len(rows) > query.limit else None
+    return json_answer(ListedRefusals(rows[: query.limit], total, following))
 
 
 def _shown(one: BreakerTransition) -> ShownTransition:

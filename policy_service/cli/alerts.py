@@ -1,10 +1,11 @@
 """`gatehouse alerts`: what is wrong, and who is told of it, at a policy service."""
 
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 
-from policy_service.cli.asking import asking
+from policy_service.cli.asking import MOST_ROWS, asking, every_row
 from policy_service.cli.login import Server, Token
 from policy_service.cli.server import path_part
 from policy_service.cli.tables import AsJson, print_json, show_table
@@ -17,15 +18,15 @@ app = typer.Typer(no_args_is_help=True, help="Incidents, and the channels that t
 def list_incidents(
     *,
     past: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     server: Server,
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
     """List incidents that you may see, the newest first."""
-    query = {"state": "all" if past else "open", "limit": str(limit)}
+    query = {"state": "all" if past else "open", "limit": str(min(limit, MOST_ROWS))}
     with asking(server, token) as api:
-        found = api.ask("GET", "/admin/v1/incidents", query=query)["rows"]
+        found = list(islice(every_row(api, "/admin/v1/incidents", query), limit))
     if as_json:
         print_json(found)
         return

@@ -10,6 +10,9 @@ from policy_service.cli.failures import errors
 from policy_service.cli.login import access_token, told_failures
 from policy_service.cli.server import AdminApi
 
+MOST_ROWS = 1000
+"""Of a page."""
+
 
 @contextmanager
 def asking(server: str, token: str) -> Iterator[AdminApi]:
@@ -22,6 +25,21 @@ def every_row(
     api: AdminApi, path: str, query: Mapping[str, str | list[str]]
 ) -> Iterator[dict[str, Any]]:
     """The rows of all pages; shows how many have come when somebody looks on."""
+    for page in _every_page(api, path, query):
+        yield from page["rows"]
+
+
+def whole(
+    api: AdminApi, path: str, query: Mapping[str, str | list[str]] | None = None
+) -> dict[str, Any]:
+    """A list's answer with the rows of all pages in it; else as its first page is."""
+    pages = list(_every_page(api, path, query or {}))
+    return {**pages[0], "rows": [row for page in pages for row in page["rows"]], "next": None}
+
+
+def _every_page(
+    api: AdminApi, path: str, query: Mapping[str, str | list[str]]
+) -> Iterator[dict[str, Any]]:
     asked = dict(query)
     count = 0
     with Progress(
@@ -34,7 +52,7 @@ def every_row(
         task = progress.add_task("Asking ...")
         while True:
             page = api.ask("GET", path, query=asked)
-            yield from page["rows"]
+            yield page
             count += len(page["rows"])
             progress.update(task, description=f"{count} rows ...")
             if not page.get("next"):

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from policy_service.cli.asking import asking
+from policy_service.cli.asking import asking, whole
 from policy_service.cli.failures import fail
 from policy_service.cli.login import Server, Token
 from policy_service.cli.tables import AsJson, print_json, show_table
+from policy_service.cli.waiting import waiting
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,7 +38,7 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Show a month as it would be closed now."""
-    with asking(server, token) as api:
+    with asking(server, token) as api, waiting(f"Adding up {period}"):
         query = {"organisation": organisation, "period": period}
         found = api.ask("GET", f"{_PATH}/preview", query=query, timeout_s=_LONG_S)
     _show_statement(found, as_json=as_json)
@@ -56,7 +57,7 @@ def close(
     """Close a month that is over. It cannot be opened again."""
     if not yes:
         typer.confirm(f"Close {period} of {organisation} for good?", abort=True)
-    with asking(server, token) as api:
+    with asking(server, token) as api, waiting(f"Closing {period}"):
         body = {"organisation": organisation, "period": period}
         made = api.ask("POST", _PATH, body=body, timeout_s=_LONG_S)
     if as_json:
@@ -81,7 +82,7 @@ def list_closed(
     """List closed months, the newest first."""
     query = None if organisation is None else {"organisation": organisation}
     with asking(server, token) as api:
-        found = api.ask("GET", _PATH, query=query)
+        found = whole(api, _PATH, query)
     if as_json:
         print_json(found)
         return
@@ -142,7 +143,7 @@ def export(
         path = f"{_PATH}/preview/export"
         query |= {"organisation": organisation, "period": which}
     target = out or Path(f"chargeback-{which}.{_FORMATS[form]}")
-    with asking(server, token) as api:
+    with asking(server, token) as api, waiting(f"Writing {target}"):
         content = api.fetch(path, query=query, timeout_s=_LONG_S)
         target.write_bytes(content)
     typer.echo(f"{target}: {len(content)} bytes.")

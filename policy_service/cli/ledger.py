@@ -12,6 +12,7 @@ from rich.table import Table
 
 from policy_service.cli.database import DEFAULT_DATABASE, Database, with_database
 from policy_service.cli.failures import fail, needs
+from policy_service.cli.waiting import counting, waiting
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -56,8 +57,14 @@ def check(
         from policy_service.adapters.sql.organisation import Organisation
 
         limits = (*await Organisation(engine).limits(), *await SqlApprovals(engine).caps())
+        compared = []
+        known = sum(one.measure.period.is_from_ledger for one in limits)
         async with _reconciling(engine, redis_url) as reconciling:
-            return len(limits), [one async for one in reconciling.check(limits)]
+            with counting("Comparing counters", known) as done:
+                async for one in reconciling.check(limits):
+                    compared.append(one)
+                    done()
+        return len(limits), compared
 
     count, compared = _run(database_url, redis_url, work)
     drifting = [one for one in compared if one.drift]
@@ -83,7 +90,8 @@ def rebuild(database_url: Database = DEFAULT_DATABASE, redis_url: _Redis = None)
 
     async def work(engine: "AsyncEngine") -> int:
         async with _reconciling(engine, redis_url) as reconciling:
-            return await reconciling.rebuild()
+            with waiting("Dropping counters"):
+                return await reconciling.rebuild()
 
     typer.echo(f"{_run(database_url, redis_url, work)} counters will be made anew.")
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from policy_service.cli.asking import asking
-from policy_service.cli.failures import fail
+from policy_service.cli.asking import asking, whole
+from policy_service.cli.failures import fail, misused
 from policy_service.cli.login import Server, Token
 from policy_service.cli.server import path_part
 from policy_service.cli.tables import AsJson, print_json, show_table
@@ -18,6 +18,12 @@ app = typer.Typer(
 _PATH = "/admin/v1/reports"
 _LONG_S = 300.0
 _Id = Annotated[str, typer.Argument(help="The schedule's id, such as research-weekly.")]
+_IfMatch = Annotated[
+    str | None,
+    typer.Option(
+        help="Only if nobody has changed it since: the `etag` of `gatehouse reports list --json`."
+    ),
+]
 _Kind = Annotated[str, typer.Option(help="summary or chargeback.")]
 _Cadence = Annotated[str, typer.Option(help="weekly or monthly.")]
 _NodeHelp = "What it is about: organisation:, department:, team: or project: and its id."
@@ -25,9 +31,9 @@ _NodeHelp = "What it is about: organisation:, department:, team: or project: and
 
 @app.command("list")
 def list_schedules(*, server: Server, token: Token = "", as_json: AsJson = False) -> None:
-    """List the reports that you may change."""
+    """List the reports that you may see."""
     with asking(server, token) as api:
-        found = api.ask("GET", f"{_PATH}/schedules")
+        found = whole(api, f"{_PATH}/schedules")
     if as_json:
         print_json(found)
         return
@@ -35,6 +41,15 @@ def list_schedules(*, server: Server, token: Token = "", as_json: AsJson = False
         ("id", "about", "report", "when", "to", "set by"),
         ((one["id"], one["node"], *_shown(one), one["set_by"]) for one in found["rows"]),
     )
+
+
+_Own = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="With --per-department: who gets a department's own in place of --to, such as "
+        "research=head@acme.example; repeat it."
+    ),
+]
 
 
 @app.command("set")
@@ -48,6 +63,14 @@ def set_schedule(
     hour: Annotated[
         int, typer.Option(min=0, max=23, help="When, by the organisation's clocks.")
     ] = 7,
+    per_department: Annotated[
+        bool,
+        typer.Option(
+            "--per-department", help="A report of each department of the organisation --node."
+        ),
+    ] = False,
+    department_to: _Own = None,
+    if_match: _IfMatch = None,
     server: Server,
     token: Token = "",
     as_json: AsJson = False,
@@ -56,9 +79,12 @@ def set_schedule(
 
     For example: gatehouse reports set weekly --node department:hr --to boss@acme.example
     """
-    body = {"node": node, "kind": kind, "cadence": cadence, "to": to, "hour": hour}
+    body: dict[str, Any] = {"node": node, "kind": kind, "cadence": cadence, "to": to, "hour": hour}
+    if per_department or department_to:
+        body |= {"per_department": per_department, "department_to": _own(department_to or [])}
     with asking(server, token) as api:
-        made = api.ask("PUT", f"{_PATH}/schedules/{path_part(schedule_id)}", body=body)
+        path = f"{_PATH}/schedules/{path_part(schedule_id)}"
+        made = api.ask("PUT", path, body=body, if_match=if_match)
     if as_json:
         print_json(made)
         return
@@ -66,10 +92,12 @@ def set_schedule(
 
 
 @app.command("remove")
-def remove(*, schedule_id: _Id, server: Server, token: Token = "") -> None:
+def remove(
+    *, schedule_id: _Id, if_match: _IfMatch = None, server: Server, token: Token = ""
+) -> None:
     """Send a report no more."""
     with asking(server, token) as api:
-        api.ask("DELETE", f"{_PATH}/schedules/{path_part(schedule_id)}")
+        api.ask("DELETE", f"{_PATH}/schedules/{path_part(schedule_id)}", if_match=if_match)
     typer.echo(f"{schedule_id} is not sent any more.")
 
 
@@ -92,7 +120,7 @@ def history(
 ) -> None:
     """Show what was sent, and what was not, the newest first."""
     with asking(server, token) as api:
-        found = api.ask("GET", f"{_PATH}/schedules/{path_part(schedule_id)}/runs")
+        found = whole(api, f"{_PATH}/schedules/{path_part(schedule_id)}/runs")
     _show_runs(found, as_json=as_json)
 
 
@@ -118,10 +146,11 @@ def _show_runs(found: dict[str, Any], *, as_json: bool) -> None:
         print_json(found)
         return
     show_table(
-        ("period", "to", "state", "tries", "at", "why not"),
+        ("period", "about", "to", "state", "tries", "at", "why not"),
         (
             (
                 one["period"],
+                one["node"],
                 one["destination"],
                 one["state"],
                 str(one["attempts"]),
@@ -135,4 +164,17 @@ def _show_runs(found: dict[str, Any], *, as_json: bool) -> None:
 
 def _shown(one: dict[str, Any]) -> tuple[str, str, str]:
     when = f"{one['cadence']} at {one['hour']}:00 {one['time_zone']}"
-    return one["kind"], when, ", ".join(one["to"])
+    own = (f"{name}: {', '.join(to)}" for name, to in one["department_to"].items())
+    kind = f"{one['kind']}, each department" if one["per_department"] else one["kind"]
+    return kind, when, "; ".join((", ".join(one["to"]), *own))
+
+
+def _own(given: list[str]) -> dict[str, list[str]]:
+    """`research=head@acme.example`, by department."""
+    found: dict[str, list[str]] = {}
+    for one in given:
+        department, is_said, to = one.partition("=")
+        if not (department and is_said and to):
+            raise misused(f"{one!r} is no department=recipient, such as research=head@acme.example")
+        found.setdefault(department, []).append(to)
+    return found

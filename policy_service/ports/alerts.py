@@ -40,6 +40,10 @@ class Alert:
         return self.limit_key[len(self.node) + 1 : -len(self.measure)].rstrip(":")
 
 
+Passed = tuple[datetime, int, str, str]
+"""An alert's place among all: at, percent, limit_key, period."""
+
+
 class Alerts(Protocol):
     """Every alert once, over all processes. Raises `PolicyUnavailable` when it cannot be asked."""
 
@@ -62,12 +66,19 @@ class Alerts(Protocol):
         """The oldest that were noticed before then and that nobody was told."""
         ...
 
-    async def recent(self, most: int, nodes: Collection[str] | None = None) -> tuple[Alert, ...]:
+    async def recent(
+        self,
+        most: int,
+        nodes: Collection[str] | None = None,
+        *,
+        after: Passed | None = None,
+    ) -> tuple[Alert, ...]:
         """The newest, newest first.
 
         Args:
             most: How many.
             nodes: Only of these nodes; `None` for every one.
+            after: Only those behind this place.
         """
         ...
 

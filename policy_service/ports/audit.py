@@ -85,6 +85,7 @@ class AuditFilter:
         actor: Only by them.
         subject: Only about this.
         since: Only from then on, UTC-aware.
+        id: Only this one.
     """
 
     chains: Collection[str] | None = None
@@ -92,6 +93,7 @@ class AuditFilter:
     actor: str | None = None
     subject: str | None = None
     since: datetime | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Protocol
 from llm_core.chargeback.rules import Rules
 from llm_core.chargeback.statement import Document
 from llm_core.policy.roles import Actor
+from policy_service.ports.organisation import Check
 
 
 class ChargebackRefused(ValueError):
@@ -46,8 +47,15 @@ class Chargebacks(Protocol):
         """How it charges; without a word from anybody, nothing is shared."""
         ...
 
-    async def put_rules(self, actor: Actor, organisation: str, rules: Rules) -> None:
-        """Charge so from now on; closed months stay as they are."""
+    async def put_rules(
+        self,
+        actor: Actor,
+        organisation: str,
+        rules: Rules,
+        *,
+        check: Check[Rules] | None = None,
+    ) -> Rules:
+        """Charge so from now on; closed months stay as they are. Gives them as they are kept."""
         ...
 
     async def span(self, organisation: str, period: str) -> tuple[datetime, datetime]:
@@ -55,13 +63,19 @@ class Chargebacks(Protocol):
         ...
 
     async def preview(
-        self, organisation: str, period: str, *, lines_only: bool = False
+        self,
+        organisation: str,
+        period: str,
+        *,
+        span: tuple[datetime, datetime] | None = None,
+        lines_only: bool = False,
     ) -> Document:
         """The month as it would be closed now.
 
         Args:
             organisation: Whose.
             period: Its month, such as `2026-11`.
+            span: For what is no month, such as a week: its first moment and the next one's.
             lines_only: What lines are made of is not told: charges are those of shared costs. It
                 takes a fraction of the time.
         """
@@ -88,9 +102,19 @@ class Chargebacks(Protocol):
         ...
 
     async def listed(
-        self, organisations: Collection[str] | None, *, most: int
+        self,
+        organisations: Collection[str] | None,
+        *,
+        most: int,
+        after: tuple[str, str] | None = None,
     ) -> Sequence[ClosedMonth]:
-        """Closed months, the newest first; of these organisations, or of all."""
+        """Closed months, the newest first; of these organisations, or of all.
+
+        Args:
+            organisations: Whose; `None` for everybody's.
+            most: How many.
+            after: Only those behind this one: its period and its organisation.
+        """
         ...
 
     async def spent(self, organisation: str, period: str) -> Decimal:

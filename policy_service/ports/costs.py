@@ -284,7 +284,14 @@ class Refusals(Protocol):
     """Who was refused, and why, from the decision log."""
 
     async def refusals(
-        self, scope: Scope, start: datetime, end: datetime, group_by: Sequence[Ground], limit: int
+        self,
+        scope: Scope,
+        start: datetime,
+        end: datetime,
+        group_by: Sequence[Ground],
+        limit: int,
+        *,
+        offset: int = 0,
     ) -> tuple[tuple[Refusal, ...], int]:
         """The most frequent groups, and how many calls were refused in all.
 

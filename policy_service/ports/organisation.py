@@ -15,6 +15,8 @@ Check = Callable[[T | None], None]
 """Looks at what is to be changed, in the transaction of the change; raises to leave it as it is."""
 PartCheck = Check[Mapping[str, Any]] | None
 """Of a part's or a limit's record."""
+RolesCheck = Check[Collection[Grant]] | None
+"""Of all roles that somebody was given."""
 
 
 class OrganisationError(ValueError):
@@ -180,7 +182,9 @@ class Administration(Protocol):
         """Take one part away with everything below it, if it is there; its keys are revoked."""
         ...
 
-    async def grant(self, role: Role, node: str, subject: str, actor: Actor) -> bool:
+    async def grant(
+        self, role: Role, node: str, subject: str, actor: Actor, *, check: RolesCheck = None
+    ) -> bool:
         """Give a role; false when they have it.
 
         Args:
@@ -188,10 +192,13 @@ class Administration(Protocol):
             node: Where; it holds below as well.
             subject: `user:<id>`, `application:<id>` or `group:<name>`.
             actor: Who gives it.
+            check: Of the roles that the subject has.
         """
         ...
 
-    async def take(self, role: Role, node: str, subject: str, actor: Actor) -> bool:
+    async def take(
+        self, role: Role, node: str, subject: str, actor: Actor, *, check: RolesCheck = None
+    ) -> bool:
         """Take a role; false when they do not have it."""
         ...
 

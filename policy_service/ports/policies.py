@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from llm_core.policy.roles import Actor
+from policy_service.ports.organisation import Check
 
 MOST_TARBALL_BYTES = 8 * 1024 * 1024
 """A longer bundle is refused before it is looked into."""
@@ -67,11 +68,13 @@ class Standing:
         live: The live bundle's digest; `None`: the service's own folder is live.
         shadow: The shadow's digest; `None`: there is none.
         shadow_run: Numbers the shadow's time; what it came to is counted under it.
+        live_run: Numbers what is live: higher with every activation and rollback.
     """
 
     live: str | None = None
     shadow: str | None = None
     shadow_run: int = 0
+    live_run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,9 @@ class PolicyDesk(Protocol):
         """
         ...
 
-    async def activate(self, actor: Actor, bundle: str, reason: str) -> ActivationRecord:
+    async def activate(
+        self, actor: Actor, bundle: str, reason: str, *, check: Check[Standing] | None = None
+    ) -> ActivationRecord:
         """Make a bundle live, in every process within a second.
 
         Raises:
@@ -191,7 +196,9 @@ class PolicyDesk(Protocol):
         """
         ...
 
-    async def rollback(self, actor: Actor, reason: str) -> ActivationRecord:
+    async def rollback(
+        self, actor: Actor, reason: str, *, check: Check[Standing] | None = None
+    ) -> ActivationRecord:
         """Make live again what was so before the live one.
 
         Raises:
@@ -200,7 +207,9 @@ class PolicyDesk(Protocol):
         """
         ...
 
-    async def shadow(self, actor: Actor, bundle: str | None) -> BundleRecord | None:
+    async def shadow(
+        self, actor: Actor, bundle: str | None, *, check: Check[Standing] | None = None
+    ) -> BundleRecord | None:
         """Evaluate a bundle beside the live one from now on, or none.
 
         Raises:

@@ -1,13 +1,14 @@
 """Reports that are sent by themselves: who gets which, what they hold, and how they go out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
 from llm_core.policy.roles import Actor
+from policy_service.ports.organisation import Check
 
 
 class ReportKind(StrEnum):
@@ -15,7 +16,7 @@ class ReportKind(StrEnum):
 
     SUMMARY = "summary"
     CHARGEBACK = "chargeback"
-    """A month's statement; monthly only."""
+    """A month's statement, or what a week would come to."""
 
 
 class Cadence(StrEnum):
@@ -36,6 +37,8 @@ class ReportSchedule:
         to: E-mail addresses, and `webhook:<name>` for those of `POLICY_REPORT_WEBHOOKS`.
         since: Only reports that fall due after it are sent.
         time_zone: The organisation's now.
+        per_department: In place of one report of the organisation, one of each of its departments.
+        department_to: Who gets a department's own, by its id, in place of `to`.
     """
 
     id: str
@@ -48,6 +51,8 @@ class ReportSchedule:
     since: datetime
     set_by: str
     time_zone: str = "UTC"
+    per_department: bool = False
+    department_to: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class RunState(StrEnum):
@@ -69,6 +74,7 @@ class ReportRun:
         destination: `email` for all addresses together, or `webhook:<name>`.
         attempts: How often it was tried.
         error: Why it was not sent, or to whom it was not; without secrets.
+        node: What it is about; empty for what was sent before that was noted.
     """
 
     id: str
@@ -81,6 +87,7 @@ class ReportRun:
     next_at: datetime
     sent_at: datetime | None
     error: str
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,7 @@ class NewRun:
     schedule: str
     period: str
     destination: str
+    node: str
 
 
 class ReportSchedules(Protocol):
@@ -137,11 +145,15 @@ class ReportSchedules(Protocol):
         """One of them."""
         ...
 
-    async def put(self, actor: Actor, schedule: ReportSchedule) -> ReportSchedule:
+    async def put(
+        self, actor: Actor, schedule: ReportSchedule, *, check: Check[ReportSchedule] | None = None
+    ) -> ReportSchedule:
         """Add it, or change the one of its id; audited with it."""
         ...
 
-    async def remove(self, actor: Actor, schedule: ReportSchedule) -> bool:
+    async def remove(
+        self, actor: Actor, schedule: ReportSchedule, *, check: Check[ReportSchedule] | None = None
+    ) -> bool:
         """Take it away; false when it is not there. Its history stays."""
         ...
 
@@ -153,12 +165,34 @@ class ReportSchedules(Protocol):
         """Say how it went; whoever has lost the claim meanwhile is not heeded."""
         ...
 
-    async def runs(self, schedule_id: str, *, most: int) -> Sequence[ReportRun]:
-        """What was sent, the newest first."""
+    async def runs(
+        self,
+        schedule_id: str,
+        *,
+        most: int,
+        after: tuple[datetime, str] | None = None,
+        ending: str = "",
+    ) -> Sequence[ReportRun]:
+        """What was sent, the newest first.
+
+        Args:
+            schedule_id: Of the schedule.
+            most: So many.
+            after: Only what is behind a run: its `at` and its id.
+            ending: Only runs whose id ends so.
+        """
         ...
 
     async def zone(self, organisation: str) -> str:
         """The organisation's time zone; UTC for one that is not there."""
+        ...
+
+    async def departments(self, organisation: str) -> Sequence[str]:
+        """The ids of the departments that it has now, in order."""
+        ...
+
+    async def spenders(self, organisation: str, start: datetime, end: datetime) -> Sequence[str]:
+        """The ids of the departments that used something then, whether they are there or not."""
         ...
 
     async def figures(

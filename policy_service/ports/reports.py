@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -50,9 +51,13 @@ class Reports(Protocol):
         ...
 
     async def recent(
-        self, limit: int, *, nodes: frozenset[str] | None = None
+        self,
+        limit: int,
+        *,
+        nodes: frozenset[str] | None = None,
+        after: tuple[datetime, str] | None = None,
     ) -> Sequence[UsageRow]:
-        """The newest rows of the ledger."""
+        """The newest rows of the ledger, or those behind a row: its time and its decision."""
         ...
 
     async def budgets(

@@ -19,6 +19,7 @@ from llm_core.chargeback.table import to_csv
 from llm_core.policy.roles import Actor
 from policy_service.ports.chargeback import ChargebackRefused, Chargebacks
 from policy_service.ports.clock import Clock
+from policy_service.ports.organisation import Check
 from policy_service.services.chargeback_xlsx import to_xlsx
 
 _CSV = "text/csv; charset=utf-8"
@@ -58,8 +59,15 @@ class ChargebackDesk:
     store: Chargebacks
     clock: Clock
 
-    async def put_rules(self, actor: Actor, organisation: str, rules: Rules) -> None:
-        """Charge so from now on.
+    async def put_rules(
+        self,
+        actor: Actor,
+        organisation: str,
+        rules: Rules,
+        *,
+        check: Check[Rules] | None = None,
+    ) -> Rules:
+        """Charge so from now on; gives the rules as they are kept.
 
         Raises:
             ChargebackRefused: They cannot be applied; says which, and why.
@@ -68,7 +76,7 @@ class ChargebackDesk:
             refuse_bad_rules(rules)
         except ValueError as fault:
             raise ChargebackRefused(str(fault)) from fault
-        await self.store.put_rules(actor, organisation, rules)
+        return await self.store.put_rules(actor, organisation, rules, check=check)
 
     async def preview(
         self,

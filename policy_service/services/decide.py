@@ -64,6 +64,7 @@ from policy_service.services.relying import (
     named,
     over_cap,
     relying,
+    told_amounts,
     told_how,
     with_room,
 )
@@ -179,12 +180,11 @@ class Decider:
         document = build_input(caller, call, candidates, budgets, at, approvals=grants)
         result = await heard.evaluate(self.policy, document)
         if not result.allow:
+            reasons = told_how(result.reasons, self.approvals, caller, call.asked_model)
+            reasons = told_amounts(reasons, call.asked_model, grants, candidates)
             return refusal(
                 decision_id,
-                from_reasons(
-                    told_how(result.reasons, self.approvals, caller, call.asked_model),
-                    renewals(budgets, now),
-                ),
+                from_reasons(reasons, renewals(budgets, now)),
                 revision=result.revision,
                 headers=limit_headers(budgets),
             )

@@ -3,12 +3,19 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import ROUND_UP, Decimal
 
 from llm_core.answer_headers import limit_headers, plain
 from llm_core.errors import BudgetExhausted, PolicyUnavailable
-from llm_core.policy.approvals import APPROVAL_REQUIRED, ApprovalGrant, with_limit
+from llm_core.policy.approvals import (
+    APPROVAL_REQUIRED,
+    APPROVAL_TOO_SMALL,
+    ApprovalGrant,
+    with_limit,
+)
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, Reason, Reservation
+from llm_core.policy.input import Candidate
 from policy_service.ports.approvals import OpenRequest
 from policy_service.ports.limits import Refused
 from policy_service.services.degraded import degraded_header
@@ -17,6 +24,9 @@ from policy_service.services.refusals import refusal
 
 _MOST_TRIED = 10
 """Grants that are tried for one call: each takes an evaluation of policy."""
+
+_COST = Decimal("0.000001")
+"""As policy sees a cost: six places, rounded up."""
 
 _HOW = (
     '`gatehouse approvals request --model {model} --reason "..."`, or POST /v1/approvals '
@@ -86,6 +96,38 @@ def told_how(
     waiting = None if approvals is None else approvals.waiting(caller, model)
     return tuple(
         _told_how(reason, model, waiting) if reason.code == APPROVAL_REQUIRED else reason
+        for reason in reasons
+    )
+
+
+def told_amounts(
+    reasons: Sequence[Reason],
+    model: str,
+    grants: Sequence[ApprovalGrant],
+    candidates: Sequence[Candidate],
+) -> tuple[Reason, ...]:
+    """Policy's reasons, with what the call can cost and what the approval covers of it.
+
+    Args:
+        reasons: As policy gave them.
+        model: The alias that was asked for.
+        grants: Those that policy knew of.
+        candidates: What the call can cost at each deployment.
+    """
+    capped = [
+        (one.amount_usd, one.id)
+        for one in grants
+        if one.amount_usd is not None and model in one.models
+    ]
+    if not capped:
+        return tuple(reasons)
+    amount, name = max(capped)
+    more = [one.worst_usd for one in candidates if one.worst_usd and one.worst_usd > amount]
+    cost = f"${plain(min(more).quantize(_COST, ROUND_UP))}, more" if more else "more"
+    covers = f"the ${plain(amount)} that your approval {name} covers"
+    message = f"This call can cost {cost} than {covers}."
+    return tuple(
+        replace(reason, message=message) if reason.code == APPROVAL_TOO_SMALL else reason
         for reason in reasons
     )
 

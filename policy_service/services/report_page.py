@@ -7,7 +7,7 @@ from html import escape
 
 from llm_core.chargeback.statement import Statement
 from llm_core.chargeback.table import UNTAGGED
-from policy_service.ports.report_schedules import ReportFigures, UsedBy
+from policy_service.ports.report_schedules import Cadence, ReportFigures, UsedBy
 from policy_service.services.report_periods import ReportPeriod
 from policy_service.services.report_plots import Plot, days_plot, ranking_plot
 
@@ -17,6 +17,11 @@ _CELL = "padding:4px 10px;border-bottom:1px solid #ddd;text-align:{}"
 _BODY = "font-family:sans-serif;color:#1a1a1a;background:#fff;max-width:960px;margin:16px auto"
 _LEFT, _RIGHT = "left", "right"
 _LEFT_COLUMNS = frozenset({"cost centre", "department", "team", "project", "name"})
+_PERIODS = {Cadence.WEEKLY: "Week", Cadence.MONTHLY: "Month"}
+_NOT_CLOSED = {
+    Cadence.WEEKLY: "preview, not closed: only months are",
+    Cadence.MONTHLY: "preview, not closed yet",
+}
 _OWED = (
     "cost centre",
     "department",
@@ -87,16 +92,16 @@ def summary_page(node: str, period: ReportPeriod, zone: str, figures: ReportFigu
     return replace(page, plots=tuple(plots))
 
 
-def chargeback_page(node: str, statement: Statement) -> ReportPage:
-    """A node's part of a month's statement."""
-    state = "closed" if statement.id else "preview, not closed yet"
+def chargeback_page(node: str, statement: Statement, cadence: Cadence) -> ReportPage:
+    """A node's part of a month's statement, or of a week's preview."""
+    state = "closed" if statement.id else _NOT_CLOSED[cadence]
     total = _usd(statement.billed_usd)
     subject = f"Gatehouse: {node} owes {total} USD for {statement.period} ({state})"
     facts = [
         ("Owed", f"{total} USD"),
         ("Of it shared", f"{_usd(statement.shared_usd)} USD"),
         ("Without a cost centre", f"{_usd(statement.untagged_usd)} USD"),
-        ("Month", f"{statement.period}, {statement.tz}"),
+        (_PERIODS[cadence], f"{statement.period}, {statement.tz}"),
         ("State", state),
     ]
     if statement.currency is not None:

@@ -1,7 +1,9 @@
 """Reports that are sent by themselves."""
 
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
+from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from policy_service.adapters.mail import SmtpMail
@@ -29,11 +31,14 @@ async def open_reports(
     mail = None
     if settings.smtp_url is not None and settings.smtp_from is not None:
         mail = SmtpMail(settings.smtp_url.get_secret_value(), settings.smtp_from)
-    urls = {name.lower(): url.get_secret_value() for name, url in settings.report_webhooks.items()}
-    hooks = HttpReportHooks(urls)
+    hooks = HttpReportHooks(_told(settings.report_webhooks), _told(settings.report_webhook_secrets))
     stack.push_async_callback(hooks.close)
     sender = ReportSender(
         SqlReportSchedules(engine, clock), chargebacks, clock, hooks=hooks, mail=mail
     )
     await in_background(stack, sender.run())
     return sender
+
+
+def _told(named: Mapping[str, SecretStr]) -> dict[str, str]:
+    return {name.lower(): secret.get_secret_value() for name, secret in named.items()}

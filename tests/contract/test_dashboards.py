@@ -27,17 +27,25 @@ _BY = re.compile(r"\bby \(([a-z_, ]+)\)")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
-    """Every name, and every label."""
-    plugin = generate_latest(_Measures("llm-auth").registry).decode()
+async def labelled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Every name, with its labels."""
+    plugin = _Measures("llm-auth").registry
     async with running_service(tmp_path_factory.mktemp("service"), metrics_open=True) as running:
         opened: Any = running.opened.metrics
-        service = (await opened.written()).decode()
-        metrics = list(opened._registry._names_to_collectors.values())
-    metrics += list(_Measures("llm-auth").registry._names_to_collectors.values())
-    labels = {label for one in metrics for label in one._labelnames}
-    labels |= set(re.findall(r"[{,]([a-z_]+)=\"", service)) | {"le", "job"}
-    return names(plugin) | names(service), labels
+        written = (await opened.written() + generate_latest(plugin)).decode()
+        metrics = dict(opened._registry._names_to_collectors)
+    metrics |= plugin._names_to_collectors
+    found = {name: set(metrics[name]._labelnames) for name in names(written) & metrics.keys()}
+    # What is made for each scrape shows its labels there.
+    for name, said in re.findall(r"^(\w+)\{(.*)\} ", written, re.MULTILINE):
+        found.setdefault(name, set()).update(set(re.findall(r"(\w+)=\"", said)) - {"le"})
+    return {name: set() for name in names(written)} | found
+
+
+@pytest.fixture(scope="module")
+def known(labelled: dict[str, set[str]]) -> tuple[set[str], set[str]]:
+    """Every name, and every label."""
+    return set(labelled), {"le", "job"}.union(*labelled.values())
 
 
 def expressions(board: Any) -> list[str]:
@@ -76,6 +84,16 @@ async def test_the_guide_lists_every_name(known: tuple[set[str], set[str]]) -> N
     families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in known[0]}
     assert families - told == set()
     assert told - families == set()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_guide_lists_the_labels_of_each_name(labelled: dict[str, set[str]]) -> None:
+    rows = re.findall(
+        r"^\| `(gatehouse_\w+)` \| (.*?) \|", GUIDE.read_text("utf-8"), flags=re.MULTILINE
+    )
+    told = {name: set(re.findall(r"`(\w+)`", cell)) for name, cell in rows}
+    families = {re.sub(r"_(bucket|count|sum)$", "", name): one for name, one in labelled.items()}
+    assert told == {name: one for name, one in families.items() if name.startswith("gatehouse_")}
 
 
 def rules() -> list[dict[str, Any]]:

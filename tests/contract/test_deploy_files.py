@@ -2,6 +2,7 @@
 
 import re
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,22 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
 
 def test_kong_with_the_plugins_inside_is_told_what_the_command_prints() -> None:
     told = kong_conf(dockerfile_environment(DEPLOY / "docker/kong.Dockerfile"))
-    printed = parse_conf(config_lines(Path("/usr/local/kong"), Path("/opt/gatehouse/bin/python")))
+    printed = parse_conf(config_lines(Path("/run/kong"), Path("/opt/gatehouse/bin/python")))
     assert told == printed
+
+
+def test_the_documented_kong_writes_to_memory_and_its_journal_only() -> None:
+    path = DEPLOY / "docker/kong.Dockerfile"
+    prefix = dockerfile_environment(path)["KONG_PREFIX"]
+    page = (ROOT / "docs/install/kong.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^\$ docker run .* gatehouse-kong:.*$", page, re.MULTILINE)
+    options = command.split()
+    assert "--read-only" in options
+    in_memory = {value for name, value in pairwise(options) if name == "--tmpfs"}
+    assert in_memory == {"/tmp", prefix}  # noqa: S108 - the container's
+    assert re.search(rf"install -d -o kong .* {prefix}$", path.read_text(), re.MULTILINE)
+    assert ("--cap-drop", "ALL") in pairwise(options)
+    assert ("--security-opt", "no-new-privileges") in pairwise(options)
 
 
 def test_kong_beside_the_plugins_finds_their_sockets_and_descriptions() -> None:
@@ -157,13 +172,30 @@ def test_the_declarative_file_that_is_written_at_the_start_is_one() -> None:
     assert len(declaration.plugins) == 2 + len(declaration.routes)
 
 
-@pytest.mark.parametrize("name", [*OURS, "kong", "opa"])
+@pytest.mark.parametrize("name", SERVICES)
 def test_a_container_may_do_little(name: str) -> None:
     one = SERVICES[name]
-    assert one["read_only"] is True
-    assert one["user"] == "1000:1000"
+    user, _, _ = one["user"].partition(":")
+    assert int(user) != 0
+    assert user == "1000" or name not in (*OURS, "kong", "opa")
     assert one["cap_drop"] == ["ALL"]
     assert one["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_a_root_is_read_only_but_where_compose_must_write_a_secret() -> None:
+    from_variables = {
+        name for name, secret in COMPOSE["secrets"].items() if "environment" in secret
+    }
+    for name, one in SERVICES.items():
+        given = {secret["source"] for secret in one.get("secrets", ())}
+        assert one["read_only"] is not bool(given & from_variables), name
+
+
+def test_what_is_in_memory_belongs_to_who_writes_there() -> None:
+    for name, one in SERVICES.items():
+        for mount in one.get("tmpfs", ()):
+            options = dict(part.split("=") for part in mount.partition(":")[2].split(","))
+            assert f"{options['uid']}:{options['gid']}" == one["user"], name
 
 
 def test_nobody_but_the_service_reaches_opa_which_takes_policies_from_everybody() -> None:
@@ -231,6 +263,27 @@ def test_kongs_own_chart_is_told_the_same() -> None:
     for sidecar in values["deployment"]["sidecarContainers"]:
         assert sidecar["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "52"]
     assert values["terminationGracePeriodSeconds"] == 60
+
+
+def test_what_stands_beside_kongs_own_chart_may_do_little_and_is_probed() -> None:
+    values = yaml.safe_load((KUBERNETES / "kong-values.yaml").read_text(encoding="utf-8"))
+    deployment = values["deployment"]
+    sidecars = deployment["sidecarContainers"]
+    assert values["securityContext"]["runAsUser"] == 1000
+    for one in (*deployment["initContainers"], *sidecars):
+        assert one["resources"] == VALUES["kong"]["pluginServer"]["resources"]
+        assert "/tmp" in {mount["mountPath"] for mount in one["volumeMounts"]}  # noqa: S108
+    contexts = [one["securityContext"] for one in (*deployment["initContainers"], *sidecars)]
+    for allowed in (values["containerSecurityContext"], *contexts):
+        assert allowed["runAsNonRoot"] is True
+        assert allowed["readOnlyRootFilesystem"] is True
+        assert allowed["allowPrivilegeEscalation"] is False
+        assert allowed["capabilities"] == {"drop": ["ALL"]}
+    for one in sidecars:
+        port = int(one["command"][-1].rpartition(":")[2])
+        assert [listening["containerPort"] for listening in one["ports"]] == [port]
+        assert one["livenessProbe"]["tcpSocket"]["port"] == port
+        assert one["readinessProbe"]["exec"]["command"][-1] == f"/sockets/{one['name']}.sock"
 
 
 def test_the_ingress_controller_gets_the_routes_and_plugins_that_ship() -> None:

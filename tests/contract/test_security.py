@@ -23,7 +23,6 @@ CALLERS = {
     "policy_service/adapters/http_probe.py",
     "policy_service/adapters/oidc/tokens.py",
     "policy_service/adapters/policies/askers.py",
-    "policy_service/adapters/report_hooks.py",
     "policy_service/adapters/sinks/webhook.py",
 }
 """Who calls other servers while calls are served; each takes its address from an operator."""

@@ -183,7 +183,9 @@ def test_from_the_denial_to_the_revocation(gateway: Gateway) -> None:
 
     with pytest.raises(openai.PermissionDeniedError) as too_small:
         ask(gateway, max_tokens=4000)  # alone more than the amount
-    assert too_small.value.body["reasons"][0]["code"] == "approval_too_small"
+    [too_much] = too_small.value.body["reasons"]
+    assert too_much["code"] == "approval_too_small"
+    assert f"than the $0.01 that your approval {request['id']} covers" in too_much["message"]
     with pytest.raises(openai.RateLimitError) as used_up:
         ask(gateway, max_tokens=655)  # less than the amount, and more than is left of it
     assert used_up.value.code == "insufficient_quota"

@@ -11,6 +11,7 @@ from policy_service.adapters.policy_bundle import BrokenBundle
 from policy_service.adapters.sql.callers import utc_now
 from policy_service.adapters.sql.policies import SqlPolicies
 from policy_service.ports.clock import Clock
+from policy_service.ports.organisation import Check
 from policy_service.ports.policies import (
     ActivationRecord,
     BundleRecord,
@@ -55,27 +56,33 @@ class Desk:
         )
         return await self._store.keep(actor, bundle, tarball)
 
-    async def activate(self, actor: Actor, bundle: str, reason: str) -> ActivationRecord:
+    async def activate(
+        self, actor: Actor, bundle: str, reason: str, *, check: Check[Standing] | None = None
+    ) -> ActivationRecord:
         """Make a bundle live."""
         _require_reason(reason)
         digest = await self._usable(bundle)
-        return await self._store.activate(actor, digest, reason)
+        return await self._store.activate(actor, digest, reason, check=check)
 
-    async def rollback(self, actor: Actor, reason: str) -> ActivationRecord:
+    async def rollback(
+        self, actor: Actor, reason: str, *, check: Check[Standing] | None = None
+    ) -> ActivationRecord:
         """Make live again what was so before the live one."""
         _require_reason(reason)
         before = await self._store.before_live()
         if before is not None:
             await self._usable(before)
-        return await self._store.rollback(actor, reason, before)
+        return await self._store.rollback(actor, reason, before, check=check)
 
-    async def shadow(self, actor: Actor, bundle: str | None) -> BundleRecord | None:
+    async def shadow(
+        self, actor: Actor, bundle: str | None, *, check: Check[Standing] | None = None
+    ) -> BundleRecord | None:
         """Evaluate a bundle beside the live one from now on, or none."""
         if bundle is None:
-            await self._store.shadow(actor, None)
+            await self._store.shadow(actor, None, check=check)
             return None
         digest = await self._usable(bundle)
-        await self._store.shadow(actor, digest)
+        await self._store.shadow(actor, digest, check=check)
         return await self._store.find(digest)
 
     async def bundles(self) -> tuple[BundleRecord, ...]:

@@ -163,6 +163,8 @@ def _filtered(wanted: AuditFilter) -> Select[Any]:
         query = query.where(_CHAIN.c.subject == wanted.subject)
     if wanted.since is not None:
         query = query.where(_CHAIN.c.at >= wanted.since)
+    if wanted.id is not None:
+        query = query.where(_CHAIN.c.id == wanted.id)
     return query
 
 

@@ -26,6 +26,7 @@ from policy_service.adapters.sql.engine import (
     writing,
 )
 from policy_service.adapters.sql.months import month_named
+from policy_service.adapters.sql.organisation.changing import queue
 from policy_service.adapters.sql.tables import (
     Base,
     Chargeback,
@@ -38,6 +39,7 @@ from policy_service.adapters.sql.usage_sums import usage_between
 from policy_service.ids import new_id
 from policy_service.ports.chargeback import AlreadyClosed, ChargebackRefused, ClosedMonth
 from policy_service.ports.clock import Clock
+from policy_service.ports.organisation import Check
 
 _RULES = Base.metadata.tables["chargeback_rules"]
 _CLOSED = Base.metadata.tables["chargebacks"]
@@ -58,13 +60,23 @@ class SqlChargebacks:
             await _zone(connection, organisation)
             return await _rules(connection, organisation)
 
-    async def put_rules(self, actor: Actor, organisation: str, rules: Rules) -> None:
+    async def put_rules(
+        self,
+        actor: Actor,
+        organisation: str,
+        rules: Rules,
+        *,
+        check: Check[Rules] | None = None,
+    ) -> Rules:
         """Charge so from now on; see the port."""
         async with writing(self.engine) as connection:
+            await queue(connection)
             await _zone(connection, organisation)
             before = await _rules(connection, organisation)
+            if check is not None:
+                check(before)
             if before == rules:
-                return
+                return before
             row = {"organisation": organisation, "rules": msgspec.json.encode(rules).decode()}
             statement = insert_into(connection, _RULES).values(row)
             await connection.execute(
@@ -81,6 +93,7 @@ class SqlChargebacks:
                 msgspec.to_builtins(rules),
                 organisation=organisation,
             )
+        return rules
 
     async def span(self, organisation: str, period: str) -> tuple[datetime, datetime]:
         """When the month is; see the port."""
@@ -89,16 +102,27 @@ class SqlChargebacks:
         return month.starts_at, month.ends_at
 
     async def preview(
-        self, organisation: str, period: str, *, lines_only: bool = False
+        self,
+        organisation: str,
+        period: str,
+        *,
+        span: tuple[datetime, datetime] | None = None,
+        lines_only: bool = False,
     ) -> Document:
         """The month as it would be closed now; see the port."""
         async with reading_one_moment(self.engine) as connection:
-            return await _built(connection, organisation, period, lines_only=lines_only)
+            if span is None:
+                month = await _month(connection, organisation, period)
+            else:
+                zone = await _zone(connection, organisation)
+                month = Month(organisation, period, zone, *span)
+            return await _built(connection, month, lines_only=lines_only)
 
     async def close(self, actor: Actor, organisation: str, period: str) -> Document:
         """Freeze the month; see the port."""
         async with writing(self.engine) as connection:
-            open_document = await _built(connection, organisation, period)
+            month = await _month(connection, organisation, period)
+            open_document = await _built(connection, month)
             statement = msgspec.structs.replace(
                 open_document.statement,
                 id=new_id("chb"),
@@ -153,7 +177,11 @@ class SqlChargebacks:
         )
 
     async def listed(
-        self, organisations: Collection[str] | None, *, most: int
+        self,
+        organisations: Collection[str] | None,
+        *,
+        most: int,
+        after: tuple[str, str] | None = None,
     ) -> Sequence[ClosedMonth]:
         """Closed months; see the port."""
         names = tuple(ClosedMonth.__dataclass_fields__)
@@ -161,6 +189,10 @@ class SqlChargebacks:
         statement = statement.order_by(_CLOSED.c.period.desc(), _CLOSED.c.organisation)
         if organisations is not None:
             statement = statement.where(_CLOSED.c.organisation.in_(sorted(organisations)))
+        if after is not None:
+            period, organisation = _CLOSED.c.period, _CLOSED.c.organisation
+            is_next = (period == after[0]) & (organisation > after[1])
+            statement = statement.where((period < after[0]) | is_next)
         async with reading(self.engine) as connection:
             found = await connection.execute(statement.limit(most))
             return [ClosedMonth(**row) for row in found.mappings()]
@@ -208,9 +240,9 @@ class SqlChargebacks:
 
 
 async def _built(
-    connection: AsyncConnection, organisation: str, period: str, *, lines_only: bool = False
+    connection: AsyncConnection, month: Month, *, lines_only: bool = False
 ) -> Document:
-    month = await _month(connection, organisation, period)
+    organisation = month.organisation
     rules = await _rules(connection, organisation)
     by = tuple(sorted({*_PLACE, *(() if lines_only else _KIND), *rules.dimensions}))
     found = await usage_between(

@@ -12,8 +12,10 @@ from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.audit import record
 from policy_service.adapters.sql.callers import utc_now
 from policy_service.adapters.sql.engine import insert_into, reading, writing
+from policy_service.adapters.sql.organisation.changing import queue
 from policy_service.adapters.sql.tables import Base
 from policy_service.ports.clock import Clock
+from policy_service.ports.organisation import Check
 from policy_service.ports.policies import (
     ActivationAction,
     ActivationRecord,
@@ -72,22 +74,33 @@ class SqlPolicies:
             await record(connection, actor, "policy.upload", _subject(bundle.digest), None, after)
         return bundle
 
-    async def activate(self, actor: Actor, digest: str, reason: str) -> ActivationRecord:
+    async def activate(
+        self, actor: Actor, digest: str, reason: str, *, check: Check[Standing] | None = None
+    ) -> ActivationRecord:
         """Make a bundle live; as a shadow it is none any more."""
         async with writing(self._engine) as connection:
+            await _settled(connection, check)
             history = await _history(connection)
             if history and history[-1].digest == digest:
                 raise PolicyRefused("this bundle is live already")
             bundle = await _found(connection, digest)
             return await self._change(connection, actor, ActivationAction.ACTIVATE, bundle, reason)
 
-    async def rollback(self, actor: Actor, reason: str, to: str | None) -> ActivationRecord:
+    async def rollback(
+        self,
+        actor: Actor,
+        reason: str,
+        to: str | None,
+        *,
+        check: Check[Standing] | None = None,
+    ) -> ActivationRecord:
         """Make live again what was so before; `to` is what `before_live` said that is.
 
         Raises:
             PolicyRefused: Somebody has changed what is live meanwhile.
         """
         async with writing(self._engine) as connection:
+            await _settled(connection, check)
             if _before_live(await _history(connection)) != to:
                 raise PolicyRefused("what is live was changed at this moment; look again")
             bundle = None if to is None else await _found(connection, to)
@@ -102,10 +115,12 @@ class SqlPolicies:
         async with reading(self._engine) as connection:
             return _before_live(await _history(connection))
 
-    async def shadow(self, actor: Actor, digest: str | None) -> None:
+    async def shadow(
+        self, actor: Actor, digest: str | None, *, check: Check[Standing] | None = None
+    ) -> None:
         """Evaluate a bundle beside the live one from now on, or none."""
         async with writing(self._engine) as connection:
-            before = (await _standing(connection)).shadow
+            before = (await _settled(connection, check)).shadow
             if digest is None and before is None:
                 raise PolicyRefused("there is no shadow")
             await self._shadow(connection, actor, before, digest)
@@ -241,12 +256,30 @@ def _before_live(history: Sequence[ActivationRecord]) -> str | None:
     return live[-2]
 
 
+async def _settled(connection: AsyncConnection, check: Check[Standing] | None) -> Standing:
+    """What stands now, and stays so until this transaction ends; looked at by `check`."""
+    await queue(connection)
+    standing = await _standing(connection)
+    if check is not None:
+        check(standing)
+    return standing
+
+
 async def _standing(connection: AsyncConnection) -> Standing:
-    live = select(_ACTIVATIONS.c.digest).order_by(_ACTIVATIONS.c.seq.desc()).limit(1)
+    live = (
+        select(_ACTIVATIONS.c.seq, _ACTIVATIONS.c.digest)
+        .order_by(_ACTIVATIONS.c.seq.desc())
+        .limit(1)
+    )
     shadow = select(_SHADOWS.c.seq, _SHADOWS.c.digest).order_by(_SHADOWS.c.seq.desc()).limit(1)
-    activated = (await connection.execute(live)).scalar_one_or_none()
+    activated = (await connection.execute(live)).first()
     row = (await connection.execute(shadow)).first()
-    return Standing(activated, row.digest if row else None, row.seq if row else 0)
+    return Standing(
+        live=activated.digest if activated else None,
+        shadow=row.digest if row else None,
+        shadow_run=row.seq if row else 0,
+        live_run=activated.seq if activated else 0,
+    )
 
 
 async def _history(connection: AsyncConnection) -> list[ActivationRecord]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, select, update
+from sqlalchemy import Row, Select, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.policy.roles import Actor
@@ -18,9 +18,11 @@ from policy_service.adapters.sql.engine import (
     reading_one_moment,
     writing,
 )
-from policy_service.adapters.sql.tables import Base, OrganisationUnit
+from policy_service.adapters.sql.organisation.changing import queue
+from policy_service.adapters.sql.tables import Base, DepartmentUnit, OrganisationUnit
 from policy_service.adapters.sql.usage_sums import UsageSum, usage_between
 from policy_service.ports.clock import Clock
+from policy_service.ports.organisation import Check
 from policy_service.ports.report_schedules import (
     Cadence,
     NewRun,
@@ -61,12 +63,21 @@ class SqlReportSchedules:
         async with reading(self._engine) as connection:
             return await _found(connection, schedule_id)
 
-    async def put(self, actor: Actor, schedule: ReportSchedule) -> ReportSchedule:
+    async def put(
+        self, actor: Actor, schedule: ReportSchedule, *, check: Check[ReportSchedule] | None = None
+    ) -> ReportSchedule:
         """Add it, or change the one of its id; see the port."""
         row = {name: value for name, value in asdict(schedule).items() if name in _STORED}
-        row |= {"to": list(schedule.to), "since": self._clock(), "set_by": actor.name}
+        row |= {
+            **_recipients(schedule),
+            "since": self._clock(),
+            "set_by": actor.name,
+        }
         async with writing(self._engine) as connection:
+            await queue(connection)
             before = await _found(connection, schedule.id)
+            if check is not None:
+                check(before)
             if before is not None and _what(before) == _what(schedule):
                 row["since"] = before.since  # so that what failed is tried again
             changed = {_SCHEDULES.c[name]: value for name, value in row.items() if name != "id"}
@@ -79,9 +90,14 @@ class SqlReportSchedules:
             await _record(connection, actor, "report.set", before, made)
         return made
 
-    async def remove(self, actor: Actor, schedule: ReportSchedule) -> bool:
+    async def remove(
+        self, actor: Actor, schedule: ReportSchedule, *, check: Check[ReportSchedule] | None = None
+    ) -> bool:
         """Take it away; see the port."""
         async with writing(self._engine) as connection:
+            await queue(connection)
+            if check is not None:
+                check(await _found(connection, schedule.id))
             gone = delete(_SCHEDULES).where(_SCHEDULES.c.id == schedule.id)
             if (await connection.execute(gone.returning(_SCHEDULES.c.id))).first() is None:
                 return False
@@ -130,13 +146,22 @@ class SqlReportSchedules:
         async with writing(self._engine) as connection:
             await connection.execute(statement)
 
-    async def runs(self, schedule_id: str, *, most: int) -> Sequence[ReportRun]:
+    async def runs(
+        self,
+        schedule_id: str,
+        *,
+        most: int,
+        after: tuple[datetime, str] | None = None,
+        ending: str = "",
+    ) -> Sequence[ReportRun]:
         """What was sent; see the port."""
         query = (
             select(*(_RUNS.c[name] for name in _RUN))
-            .where(_RUNS.c.schedule == schedule_id)
+            .where(_RUNS.c.schedule == schedule_id, _RUNS.c.id.endswith(ending, autoescape=True))
             .order_by(_RUNS.c.at.desc(), _RUNS.c.id.desc())
         )
+        if after is not None:
+            query = query.where(tuple_(_RUNS.c.at, _RUNS.c.id) < after)
         async with reading(self._engine) as connection:
             return [_run(row) for row in await connection.execute(query.limit(most))]
 
@@ -145,6 +170,20 @@ class SqlReportSchedules:
         query = select(OrganisationUnit.time_zone).where(OrganisationUnit.id == organisation)
         async with reading(self._engine) as connection:
             return (await connection.execute(query)).scalar_one_or_none() or "UTC"
+
+    async def departments(self, organisation: str) -> Sequence[str]:
+        """The departments that it has now; see the port."""
+        query = select(DepartmentUnit.id).where(DepartmentUnit.organisation_id == organisation)
+        async with reading(self._engine) as connection:
+            return (await connection.execute(query.order_by(DepartmentUnit.id))).scalars().all()
+
+    async def spenders(self, organisation: str, start: datetime, end: datetime) -> Sequence[str]:
+        """The departments that used something then; see the port."""
+        async with reading_one_moment(self._engine) as connection:
+            found = await usage_between(
+                connection, start, end, by=("department",), only={"organisation": organisation}
+            )
+        return sorted(name for one in found if (name := one.keys["department"]))
 
     async def figures(
         self,
@@ -216,17 +255,21 @@ async def _record(
     )
 
 
-def _what(schedule: ReportSchedule) -> tuple[str, ...]:
-    return (schedule.node, schedule.kind, schedule.cadence)
+def _what(schedule: ReportSchedule) -> tuple[object, ...]:
+    return (schedule.node, schedule.kind, schedule.cadence, schedule.per_department)
+
+
+def _recipients(schedule: ReportSchedule) -> dict[str, Any]:
+    own = {one: list(some) for one, some in schedule.department_to.items()}
+    return {"to": list(schedule.to), "department_to": own}
 
 
 def _told(schedule: ReportSchedule | None) -> dict[str, Any] | None:
     if schedule is None:
         return None
     told = asdict(schedule)
-    return {name: told[name] for name in ("node", "kind", "cadence", "hour")} | {
-        "to": list(schedule.to)
-    }
+    names = ("node", "kind", "cadence", "hour", "per_department")
+    return {name: told[name] for name in names} | _recipients(schedule)
 
 
 def _schedule(row: Row[Any]) -> ReportSchedule:
@@ -237,6 +280,7 @@ def _schedule(row: Row[Any]) -> ReportSchedule:
             "kind": ReportKind(values["kind"]),
             "cadence": Cadence(values["cadence"]),
             "to": tuple(values["to"]),
+            "department_to": {one: tuple(some) for one, some in values["department_to"].items()},
         }
     )
 

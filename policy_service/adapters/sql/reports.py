@@ -1,8 +1,9 @@
 """What managers see: spend and budgets by month from the roll-ups, and the newest ledger rows."""
 
+from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.policy.limits import Measure
@@ -22,7 +23,6 @@ from policy_service.adapters.sql.within import within
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.reports import BudgetRow, SpendRow
 
-MOST_RECENT = 1000
 _BY = ("organisation", "department", "team")
 _ROLLED_UP = {
     "organisation": UsageHourly.organisation,
@@ -135,15 +135,21 @@ class UsageReports:
         )
 
     async def recent(
-        self, limit: int, *, nodes: frozenset[str] | None = None
+        self,
+        limit: int,
+        *,
+        nodes: frozenset[str] | None = None,
+        after: tuple[datetime, str] | None = None,
     ) -> tuple[UsageRow, ...]:
-        """The newest ledger rows at or below `nodes`, newest first; 1 to `MOST_RECENT` of them."""
+        """The newest ledger rows at or below `nodes`, newest first; see the port."""
         statement = (
             select(*ledger_columns())
             .where(within(nodes, _WRITTEN))
             .order_by(Usage.at.desc(), Usage.decision_id.desc())
-            .limit(max(1, min(limit, MOST_RECENT)))
+            .limit(limit)
         )
+        if after is not None:
+            statement = statement.where(tuple_(Usage.at, Usage.decision_id) < after)
         async with reading(self._engine) as connection:
             return tuple(row_of(row) for row in (await connection.execute(statement)).mappings())
 

@@ -6,14 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.policy.limits import Limit
 from policy_service.adapters.sql.engine import insert_into, reading, writing
 from policy_service.adapters.sql.tables import Base, LimitRaise, LimitRow, ThresholdEvent
 from policy_service.adapters.sql.visible_nodes import at_or_below
-from policy_service.ports.alerts import Alert
+from policy_service.ports.alerts import Alert, Passed
 
 _EVENTS = Base.metadata.tables["threshold_events"]
 _FIELDS = tuple(field.name for field in fields(Alert))
@@ -82,9 +82,18 @@ class SqlAlerts:
             .limit(most)
         )
 
-    async def recent(self, most: int, nodes: Collection[str] | None = None) -> tuple[Alert, ...]:
+    async def recent(
+        self,
+        most: int,
+        nodes: Collection[str] | None = None,
+        *,
+        after: Passed | None = None,
+    ) -> tuple[Alert, ...]:
         """See `Alerts.recent`; `nodes` stand for everything below them as well."""
-        query = _alerts().order_by(ThresholdEvent.at.desc(), ThresholdEvent.percent.desc())
+        place = [_EVENTS.c[name] for name in ("at", "percent", "limit_key", "period")]
+        query = _alerts().order_by(*(one.desc() for one in place))
+        if after is not None:
+            query = query.where(tuple_(*place) < after)
         if nodes is not None:
             query = query.where(at_or_below(nodes, ThresholdEvent.node))
         return await self._found(query.limit(most))

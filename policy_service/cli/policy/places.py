@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from policy_service.cli.asking import asking
+from policy_service.cli.asking import asking, whole
 from policy_service.cli.database import operator, with_database
 from policy_service.cli.failures import misused
 from policy_service.cli.places import Place
@@ -103,7 +103,7 @@ class _PoliciesAtService:
         return self._moved("rollback", {"reason": reason})
 
     def listed(self) -> Policies:
-        return msgspec.convert(self.api.ask("GET", _PATH), Policies)
+        return msgspec.convert(whole(self.api, _PATH), Policies)
 
     def find(self, bundle: str) -> BundleRecord:
         found = self.api.ask("GET", f"{_PATH}/{path_part(bundle)}")

@@ -1,46 +1,14 @@
 """The Helm chart renders to pods that may do little, are probed, and agree on names and ports."""
 
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from policy_service.cli.kong import PLUGINS
 from tests.contract.test_deploy_files import PINNED, is_setting, kong_conf
-from tests.fixtures.services import binary_or_skip
+from tests.fixtures.helm_chart import NEEDED, Object, helm, rendered
 
 pytestmark = pytest.mark.integration
-
-CHART = Path(__file__).parents[3] / "deploy" / "helm" / "gatehouse"
-HOW_TO_GET = "go install helm.sh/helm/v3/cmd/helm@v3.16.4"
-NEEDED = {
-    "existingSecret": "ours",
-    "credentialsSecret": "keys",
-    "dashboard.existingSecret": "board",
-}
-Object = dict[str, Any]
-
-
-def helm(command: str, values: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    # Building it takes many minutes, so not every machine has it.
-    binary = binary_or_skip("helm", HOW_TO_GET, is_required=False)
-    given = [part for name, value in values.items() for part in ("--set", f"{name}={value}")]
-    named = ["g"] if command == "template" else []
-    return subprocess.run(
-        [binary, command, *named, str(CHART), "--kube-version", "1.31.0", *given],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-
-
-def rendered(**values: str) -> list[Object]:
-    ran = helm("template", {**NEEDED, **values})
-    assert ran.returncode == 0, ran.stderr
-    return [one for one in yaml.safe_load_all(ran.stdout) if one]
 
 
 @pytest.fixture(scope="module")

@@ -74,10 +74,10 @@ async def test_what_is_live_and_what_is_shadow_is_the_newest_word(
     await policies.keep(ALICE, OTHER, b"tar 2")
     await policies.activate(ALICE, BUNDLE.digest, "first")
     await policies.shadow(ALICE, OTHER.digest)
-    assert await policies.standing() == Standing(BUNDLE.digest, OTHER.digest, 1)
+    assert await policies.standing() == Standing(BUNDLE.digest, OTHER.digest, 1, 1)
     await policies.activate(ALICE, OTHER.digest, "second")
     # The live policy is nobody's shadow.
-    assert await policies.standing() == Standing(OTHER.digest, None, 2)
+    assert await policies.standing() == Standing(OTHER.digest, None, 2, 2)
     [ended, _] = await AuditLog(engine).entries(action="policy.shadow")
     assert (ended.before, ended.after) == ({"shadow": OTHER.digest}, None)
     with pytest.raises(PolicyRefused, match="no shadow"):

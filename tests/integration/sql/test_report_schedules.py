@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from llm_core.chargeback.rules import Currency, Rules
+from llm_core.chargeback.rules import Allocation, Currency, Rules, SharedCost
 from llm_core.policy.roles import Actor
 from policy_service.adapters.mail import SmtpMail
 from policy_service.adapters.report_hooks import HttpReportHooks
@@ -122,6 +122,12 @@ async def filled(engine: AsyncEngine) -> AsyncEngine:
 
 
 Process = Callable[[], ReportSender]
+
+
+def text_of(message: EmailMessage) -> str:
+    """Its subject and all that can be read in it."""
+    parts = [message.get_body((kind,)) for kind in ("plain", "html")]
+    return "\n".join([message["Subject"], *(part.get_content() for part in parts if part)])
 
 
 @pytest.fixture
@@ -265,6 +271,89 @@ async def test_a_chargeback_report_is_the_closed_month_or_its_preview(
     assert "owes 77.75 USD" in whole.subject
 
 
+async def test_a_weeks_chargeback_is_a_preview_of_that_week(
+    process: Process, filled: AsyncEngine, clock: FakeClock, mail: MailServer, hook: Receiver
+) -> None:
+    clock.now = MONDAY + timedelta(hours=2)
+    one = process()
+    page = await one.page(replace(WEEKLY, kind=ReportKind.CHARGEBACK, time_zone=ZONE))
+    state = "preview, not closed: only months are"
+    assert page.subject == f"Gatehouse: department:research owes 1.75 USD for 2026-W47 ({state})"
+    assert {"Week", state} <= {*Page(page.html).words}
+    assert "emea" not in page.html
+    shared = SharedCost("emea", {"team": "emea"}, Allocation.USAGE)
+    await one.chargebacks.put_rules(ADA, "acme", Rules((shared,)))
+    divided = await one.page(replace(WEEKLY, kind=ReportKind.CHARGEBACK, time_zone=ZONE))
+    assert divided.total_usd == Decimal("65.75")  # of the week's only, not of the month's
+
+
+BY_DEPARTMENT = replace(
+    WEEKLY,
+    id="each",
+    node="organisation:acme",
+    to=("finance@acme.example", "webhook:finance"),
+    per_department=True,
+    department_to={"sales": ("sales@acme.example",)},
+)
+
+
+@pytest.mark.parametrize("kind", ReportKind)
+async def test_each_department_gets_its_own_report_and_nothing_of_anothers(
+    process: Process, clock: FakeClock, mail: MailServer, hook: Receiver, kind: ReportKind
+) -> None:
+    many = [process() for _ in range(3)]
+    await many[0].store.put(ADA, replace(BY_DEPARTMENT, kind=kind))
+    clock.now = MONDAY + timedelta(hours=2)
+    await asyncio.gather(*(one.step() for one in many))
+    await many[0].step()
+    told = {str(message["To"]): text_of(message) for message in mail.messages}
+    sales, research = told["sales@acme.example"], told["finance@acme.example"]
+    assert len(mail.messages) == 2
+    assert "department:sales" in sales
+    assert "emea" in sales
+    assert "department:research" in research
+    for others, text in (("research search ads 1.75", sales), ("sales emea 64.00", research)):
+        assert not [one for one in others.split() if one in text]
+    [body] = hook.bodies
+    assert (body["node"], body["total_usd"]) == ("department:research", "1.750000000000")
+    assert body["id"] == "each@2026-W47@department:research@webhook:finance"
+    assert "emea" not in str(body)
+
+
+async def test_every_department_has_a_report_and_it_is_sent_again_when_asked_for(
+    process: Process, filled: AsyncEngine, clock: FakeClock, mail: MailServer, hook: Receiver
+) -> None:
+    one = process()
+    await Organisation(filled).put_department("idle", organisation="acme")
+    made = await one.store.put(ADA, BY_DEPARTMENT)
+    clock.now = MONDAY + timedelta(hours=2)
+    await one.step()
+    assert len({message["Message-ID"] for message in mail.messages}) == 3
+    assert [body["total_usd"][:4] for body in hook.bodies] == ["0", "1.75"]
+    runs = await one.store.runs("each", most=10)
+    expected = {(f"department:{name}", RunState.SENT) for name in ("research", "sales", "idle")}
+    assert {(run.node, run.state) for run in runs} == expected
+    again = await one.send_now(made)
+    assert {(run.node, run.state) for run in again} == expected
+    assert (len(again), len(mail.messages)) == (5, 6)
+
+
+async def test_who_spent_gets_a_report_though_removed_and_who_came_later_gets_none(
+    process: Process, filled: AsyncEngine, clock: FakeClock, mail: MailServer, hook: Receiver
+) -> None:
+    one = process()
+    await one.store.put(ADA, replace(BY_DEPARTMENT, to=("webhook:finance",)))
+    organisation = Organisation(filled)
+    for gone in ("team:emea", "department:sales"):
+        await organisation.remove(gone, ADA)
+    clock.now = MONDAY + timedelta(days=2)
+    await organisation.put_department("later", organisation="acme")
+    await one.step()
+    assert [body["node"] for body in hook.bodies] == ["department:research"]
+    [message] = mail.messages
+    assert "department:sales used 64.00 USD" in message["Subject"]
+
+
 async def test_what_was_not_taken_is_tried_again_and_then_given_up(
     process: Process, filled: AsyncEngine, clock: FakeClock, mail: MailServer, hook: Receiver
 ) -> None:
@@ -301,7 +390,7 @@ async def test_a_process_that_dies_while_sending_is_followed_by_another(
     await one.store.put(ADA, replace(WEEKLY, to=("webhook:finance",)))
     clock.now = MONDAY + timedelta(hours=2)
     run_id = "research-weekly@2026-W47@webhook:finance"
-    run = NewRun(WEEKLY.id, "2026-W47", "webhook:finance")
+    run = NewRun(WEEKLY.id, "2026-W47", "webhook:finance", WEEKLY.node)
     dead = await one.store.claim(run_id, run)
     assert dead is not None
     await one.step()
@@ -327,8 +416,14 @@ async def test_schedules_are_kept_changed_removed_and_audited(
     assert other.since == clock()
     assert await store.all() == [other]
     assert await store.all(frozenset({"other"})) == []
+    each = await store.put(ADA, replace(BY_DEPARTMENT, id=WEEKLY.id))
+    assert (each.per_department, each.department_to) == (True, BY_DEPARTMENT.department_to)
+    [newest, *_] = await AuditLog(filled).entries(subject="report:research-weekly")
+    assert newest.after is not None
+    assert newest.after["department_to"] == {"sales": ["sales@acme.example"]}
+    other = await store.put(ADA, replace(WEEKLY, cadence=Cadence.MONTHLY))
     assert await store.remove(ADA, other)
     assert not await store.remove(ADA, other)
     assert await store.find(WEEKLY.id) is None
     entries = await AuditLog(filled).entries(subject="report:research-weekly")
-    assert [one.action for one in entries] == ["report.remove", *["report.set"] * 3]
+    assert [one.action for one in entries] == ["report.remove", *["report.set"] * 5]

@@ -78,7 +78,8 @@ async def test_the_newest_rows_come_first(engine: AsyncEngine):
     rows = [usage_row(f"dec_{n}", at=NOW + timedelta(seconds=n)) for n in range(5)]
     await SqlLedger(engine).record(rows)
     assert await UsageReports(engine).recent(3) == (rows[4], rows[3], rows[2])
-    assert await UsageReports(engine).recent(0) == (rows[4],)
+    place = (rows[2].at, rows[2].decision_id)
+    assert await UsageReports(engine).recent(3, after=place) == (rows[1], rows[0])
 
 
 @pytest.mark.parametrize("month", ["", "2026", "2026-13", "2026-1", "0000-01", "2026-11-01", "x"])

@@ -52,6 +52,28 @@ def test_no_two_secrets_may_be_the_same(one: str, other: str) -> None:
     assert GOOD[one] not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"report_webhook_secrets": {"FINANCE": "short"}}, "SECRETS__FINANCE is too weak"),
+        (
+            {"report_webhook_secrets": {"FINANCE": GOOD["admin_token"]}},
+            "SECRETS__FINANCE and POLICY_ADMIN_TOKEN must differ",
+        ),
+        (
+            {"report_webhook_secrets": {"fiance": "webhook-0123456789abcdef"}},
+            "there is no POLICY_REPORT_WEBHOOKS__FIANCE",
+        ),
+    ],
+)
+def test_a_secret_that_signs_reports_is_as_strong_as_others_and_signs_something(
+    fields: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ValidationError, match=why) as refused:
+        settings(report_webhooks={"finance": "https://hooks.example/x"}, **fields)
+    assert GOOD["admin_token"] not in str(refused.value)
+
+
 def test_the_root_token_can_be_left_out() -> None:
     assert settings(admin_token=None).admin_token is None
 

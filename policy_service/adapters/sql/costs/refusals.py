@@ -38,7 +38,14 @@ class SqlRefusals:
         self._told = dict(_sentences(GatewayError))
 
     async def refusals(
-        self, scope: Scope, start: datetime, end: datetime, group_by: Sequence[Ground], limit: int
+        self,
+        scope: Scope,
+        start: datetime,
+        end: datetime,
+        group_by: Sequence[Ground],
+        limit: int,
+        *,
+        offset: int = 0,
     ) -> tuple[tuple[Refusal, ...], int]:
         """The most frequent groups, and how many were refused in all; see the port."""
         conditions = (
@@ -68,6 +75,7 @@ class SqlRefusals:
             .group_by(*key)
             .order_by(count.desc(), *(one.nulls_first() for one in key))
             .limit(limit)
+            .offset(offset)
         )
         whole = select(func.count()).select_from(_DECISIONS).where(*conditions)
         async with reading(self._engine) as connection:

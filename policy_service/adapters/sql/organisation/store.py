@@ -10,30 +10,28 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from llm_core.policy.roles import Actor, Grant, Role
+from llm_core.policy.roles import Actor
 from policy_service.adapters.sql.engine import reading, writing
 from policy_service.adapters.sql.key_changes import BY_US
-from policy_service.adapters.sql.organisation.base import current, owner_if_any
+from policy_service.adapters.sql.organisation.base import current
 from policy_service.adapters.sql.organisation.changing import queue
 from policy_service.adapters.sql.organisation.checks import (
     completed,
-    require_grant,
     require_holder,
     require_part,
 )
+from policy_service.adapters.sql.organisation.granting import Granting
 from policy_service.adapters.sql.organisation.limiting import Limiting
 from policy_service.adapters.sql.organisation.parts import (
     CONSUMERS,
     HOLDER,
     KINDS,
-    ROLES,
     STORED,
     Record,
     consumer_subject,
     held_of,
     key_values,
     kind_of,
-    role_subject,
 )
 from policy_service.adapters.sql.organisation.paths import nodes_above, organisation_of, path_of
 from policy_service.adapters.sql.organisation.reading import read_organisation
@@ -52,7 +50,7 @@ PUTTABLE = KINDS[: KINDS.index("consumer")]
 _UNLISTED = ("key", "limit")
 
 
-class Organisation(Limiting):
+class Organisation(Granting, Limiting):
     """Implements `ports.organisation.Administration` on PostgreSQL and SQLite."""
 
     async def path_of(self, node: str) -> tuple[str, ...]:
@@ -87,16 +85,6 @@ class Organisation(Limiting):
             return None
         async with reading(self.engine) as connection:
             return await current(connection, subject)
-
-    async def grants_of(self, subject: str) -> tuple[Grant, ...]:
-        """The roles that `user:<id>`, `application:<id>` or `group:<name>` was given."""
-        async with reading(self.engine) as connection:
-            found = await connection.execute(
-                select(ROLES.c.role, ROLES.c.node).where(
-                    ROLES.c.subject == subject, ROLES.c.role.in_(list(Role))
-                )
-            )
-            return tuple(Grant(Role(role), node) for role, node in found)
 
     # --- units and people ------------------------------------------------------------------------
 
@@ -278,43 +266,6 @@ class Organisation(Limiting):
                 is_there = await current(connection, subject) is not None
                 node = subject if is_there else None
         return None if node is None else await organisation_of(connection, node)
-
-    # --- roles -----------------------------------------------------------------------------------
-
-    async def grant(self, role: Role, node: str, subject: str, actor: Actor = BY_US) -> bool:
-        """Give a role; false when they have it.
-
-        Args:
-            role: Which.
-            node: Where; it holds below as well.
-            subject: `user:<id>`, `application:<id>` or `group:<name>`.
-            actor: Who gives it.
-        """
-        record = {"role": role.value, "node": node, "subject": subject}
-        async with writing(self.engine) as connection:
-            await queue(connection)
-            organisation = await require_grant(connection, record)
-            name = role_subject(role.value, node, subject)
-            before = await current(connection, name, record)
-            return bool(
-                await self.change(
-                    connection, organisation, name, before=before, after=record, actor=actor
-                )
-            )
-
-    async def take(self, role: Role, node: str, subject: str, actor: Actor = BY_US) -> bool:
-        """Take a role; false when they do not have it."""
-        record = {"role": role.value, "node": node, "subject": subject}
-        name = role_subject(role.value, node, subject)
-        async with writing(self.engine) as connection:
-            await queue(connection)
-            before = await current(connection, name, record)
-            organisation = None if before is None else await owner_if_any(connection, node)
-            return bool(
-                await self.change(
-                    connection, organisation, name, before=before, after=None, actor=actor
-                )
-            )
 
     # --- Kong consumers --------------------------------------------------------------------------
 

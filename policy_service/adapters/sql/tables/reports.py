@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, Text
+from sqlalchemy import JSON, Index, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from policy_service.adapters.sql.tables.base import Base
@@ -22,6 +22,13 @@ class ReportScheduleRow(Base):
     to: Mapped[list[str]] = mapped_column("recipients", key="to")
     since: Mapped[datetime]
     set_by: Mapped[str] = mapped_column(Text)
+    per_department: Mapped[bool] = mapped_column(server_default=false())
+    department_to: Mapped[dict[str, list[str]]] = mapped_column(
+        "department_recipients",
+        JSON(none_as_null=True),
+        key="department_to",
+        server_default=text("'{}'"),
+    )
 
 
 class ReportRunRow(Base):
@@ -43,3 +50,4 @@ class ReportRunRow(Base):
     next_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(Text)
+    node: Mapped[str] = mapped_column(Text, server_default="")

@@ -1,13 +1,14 @@
 """The client over a transport of the test's own: what is sent, and what each failure becomes."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 
 import httpx
 import msgspec
 import pytest
 
-from dashboard.api import approvals, costs, identity, limits, usage
+from dashboard.api import alerts, approvals, chargeback, costs, identity, limits, usage
 from dashboard.api.client import Client, Query
 from dashboard.api.errors import (
     NotOffered,
@@ -186,6 +187,78 @@ def test_ids_cannot_lead_elsewhere():
 
 def _withdraw(client: Client) -> None:
     limits.withdraw(client, "a/b")
+
+
+def _keys_of_presses(*answers: httpx.Response | Exception) -> list[str]:
+    """The idempotency keys of the same button, pressed once for each answer."""
+    keys: list[str] = []
+    waiting = iter(answers)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["idempotency-key"])
+        answer = next(waiting)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with _client(handler) as client:
+        for _ in answers:
+            with suppress(ServiceFailure):
+                alerts.test_channel(client.speaking_for("hers"), "ops")
+    return keys
+
+
+DONE = httpx.Response(200, json={"delivered": True})
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        httpx.ReadTimeout("late"),
+        httpx.ReadError("gone"),
+        httpx.Response(503, json={}),
+        httpx.Response(409, json={}, headers={"retry-after": "1"}),
+    ],
+)
+def test_what_got_no_answer_is_sent_again_with_the_same_key(lost: httpx.Response | Exception):
+    first, second, third = _keys_of_presses(lost, DONE, DONE)
+    assert first == second != third
+
+
+@pytest.mark.parametrize("status", [200, 400, 409, 502])
+def test_what_was_answered_is_a_new_request_when_it_is_sent_again(status: int):
+    told = {"delivered": True, "error": {"message": "Why."}}
+    first, second = _keys_of_presses(httpx.Response(status, json=told), DONE)
+    assert first != second
+
+
+def test_what_two_people_send_has_two_keys():
+    keys: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["idempotency-key"])
+        raise httpx.ReadTimeout("late")
+
+    with _client(handler) as client:
+        for token in ("hers", "his"):
+            with pytest.raises(Unreachable) as lost:
+                alerts.test_channel(client.speaking_for(token), "ops")
+    assert keys[0] != keys[1]
+    assert "it is not done twice" in lost.value.hint
+
+
+def test_an_invoice_is_compared_without_a_key():
+    """With one the service would keep it, and takes no more than 8 MiB."""
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        sums = dict.fromkeys(("invoiced_usd", "ledger_usd", "difference_usd"), "1")
+        return httpx.Response(200, json={"rows": [], **sums})
+
+    with _client(handler) as client:
+        chargeback.reconcile(client, "acme", "2026-10", "openai", "x" * 9_000_000)
+    assert "idempotency-key" not in seen[0].headers
 
 
 def test_a_team_without_a_budget_has_none():

@@ -168,10 +168,11 @@ def test_policies_and_their_shadow():
 def test_events_and_thresholds():
     row = AuditRow("platform", 1, "e", AT, "sign_in", "user:a", None, {"a": 1}, "h")
     with _client({"rows": [row]}) as client:
-        assert audit.events(client, ())[0].payload == {"a": 1}
+        assert audit.events(client, ()).rows[0].payload == {"a": 1}
     alert = Alert("k", "2026-11", 80, "team:x", "usd_per_month", AT, Decimal(8), Decimal(10))
     with _client({"rows": [alert]}) as client:
-        assert alerts.thresholds(client)[0].percent == 80
+        [found], has_older = alerts.thresholds(client)
+    assert (found.percent, has_older) == (80, False)
 
 
 def test_what_a_key_is_told_about_itself():

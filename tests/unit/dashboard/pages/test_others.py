@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from llm_core.audit.event import GENESIS, Head, Header, NewEvent, linked, rfc3339
-from tests.fakes.admin_service import AdminService, Answer, refused
+from tests.fakes.admin_service import AdminService, Answer, Asked, refused
 from tests.fixtures import admin_answers
 from tests.fixtures.dashboard_page import checked, metrics, opened, served, table, words
 
@@ -67,6 +67,26 @@ def test_incidents_of_the_past_are_asked_for_by_the_address(service: AdminServic
     assert asked.query["state"] == ["all"]
 
 
+def test_older_incidents_are_a_click_away(service: AdminService):
+    [last, *_] = admin_answers.full()["GET /admin/v1/incidents"].body["rows"]  # type: ignore[union-attr]
+
+    def page_of(asked: Asked) -> Answer:
+        is_second = "cursor" in asked.query
+        row = last | {"title": "The second page" if is_second else "The first page"}
+        return Answer({"rows": [row], "next": None if is_second else "two"})
+
+    service.answers["GET /admin/v1/incidents"] = page_of
+    page = opened("alerts", state="All")
+    assert list(table(page, "Incidents, newest first")["title"]) == ["The first page"]
+    assert any("the newest 1." in one.value for one in page.caption)
+    page.button(key="older").click().run()
+    assert list(table(checked(page), "Incidents, newest first")["title"]) == [
+        "The first page",
+        "The second page",
+    ]
+    assert not [one for one in page.button if one.key == "older"]
+
+
 # --- audit
 
 
@@ -81,10 +101,61 @@ def test_filters_of_the_address_are_sent(service: AdminService):
 
 def test_an_event_is_shown_whole_and_an_erased_one_says_so(service: AdminService):
     page = opened("audit")
-    page.selectbox(key="event").set_value("org:acme 41").run()
+    page.selectbox(key="event_chosen").set_value("org:acme 41").run()
     assert json.loads(checked(page).json[0].value) == admin_answers.EVENT["payload"]
-    page.selectbox(key="event").set_value("org:acme 40").run()
+    assert page.query_params["event"] == admin_answers.EVENT["id"]
+    page.selectbox(key="event_chosen").set_value("org:acme 40").run()
     assert "was erased" in words(checked(page))
+    page.button(key="event_close").click().run()
+    assert "was erased" not in words(checked(page))
+    assert "event" not in page.query_params
+
+
+def test_an_event_is_opened_by_its_address_however_old_it_is(service: AdminService):
+    page = opened("audit", event="evt_7", kind="key.")
+    [asked] = [one for one in service.asked if one.query.get("id")]
+    assert (asked.query["id"], "since" in asked.query) == (["evt_7"], False)
+    assert "number 7 of" in "\n".join(one.value for one in checked(page).markdown)
+    assert page.selectbox(key="event_chosen").value is None
+
+
+def test_an_address_of_no_event_says_so(service: AdminService):
+    page = opened("audit", event="evt_none")
+    assert "There is no event of that id" in words(page)
+    page.button(key="event_close").click().run()
+    assert "There is no event" not in words(checked(page))
+
+
+def test_older_events_are_a_page_further_and_other_filters_begin_anew(service: AdminService):
+    def cursors() -> list[list[str] | None]:
+        return [one.query.get("cursor") for one in service.asked if one.path.endswith("chain")]
+
+    page = opened("audit", kind="paged.")
+    assert table(page, "events")["seq"].to_list() == [100]
+    for place in (2, 3):
+        page.button(key="older").click().run()
+        assert f"Page {place}," in "\n".join(one.value for one in checked(page).caption)
+    assert table(page, "events")["seq"].to_list() == [98]
+    assert page.button(key="older").disabled
+    page.button(key="newer").click().run()
+    assert table(checked(page), "events")["seq"].to_list() == [99]
+    page.button(key="newest").click().run()
+    assert table(checked(page), "events")["seq"].to_list() == [100]
+    assert page.button(key="newer").disabled
+    page.button(key="older").click().run()
+    page.text_input(key="by").set_value("user:carol").run()
+    assert table(checked(page), "events")["seq"].to_list() == [100]
+    assert cursors()[:3] == [None, ["after-100"], ["after-99"]]
+    assert cursors()[-1] is None
+
+
+def test_a_page_behind_the_last_event_says_where_the_others_are(service: AdminService):
+    page = opened("audit", kind="paged.")
+    page.button(key="older").click().run()
+    service.say("GET audit/chain", {"rows": [], "next": None})
+    page.button(key="older").click().run()
+    assert "There are no older events" in words(checked(page))
+    assert not page.button(key="newest").disabled
 
 
 def _export(*, is_changed: bool) -> bytes:
@@ -119,6 +190,24 @@ def test_chains_are_verified_after_a_second_yes(is_changed: bool, service: Admin
 
 
 # --- policy, reliability
+
+
+@pytest.mark.parametrize(
+    ("name", "alt"),
+    [
+        ("policy", "Denied calls by reason and rule"),
+        ("limits", "Refused calls by code, team and user"),
+    ],
+)
+def test_refusals_have_times_of_the_zone_that_days_are_in(
+    name: str, alt: str, service: AdminService
+):
+    viewer = admin_answers.viewer()
+    viewer.body["time_zone"] = "Europe/Berlin"
+    service.answers["GET /admin/v1/whoami"] = viewer
+    page = opened(name)
+    assert {f"{one:%H:%M}" for one in table(page, alt)["last_at"]} == {"10:00"}
+    assert any("times in Europe/Berlin" in one.value for one in page.caption)
 
 
 def test_the_policy_page_says_what_is_live_and_what_the_shadow_would_deny(service: AdminService):

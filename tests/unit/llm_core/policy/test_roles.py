@@ -9,14 +9,29 @@ OWNS = READS | {Permission.KEYS_WRITE, Permission.LIMITS_RAISE, Permission.APPRO
 EXPECTED = {
     Role.PLATFORM_ADMIN: set(Permission) - {Permission.CONTENT_READ},
     Role.ORG_ADMIN: set(Permission) - {Permission.CONTENT_READ},
-    Role.DEPT_MANAGER: OWNS | {Permission.LIMITS_WRITE, Permission.ORGANISATION_WRITE},
+    Role.DEPT_MANAGER: OWNS
+    | {
+        Permission.LIMITS_WRITE,
+        Permission.ORGANISATION_WRITE,
+        Permission.REPORTS_READ,
+        Permission.REPORTS_WRITE,
+    },
     Role.TEAM_OWNER: OWNS,
     Role.APPROVER: READS | {Permission.APPROVALS_ASK, Permission.APPROVALS_DECIDE},
-    Role.AUDITOR: READS | {Permission.AUDIT_READ, Permission.CONTENT_READ, Permission.POLICY_READ},
+    Role.AUDITOR: READS
+    | {
+        Permission.ADMIN_TOKENS_READ,
+        Permission.AUDIT_READ,
+        Permission.CONTENT_READ,
+        Permission.POLICY_READ,
+        Permission.REPORTS_READ,
+    },
     Role.FINANCE: {
         Permission.USAGE_READ,
         Permission.ORGANISATION_READ,
         Permission.CHARGEBACK_CLOSE,
+        Permission.REPORTS_READ,
+        Permission.REPORTS_WRITE,
     },
     Role.MEMBER: {Permission.USAGE_READ},
 }

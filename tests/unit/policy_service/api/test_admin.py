@@ -39,7 +39,7 @@ async def test_the_newest_calls_are_given_in_sensible_numbers(api: Api, limit: A
 async def test_an_empty_month_is_empty_and_a_team_has_its_budget(api: Api) -> None:
     spend = await api.get("/admin/v1/usage/spend", month="2026-11")
     assert spend.json() == {"month": "2026-11", "rows": []}
-    assert (await api.get("/admin/v1/usage/recent")).json() == {"rows": []}
+    assert (await api.get("/admin/v1/usage/recent")).json() == {"rows": [], "next": None}
     [row] = (await api.get("/admin/v1/budgets", month="2026-11")).json()["rows"]
     assert (row["team"], float(row["budget_usd"]), float(row["used_usd"])) == ("search", 100, 0)
     # Money is text: a float would round it.

@@ -39,11 +39,13 @@ async def test_a_token_is_made_used_listed_and_revoked(api: Api) -> None:
                 "role": "auditor",
                 "node": PLATFORM,
                 "permissions": [
+                    "admin_tokens.read",
                     "audit.read",
                     "content.read",
                     "keys.read",
                     "organisation.read",
                     "policy.read",
+                    "reports.read",
                     "usage.read",
                 ],
             }
@@ -86,18 +88,19 @@ async def test_a_token_makes_no_tokens_and_so_leaves_none_behind(api: Api) -> No
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_only_those_who_may_make_tokens_see_them_and_revoke_them(
+async def test_only_those_who_may_make_tokens_revoke_them_and_auditors_see_them(
     api: Api, role: Role
 ) -> None:
     may = role in (Role.PLATFORM_ADMIN, Role.ORG_ADMIN)
+    sees = may or role is Role.AUDITOR
     above = await made(api, f"above-{role}", "member", PLATFORM)
     below = await made(api, f"below-{role}", "member", "team:search")
     issued = await api.opened.admin_tokens.issue(ROOT, f"of-{role}", (Grant(role, ACME),), None)
     headers = {"authorization": f"Bearer {issued.text}"}
     listed = await api.client.get(PATH, headers=headers)
-    assert listed.status_code == (200 if may else 403)
+    assert listed.status_code == (200 if sees else 403)
     ids = {one["id"] for one in listed.json().get("rows", ())}
-    assert (below["record"]["id"] in ids) is may
+    assert (below["record"]["id"] in ids) is sees
     assert above["record"]["id"] not in ids
     for told, status in ((above, 403), (below, 204 if may else 403)):
         where = f"{PATH}/{told['record']['id']}"
@@ -110,3 +113,19 @@ async def test_without_settings_nobody_can_sign_in(api: Api) -> None:
     answer = await api.client.get("/v1/sign-in")
     assert answer.status_code == 404
     assert "POLICY_SIGN_IN_ISSUER" in answer.json()["error"]["message"]
+
+
+async def test_an_auditor_reads_which_tokens_there_are_and_makes_and_ends_none(api: Api) -> None:
+    theirs = await made(api, "audited", "member", "team:search")
+    platforms = await made(api, "platforms", "member")
+    auditor = bearer(await made(api, "reads-tokens", "auditor", "organisation:acme"))
+    listed = await api.client.get(PATH, headers=auditor)
+    assert listed.status_code == 200
+    ids = {one["id"] for one in listed.json()["rows"]}
+    assert theirs["record"]["id"] in ids
+    assert platforms["record"]["id"] not in ids
+    assert theirs["token"] not in listed.text
+    body = {"name": "more", "grants": [{"role": "member", "node": "team:search"}]}
+    assert (await api.client.post(PATH, headers=auditor, json=body)).status_code == 403
+    ended = await api.client.delete(f"{PATH}/{theirs['record']['id']}", headers=auditor)
+    assert ended.status_code == 403

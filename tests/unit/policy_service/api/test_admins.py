@@ -86,12 +86,13 @@ async def test_require_heeds_the_table(role: Role, permission: Permission) -> No
         role in (Role.PLATFORM_ADMIN, Role.ORG_ADMIN) and permission not in SEPARATED
     ) or permission in {
         Role.DEPT_MANAGER: "usage.read organisation.read organisation.write limits.write "
-        "limits.raise keys.read keys.write approvals.ask",
+        "limits.raise keys.read keys.write approvals.ask reports.read reports.write",
         Role.TEAM_OWNER: "usage.read organisation.read limits.raise keys.read keys.write "
         "approvals.ask",
         Role.APPROVER: "usage.read organisation.read keys.read approvals.ask approvals.decide",
-        Role.AUDITOR: "usage.read organisation.read keys.read audit.read content.read policy.read",
-        Role.FINANCE: "usage.read organisation.read chargeback.close",
+        Role.AUDITOR: "usage.read organisation.read keys.read audit.read content.read policy.read "
+        "admin_tokens.read reports.read",
+        Role.FINANCE: "usage.read organisation.read chargeback.close reports.read reports.write",
         Role.MEMBER: "usage.read",
     }.get(role, "").split()
     if permitted:

@@ -38,6 +38,8 @@ async def test_a_decision_and_a_change_are_in_the_organisations_chain(api: Api) 
     assert (row["chain"], row["kind"], row["actor"]) == ("org:acme", "decision", "user:sam")
     assert row["payload"]["allow"] is True
     assert {one["kind"] for one in await events(api, kind="key.")} == {"key.issue"}
+    assert await events(api, id=row["id"]) == [row]
+    assert await events(api, id="evt_none") == []
     page = await events(api, chain="org:acme", limit=2)
     older = await events(api, chain="org:acme", limit=1, before_seq=page[-1]["seq"])
     assert older[0]["seq"] == page[-1]["seq"] - 1
@@ -52,6 +54,9 @@ async def test_an_auditor_reads_the_chain_of_their_organisation_and_no_other(api
     part = await as_actor(api, ("auditor", "team:search"))
     assert {one["chain"] for one in await events(api, auditor)} == {"org:acme"}
     assert {one["chain"] for one in await events(api, other)} <= {"org:globex"}
+    [newest] = await events(api, auditor, limit=1)
+    assert await events(api, auditor, id=newest["id"]) == [newest]
+    assert await events(api, other, id=newest["id"]) == []
     for headers, chain in (
         (auditor, "platform"),
         (other, "org:acme"),

@@ -111,6 +111,66 @@ async def test_to_be_used_does_not_change_a_key(api: Api) -> None:
     assert found.headers["etag"] == made.headers["etag"]
 
 
+async def test_shared_costs_are_changed_by_who_has_seen_them(api: Api) -> None:
+    path, acme = "/admin/v1/chargebacks/rules", {"organisation": "acme"}
+    tag = (await ask(api, "GET", path, **acme)).headers["etag"]
+    euros = {"currency": {"code": "EUR", "usd_rate": "0.90"}}
+    first = await ask(api, "PUT", path, euros, tag, **acme)
+    assert first.status_code == 200
+    late = await ask(api, "PUT", path, {"shared": []}, tag, **acme)
+    assert late.status_code == 412
+    found = await ask(api, "GET", path, **acme)
+    assert found.headers["etag"] == first.headers["etag"]
+    assert found.headers["etag"] in late.json()["detail"]
+    # What is the same is not written anew, and keeps its tag.
+    euros["currency"]["usd_rate"] = "0.9"
+    same = await ask(api, "PUT", path, euros, first.headers["etag"], **acme)
+    assert (same.json(), same.headers["etag"]) == (found.json(), first.headers["etag"])
+
+
+async def test_of_two_who_set_shared_costs_one_is_first(api: Api) -> None:
+    path, acme = "/admin/v1/chargebacks/rules", {"organisation": "acme"}
+    tag = (await ask(api, "GET", path, **acme)).headers["etag"]
+    bodies = [{"currency": {"code": code, "usd_rate": "1.5"}} for code in ("CHF", "SEK")]
+    answers = await asyncio.gather(*(ask(api, "PUT", path, one, tag, **acme) for one in bodies))
+    assert sorted(one.status_code for one in answers) == [200, 412]
+
+
+async def test_roles_are_given_and_taken_by_who_has_seen_them(api: Api) -> None:
+    path, sam = "/admin/v1/roles", {"subject": "user:sam"}
+    await ask(api, "PUT", f"{PARTS}/user:sam", {"organisation": "acme"})
+    empty = await ask(api, "GET", path, **sam)
+    assert empty.json() == {**sam, "rows": []}
+    owns = {"role": "team_owner", "node": "team:search"}
+    given = await ask(api, "PUT", path, {**sam, **owns}, empty.headers["etag"])
+    assert given.json() == {"is_new": True}
+    approves = {"role": "approver", "node": "team:search"}
+    late = await ask(api, "PUT", path, {**sam, **approves}, empty.headers["etag"])
+    assert late.status_code == 412
+    found = await ask(api, "GET", path, **sam)
+    assert found.json()["rows"] == [owns]
+    assert (await ask(api, "DELETE", path, match=STALE, **sam, **owns)).status_code == 412
+    taken = await ask(api, "DELETE", path, match=found.headers["etag"], **sam, **owns)
+    assert taken.status_code == 204
+
+
+async def test_the_tag_of_roles_is_of_those_that_one_may_see(api: Api) -> None:
+    path, pat = "/admin/v1/roles", {"subject": "user:pat"}
+    await ask(api, "PUT", f"{PARTS}/user:pat", {"organisation": "acme"})
+    for name in ("shown", "hidden"):
+        await ask(api, "PUT", f"{PARTS}/department:{name}", {"organisation": "acme"})
+    hidden = {"role": "member", "node": "department:hidden"}
+    await ask(api, "PUT", path, {**pat, **hidden})
+    assert (await ask(api, "GET", path, **pat)).json()["rows"] == [hidden]
+    grants = [{"role": "dept_manager", "node": "department:shown"}]
+    token = await ask(api, "POST", "/admin/v1/admin-tokens", {"name": "sees", "grants": grants})
+    theirs = {"authorization": f"Bearer {token.json()['token']}"}
+    seen = await api.client.get(path, params=pat, headers=theirs)
+    assert seen.json()["rows"] == []
+    nobody = await api.client.get(path, params={"subject": "user:nobody"}, headers=theirs)
+    assert seen.headers["etag"] == nobody.headers["etag"], "it tells nothing of what is hidden"
+
+
 @pytest.mark.parametrize("match", ["", "abc", 'W/"abc"', '"abc", def'])
 async def test_what_is_no_etag_is_refused(api: Api, match: str) -> None:
     answer = await ask(api, "PUT", f"{PARTS}/team:search", {"department": "engineering"}, match)

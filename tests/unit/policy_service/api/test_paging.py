@@ -1,14 +1,25 @@
 """Every list of the admin API has pages."""
 
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from llm_core.alerts.incident import IncidentKind, Severity, Trouble
 from llm_core.policy.roles import Grant, Role
+from policy_service.adapters.sql.decision_log import SqlDecisionLog
+from policy_service.adapters.sql.engine import open_engine
+from policy_service.adapters.sql.policies import SqlPolicies
+from policy_service.ports.alerts import Alert
+from policy_service.ports.policies import BundleRecord
+from policy_service.ports.report_schedules import Cadence, NewRun, ReportKind, ReportSchedule
 from policy_service.services.administrators import ROOT
 from tests.fakes.running_service import ADMIN, Api
+from tests.integration.sql.test_decision_log import logged
+from tests.integration.sql.usage_rows import usage_row
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -21,6 +32,14 @@ LISTS = {
     "/admin/v1/organisation": lambda one: one["subject"],
     "/admin/v1/audit": lambda one: one["seq"],
     "/admin/v1/audit/chain": lambda one: (one["chain"], one["seq"]),
+    "/admin/v1/alerts": lambda one: (one["limit_key"], one["percent"]),
+    "/admin/v1/chargebacks": lambda one: one["id"],
+    "/admin/v1/incidents": lambda one: one["id"],
+    "/admin/v1/policies": lambda one: one["digest"],
+    "/admin/v1/refusals": lambda one: one["keys"]["code"],
+    "/admin/v1/reports/schedules": lambda one: one["id"],
+    "/admin/v1/reports/schedules/paged-0/runs": lambda one: one["id"],
+    "/admin/v1/usage/recent": lambda one: one["decision_id"],
 }
 
 
@@ -48,6 +67,58 @@ async def filled(api: Api) -> None:
         asked = await api.post("/admin/v1/approvals", wanted, ADMIN)
         assert asked.status_code == 201, asked.text
     await api.opened.auditing.chain.append([])
+    await _fill_books(api)
+
+
+async def _fill_books(api: Api) -> None:
+    """What nobody types in: calls, refusals, incidents, closed months, reports, bundles."""
+    opened, now = api.opened, api.opened.clock()
+    engine = open_engine(str(opened.settings.database_url))
+    # Of one moment, so that the order is not by time alone.
+    await opened.ledger.record([usage_row(f"dec_{one}", at=now) for one in range(5)])
+    codes = ("model_not_allowed", "key_scope", "insufficient_quota")
+    refused = (replace(logged(one), at=now, refused_for=code) for one, code in enumerate(codes))
+    await SqlDecisionLog(engine).record(list(refused))
+    for percent in (50, 80, 100):
+        for node in ("team:search", "organisation:acme"):
+            passed = Alert(
+                f"{node}:usd_per_day",
+                "2026-11-15",
+                percent,
+                node,
+                "usd_per_day",
+                now,
+                Decimal(percent),
+                Decimal(100),
+            )
+            await opened.alerts.add(passed)
+    troubles = [
+        Trouble(IncidentKind.PROVIDER_DOWN, f"deployment:d{one}", Severity.CRITICAL, "down")
+        for one in range(3)
+    ]
+    await opened.alerting.incidents.see(troubles, now, opened.alerting.routes)
+    for organisation in ("acme", "aaa", "zeta"):
+        await opened.administration.put(f"organisation:{organisation}", {}, ROOT)
+        for period in ("2026-08", "2026-09"):
+            await opened.chargebacks.store.close(ROOT, organisation, period)
+    for number in range(3):
+        schedule = ReportSchedule(
+            id=f"paged-{number}",
+            organisation="acme",
+            node="team:search",
+            kind=ReportKind.SUMMARY,
+            cadence=Cadence.WEEKLY,
+            hour=7,
+            to=("finance@example.com",),
+            since=now,
+            set_by=ROOT.name,
+        )
+        await opened.reporting.store.put(ROOT, schedule)
+        report = NewRun("paged-0", f"2026-W0{number + 1}", "email")
+        await opened.reporting.store.claim(f"run_{number}", report)
+        bundle = BundleRecord(str(number) * 64, f"r{number}", "k", "1 passed", "user:a", now)
+        await SqlPolicies(engine).keep(ROOT, bundle, b"tarball")
+    await engine.dispose()
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -70,6 +141,7 @@ async def test_every_list_is_read_page_by_page(api: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/admin/v1/audit/checkpoints", "/admin/v1/content"])
+@pytest.mark.usefixtures("filled")
 async def test_every_list_refuses_a_cursor_that_is_none(api: Api, path: str) -> None:
     headers = ADMIN
     if path.endswith("content"):

@@ -107,3 +107,30 @@ async def test_a_bundle_goes_its_way_and_every_step_is_in_the_audit_trail(
         *("policy.rollback", "policy.activate", "policy.shadow", "policy.shadow"),
         "policy.upload",
     ]
+
+
+async def test_what_is_live_is_changed_by_who_has_seen_what_is_live(
+    api: Api, key: SigningKey
+) -> None:
+    async def ask(method: str, path: str, match: str = "*", **options: object) -> httpx.Response:
+        headers = ADMIN if method == "GET" else {**ADMIN, "if-match": match}
+        return await api.client.request(method, PLACE + path, headers=headers, **options)
+
+    async def tag() -> str:
+        listed, report = await ask("GET", ""), await ask("GET", "/shadow")
+        assert listed.headers["etag"] == report.headers["etag"]
+        return listed.headers["etag"]
+
+    seen = await tag()
+    kept = (await api.client.post(PLACE, headers=ADMIN, content=signed(REGO, key))).json()
+    assert await tag() == seen, "what is only kept is not in force"
+    body = {"bundle": kept["digest"], "reason": "first"}
+    assert (await ask("POST", "/activate", seen, json=body)).status_code == 200
+    late = await ask("PUT", "/shadow", seen, json={"bundle": kept["digest"]})
+    assert (late.status_code, late.json()["error"]["code"]) == (412, "precondition_failed")
+    assert (await tag()) in late.json()["detail"]
+    assert (await ask("POST", "/rollback", seen, json={"reason": "back"})).status_code == 412
+    assert (await ask("POST", "/activate", seen, json=body)).status_code == 412
+    back = await ask("POST", "/rollback", await tag(), json={"reason": "back"})
+    assert back.status_code == 200
+    assert await tag() != seen, "the folder is live as it was before, and not since then"

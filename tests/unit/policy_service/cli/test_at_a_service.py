@@ -141,7 +141,7 @@ def test_who_may_not_is_told_what_is_missing(run: Run, owner: str) -> None:
         (("keys", "issue", "--team", "other", "--name", "y"), "permits `keys.write` on"),
         (("limits", "set", "team:search", "usd_per_month", "9000"), "permits `limits.write`"),
         (("limits", "lift", "team:search", "usd_per_month"), "permits `limits.write`"),
-        (("admin-tokens", "list"), "permits `admin_tokens.write`"),
+        (("admin-tokens", "list"), "permits `admin_tokens.read`"),
     ):
         refused = run(*words, token=owner)
         assert (refused.exit_code, told in refused.output) == (1, True), refused.output

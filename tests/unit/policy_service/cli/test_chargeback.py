@@ -153,7 +153,29 @@ def test_reports_are_set_previewed_sent_and_removed(
     assert "it was not sent to email" in failed.output
     history = json.loads(run("reports", "history", "weekly", "--json").output)["rows"]
     assert {one["state"] for one in history} == {"sent", "failed"}
-    assert run("reports", "remove", "weekly").exit_code == 0
+    stale = run("reports", "remove", "weekly", "--if-match", '"0123"')
+    assert (stale.exit_code, "It has changed since you read it" in stale.output) == (1, True)
+    [row] = json.loads(run("reports", "list", "--json").output)["rows"]
+    assert run("reports", "remove", "weekly", "--if-match", row["etag"]).exit_code == 0
     assert json.loads(run("reports", "list", "--json").output)["rows"] == []
     refused = run("reports", "set", "w", "--node", "team:none", "--to", "boss@acme.example")
     assert refused.exit_code == 1
+
+
+def test_one_schedule_sends_every_department_its_own(run: Run, mail: MailServer) -> None:
+    words = ("reports", "set", "each", "--node", "organisation:acme", "--per-department")
+    to = ("--to", "boss@acme.example", "--department-to", "research=head@acme.example")
+    made = run(*words, *to, "--kind", "chargeback")
+    assert made.exit_code == 0, made.output
+    assert "chargeback, each department" in made.output
+    assert "research: head@acme.example" in made.output
+    before = len(mail.messages)
+    sent = run("reports", "send", "each")
+    assert sent.exit_code == 0, sent.output
+    assert "department:research" in sent.output
+    told = {str(one["To"]): str(one["Subject"]) for one in mail.messages[before:]}
+    assert "department:research owes" in told["head@acme.example"]
+    assert run("reports", "remove", "each").exit_code == 0
+    misused = run(*words, "--to", "boss@acme.example", "--department-to", "head@acme.example")
+    assert misused.exit_code == 2
+    assert "research=head@acme.example" in misused.output

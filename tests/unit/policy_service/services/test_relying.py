@@ -14,11 +14,11 @@ from llm_core.errors import PolicyUnavailable
 from llm_core.operation import Operation
 from llm_core.policy.approvals import ApprovalGrant
 from llm_core.policy.call import Call
-from llm_core.policy.decision import Decision, DecisionRequest
+from llm_core.policy.decision import Decision, DecisionRequest, Reason
 from llm_core.policy.limits import Limit, Measure
 from policy_service.ports.approvals import OpenRequest
 from policy_service.services.decide import Decider
-from policy_service.services.relying import named, used_up
+from policy_service.services.relying import named, told_amounts, used_up
 from tests.fakes.approvals import StandingApprovals
 from tests.fakes.clock import NOON
 from tests.fakes.policy import FakePolicy
@@ -110,6 +110,26 @@ async def test_over_the_cap_the_refusal_says_so_and_how_to_ask_for_more() -> Non
     assert "approval apr_1 ($0.00001 until 2026-11-21 12:00 UTC)" in error["message"]
     assert "gatehouse approvals request --model mini" in error["message"]
     assert await service.limits.find(made.decision_id) is None
+
+
+async def test_what_is_too_small_says_what_the_call_can_cost_and_what_is_covered() -> None:
+    said = Reason("approval_too_small", "Too small.", "llm.approvals", "Lower max_tokens.")
+    service = Service(policy=FakePolicy(reasons=(said,)))
+    grants = [grant("apr_1", "0.0001"), grant("apr_2", "0.00005"), grant("apr_3")]
+    decider = replace(service.decider(), approvals=StandingApprovals(grants))
+    [reason] = error_of(await decide(decider))["reasons"]
+    assert reason["message"] == (
+        f"This call can cost ${ONE_CALL}, more than the $0.0001 that your approval apr_1 covers."
+    )
+    assert reason["solution"] == "Lower max_tokens."
+
+
+def test_a_cost_that_nobody_knows_is_told_as_more() -> None:
+    said = Reason("approval_too_small", "Too small.", "llm.approvals")
+    [reason] = told_amounts([said], "mini", [grant("apr_1", "20")], [])
+    assert reason.message == "This call can cost more than the $20 that your approval apr_1 covers."
+    assert told_amounts([said], "mini", [grant("apr_1")], []) == (said,)
+    assert told_amounts([said], "large", [grant("apr_1", "20")], []) == (said,)
 
 
 async def test_of_several_the_first_with_room_is_relied_on() -> None:

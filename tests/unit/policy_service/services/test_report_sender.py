@@ -29,6 +29,9 @@ GOOD = ReportSchedule(
 )
 
 
+EACH: dict[str, Any] = {"node": "organisation:acme", "per_department": True}
+
+
 @pytest.fixture
 async def able() -> AsyncIterator[ReportSender]:
     """Nothing is asked of its database."""
@@ -57,13 +60,18 @@ async def able() -> AsyncIterator[ReportSender]:
         ({"to": ("webhook:other",)}, "POLICY_REPORT_WEBHOOKS has finance"),
         ({"to": ("webhook:http://169.254.169.254/",)}, "POLICY_REPORT_WEBHOOKS has finance"),
         ({"to": ("http://169.254.169.254/",)}, "no e-mail address"),
-        ({"kind": ReportKind.CHARGEBACK}, "is `monthly`"),
+        ({"per_department": True}, "the node is the organisation"),
+        ({"department_to": {"research": ("a@b.example",)}}, "is for schedules with"),
+        (EACH | {"department_to": {"research": ()}}, "department:research goes to 1 to 50"),
+        (EACH | {"department_to": {"research": ("boss",)}}, "no e-mail address"),
+        (EACH | {"to": ()}, "a report goes to 1 to 50"),
     ],
 )
 async def test_what_could_not_be_sent_is_refused(
     able: ReportSender, changes: dict[str, Any], why: str
 ) -> None:
     able.refuse_bad(GOOD)
+    able.refuse_bad(replace(GOOD, **EACH, department_to={"research": ("a@b.example",)}))
     with pytest.raises(ScheduleRefused, match=why):
         able.refuse_bad(replace(GOOD, **changes))
 
