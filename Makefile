@@ -7,7 +7,9 @@ OPA_VERSION := v1.22.4
 GO_PROGRAMS := helm.sh/helm/v3/cmd/helm@v3.16.4 github.com/yannh/kubeconform/cmd/kubeconform@v0.6.7
 GO_MODULES := k8s.io/kubernetes@v1.31.14 github.com/compose-spec/compose-go/v2@v2.16.2
 KEYCLOAK_VERSION := 26.7.3
-KEYCLOAK = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse/keycloak-$(KEYCLOAK_VERSION)
+CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/gatehouse
+KEYCLOAK = $(CACHE)/keycloak-$(KEYCLOAK_VERSION)
+PROMTOOL = $(CACHE)/promtool
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 RUNTIME := --extra kong --extra service --extra dashboard --extra build
 # Hashes, but no addresses: where packages come from is the installing machine's business. With extras:
@@ -23,7 +25,7 @@ AUDIT_TOOLS := pip-audit==2.10.1 cyclonedx-bom==7.5.0
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check fuzz format services keycloak bench bench-runtime bench-gateway bench-decision bench-policy bench-limits bench-ledger bench-watching bench-relay bench-peers bench-dashboard soak lock golden audit sbom clean
+.PHONY: help demo demo-stop test check fuzz format services keycloak promtool bench bench-runtime bench-gateway bench-decision bench-policy bench-limits bench-ledger bench-watching bench-relay bench-peers bench-dashboard soak lock golden audit sbom clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,7 +75,7 @@ format: $(VENV)/.dev ## Put code and policy into their standard form
 	$(BIN)/ruff check --fix .
 	@if command -v opa >/dev/null; then opa fmt --write rego; fi
 
-services: ## Install Redis, PostgreSQL, Chromium (Debian), OPA, Helm (Go) and Keycloak (Maven) for the full tests
+services: ## Install Redis, PostgreSQL, Chromium, promtool (Debian), OPA, Helm (Go) and Keycloak (Maven) for the full tests
 	@if command -v apt-get >/dev/null; then \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update -qq && \
@@ -90,11 +92,21 @@ services: ## Install Redis, PostgreSQL, Chromium (Debian), OPA, Helm (Go) and Ke
 	done
 	@if command -v go >/dev/null && go mod download $(GO_MODULES); then :; \
 	else echo "Install Go, and then: go mod download $(GO_MODULES)"; fi
+	@if command -v promtool >/dev/null || [ -x "$(PROMTOOL)" ]; then :; \
+	elif command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then $(MAKE) --no-print-directory promtool; \
+	else echo "Install promtool, which comes with Prometheus: https://prometheus.io/download/"; fi
 	@if [ -x "$(KEYCLOAK)/bin/kc.sh" ]; then :; \
 	elif ! command -v mvn >/dev/null || ! command -v java >/dev/null; then \
 	  echo "Keycloak needs Java 17 and Maven (Debian: apt-get install default-jre-headless maven)."; \
 	  echo "Or name the folder of a Keycloak, built with --db=dev-file, in GATEHOUSE_KEYCLOAK."; \
 	else $(MAKE) --no-print-directory keycloak; fi
+
+# Out of Debian's package, which is not installed: it would start a server.
+promtool:
+	@echo "Installing promtool into $(PROMTOOL) ..."
+	@mkdir -p "$(CACHE)" && work=$$(mktemp -d "$(PROMTOOL).XXXXXX") && trap 'rm -rf "$$work"' EXIT && \
+	cd "$$work" && apt-get -o APT::Sandbox::User=root download -qq prometheus && \
+	dpkg-deb --extract prometheus_*.deb . && mv usr/bin/promtool "$(PROMTOOL)"
 
 # Built in a folder of its own and then moved: what is there is whole. The zip keeps no modes.
 keycloak:

@@ -24,6 +24,7 @@ from policy_service.ports.team_usage import TeamUsage
 from policy_service.ports.tokens import Tokens
 from policy_service.services.administrators import Administrators
 from policy_service.services.alerting.desk import AlertDesk
+from policy_service.services.alerting.journals import JournalSightings
 from policy_service.services.approvals import ApprovalDesk
 from policy_service.services.auditing import Auditing
 from policy_service.services.changes import Changes
@@ -66,6 +67,7 @@ class Resources:
     degradable: DegradableLimits | None
     alerts: Alerts
     alerting: AlertDesk
+    journals: JournalSightings
     policy: LiveEngine
     policies: PolicyDesk
     approvals: Approvals

@@ -25,6 +25,7 @@ class _Measures:
         from prometheus_client import (  # noqa: PLC0415 - only where somebody scrapes
             CollectorRegistry,
             Counter,
+            Gauge,
             Histogram,
             disable_created_metrics,
         )
@@ -64,6 +65,25 @@ class _Measures:
             ("plugin",),
             registry=self.registry,
         )
+        self.lost = Counter(
+            "gatehouse_plugin_lost_reports_total",
+            "Usage reports that could neither be sent nor be written into the journal.",
+            ("plugin",),
+            registry=self.registry,
+        )
+        self.lost.labels(plugin)  # from 0, so that the first one is an increase
+        self.waiting = Gauge(
+            "gatehouse_plugin_journal_reports",
+            "Usage reports that wait in the journal.",
+            ("plugin", "journal"),
+            registry=self.registry,
+        )
+        self.oldest_s = Gauge(
+            "gatehouse_plugin_journal_oldest_seconds",
+            "How long the oldest of them has waited.",
+            ("plugin", "journal"),
+            registry=self.registry,
+        )
 
     @contextmanager
     def timed_phase(self, phase: str) -> Iterator[None]:
@@ -92,6 +112,13 @@ class _Measures:
 
     def count_delivered(self, count: int) -> None:
         self.delivered.labels(self._plugin).inc(count)
+
+    def count_lost(self) -> None:
+        self.lost.labels(self._plugin).inc()
+
+    def show_journal(self, journal: str, waiting: int, oldest_s: int) -> None:
+        self.waiting.labels(self._plugin, journal).set(waiting)
+        self.oldest_s.labels(self._plugin, journal).set(oldest_s)
 
 
 class _Holder:
@@ -136,3 +163,15 @@ def delivered(count: int) -> None:
     """So many reports no longer do."""
     if _Holder.current is not None:
         _Holder.current.count_delivered(count)
+
+
+def lost() -> None:
+    """A report could be neither sent nor kept."""
+    if _Holder.current is not None:
+        _Holder.current.count_lost()
+
+
+def journal_stands(journal: str, waiting: int, oldest_s: int) -> None:
+    """So many reports wait in the file `journal`, the oldest for so long."""
+    if _Holder.current is not None:
+        _Holder.current.show_journal(journal, waiting, oldest_s)

@@ -22,6 +22,7 @@ from llm_core.errors import PolicyUnavailable
 from llm_core.policy.caller import Caller
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
+from llm_core.policy.journal_standing import JOURNAL_HEADER, JournalStanding, written
 
 _KEEPALIVE_S: Final = 4.0
 """Shorter than the 5 s for which uvicorn keeps an idle connection, so that we let go first."""
@@ -142,10 +143,16 @@ class PolicyClient:
         Raises:
             PolicyUnavailable: No answer can be had.
         """
-        return await self._post("/v1/decisions", request, _decode_decision, traceparent)
+        headers = {"traceparent": traceparent} if traceparent else None
+        return await self._post("/v1/decisions", request, _decode_decision, headers)
 
     async def report(
-        self, decision_id: str, report: UsageReport, *, traceparent: str | None = None
+        self,
+        decision_id: str,
+        report: UsageReport,
+        *,
+        traceparent: str | None = None,
+        journal: JournalStanding | None = None,
     ) -> str:
         """Say what became of an allowed call. Saying it twice does no harm.
 
@@ -153,6 +160,7 @@ class PolicyClient:
             decision_id: Which call.
             report: What became of it.
             traceparent: The trace that it belongs to.
+            journal: How the journal of waiting reports stands, where there is something to say.
 
         Returns:
             `settled`, `already_settled`, or `unknown` when the service has no such decision.
@@ -161,7 +169,10 @@ class PolicyClient:
             PolicyUnavailable: The report did not arrive, as far as we know.
         """
         path = f"/v1/decisions/{quote(decision_id, safe='')}/usage"
-        settled = await self._post(path, report, _decode_settled, traceparent)
+        headers = {"traceparent": traceparent} if traceparent else {}
+        if journal is not None:
+            headers[JOURNAL_HEADER] = written(journal)
+        settled = await self._post(path, report, _decode_settled, headers)
         return settled.outcome
 
     async def close(self) -> None:
@@ -176,15 +187,18 @@ class PolicyClient:
         path: str,
         body: object,
         decode: Callable[[bytes], T],
-        traceparent: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> T:
         with measures.asking(path):
-            return await self._asked(path, body, decode, traceparent)
+            return await self._asked(path, body, decode, headers)
 
     async def _asked(
-        self, path: str, body: object, decode: Callable[[bytes], T], traceparent: str | None
+        self,
+        path: str,
+        body: object,
+        decode: Callable[[bytes], T],
+        headers: Mapping[str, str] | None,
     ) -> T:
-        headers = {"traceparent": traceparent} if traceparent else None
         try:
             async with asyncio.timeout(self._timeout_s):
                 status, content = await self._send(path, _encode(body), headers)

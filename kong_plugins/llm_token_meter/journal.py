@@ -13,14 +13,16 @@ import fcntl
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
 from kong_plugins._runtime import measures
+from kong_plugins.llm_token_meter.journal_gauge import JournalGauge, utc_now
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import UsageReport
 
@@ -28,15 +30,28 @@ _log = logging.getLogger(__name__)
 _MOST_FAILURES = 3
 """So many in one round mean that the service is down; fewer, that it does not take those reports,
 which must not keep the others waiting."""
+_PROBE = b"\n" * 4096
 Send = Callable[[str, UsageReport], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One report that waits."""
+    """One report that waits.
+
+    Args:
+        kept_at: Since when; a line of an earlier version does not say so.
+    """
 
     decision_id: str
     report: UsageReport
+    kept_at: datetime | None = None
+
+    @property
+    def since(self) -> datetime | None:
+        """When it was put here, or its call was decided, where one of them is known."""
+        if self.kept_at is not None or self.report.reservation is None:
+            return self.kept_at
+        return self.report.reservation.decided_at
 
 
 class Journal:
@@ -44,10 +59,13 @@ class Journal:
 
     Args:
         path: The file; its folder is made when it is missing.
+        now: Says what time it is.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
+        self.path, self._now = path, now
+        self.gauge = JournalGauge(path, now)
+        self._delivered_last: Waiting | None = None
 
     def append(self, waiting: Waiting) -> None:
         """Keep a report; it is on disk when this returns.
@@ -55,13 +73,17 @@ class Journal:
         Raises:
             OSError: It cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._locked(), self.path.open("a+b") as file:
-            if _is_torn(file):
-                file.write(b"\n")  # a crash left half a line: this report must not join it
-            file.write(msgspec.json.encode(waiting) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        kept_at = self._now()
+        line = msgspec.json.encode(replace(waiting, kept_at=kept_at)) + b"\n"
+        with self._noting_failures():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._locked(), self.path.open("a+b") as file:
+                if _is_torn(file):
+                    file.write(b"\n")  # a crash left half a line: this report must not join it
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        self.gauge.appended(kept_at)
 
     def waiting(self) -> list[Waiting]:
         """Everything that waits and can be read, oldest first."""
@@ -78,10 +100,12 @@ class Journal:
         Returns:
             How many were delivered.
         """
+        if self.gauge.is_full:
+            self._try_to_write()
         self._set_aside_unreadable()
         delivered: set[str] = set()
         failures = 0
-        for entry in self.waiting():
+        for entry in self._counted():
             try:
                 await send(entry.decision_id, entry.report)
             except PolicyUnavailable:
@@ -90,8 +114,10 @@ class Journal:
                     break
             else:
                 delivered.add(entry.decision_id)
+                self._delivered_last = entry
         if delivered:
             self.forget(delivered)
+            self._counted()
             _log.info("%d waiting usage reports were delivered", len(delivered))
             measures.delivered(len(delivered))
         return len(delivered)
@@ -100,12 +126,41 @@ class Journal:
         """Deliver what waits, for ever."""
         while True:
             try:
-                await self.deliver(send)
+                if await self.deliver(send):
+                    await self._tell_if_empty(send)
             except OSError as fault:
                 _log.error("the usage journal %s cannot be read: %s", self.path, fault)
             except Exception as fault:  # noqa: BLE001 - reports must not wait for ever
                 _log.error("delivering usage stumbled and goes on: %s", type(fault).__name__)
             await asyncio.sleep(every_s)
+
+    def _counted(self) -> list[Waiting]:
+        waiting = self.waiting()
+        self.gauge.counted([one.since for one in waiting])
+        return waiting
+
+    async def _tell_if_empty(self, send: Send) -> None:
+        """Have the service hear that nothing waits any more, also when no call comes for hours.
+
+        Every report says how the journal stands, and the last one waited itself when it was sent.
+        So it is sent once more: it is booked already, and changes nothing.
+        """
+        standing, last = self.gauge.standing(), self._delivered_last
+        if standing is not None and standing.is_calm and last is not None:
+            with suppress(PolicyUnavailable):
+                await send(last.decision_id, last.report)
+
+    def _try_to_write(self) -> None:
+        """Find out whether there is room again; nothing else may be written for hours."""
+        probe = self.path.with_name(self.path.name + ".probe")
+        with suppress(OSError), self._noting_failures():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab"), probe.open("wb") as file:
+                file.write(_PROBE)
+                file.flush()
+                os.fsync(file.fileno())
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
 
     def _set_aside_unreadable(self) -> None:
         if all(_read(line) is not None for line in self._lines()):
@@ -129,11 +184,21 @@ class Journal:
     def _keep(self, lines: list[bytes]) -> None:
         """Replace the file in one step; the lock is held."""
         shorter = self.path.with_name(self.path.name + ".new")
-        with shorter.open("wb") as file:
-            file.writelines(line + b"\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        shorter.replace(self.path)
+        with self._noting_failures():
+            with shorter.open("wb") as file:
+                file.writelines(line + b"\n" for line in lines)
+                file.flush()
+                os.fsync(file.fileno())
+            shorter.replace(self.path)
+
+    @contextmanager
+    def _noting_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self.gauge.failed()
+            raise
+        self.gauge.wrote()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -55,7 +55,7 @@ class Plugin:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._taking_back = 0
         self._delivering = self._spawn(
-            self._journal.keep_delivering(self._policy.report, config.journal_retry_s)
+            self._journal.keep_delivering(self._report, config.journal_retry_s)
         )
 
     async def access(self, kong: Kong) -> None:
@@ -160,15 +160,29 @@ class Plugin:
         """Report; bring along what was decided when the service does not know it any more."""
         whole = replace(report, reservation=decided)
         try:
-            outcome = await self._policy.report(
-                decided.decision_id, report, traceparent=traceparent
-            )
+            outcome = await self._report(decided.decision_id, report, traceparent)
             if outcome == "unknown":
-                await self._policy.report(decided.decision_id, whole, traceparent=traceparent)
+                await self._report(decided.decision_id, whole, traceparent)
         except (PolicyUnavailable, asyncio.CancelledError):
-            self._journal.append(Waiting(decided.decision_id, whole))
-            measures.journalled()
+            self._keep(Waiting(decided.decision_id, whole))
             _log.warning("the usage of %s waits in the journal", decided.decision_id)
+
+    async def _report(
+        self, decision_id: str, report: UsageReport, traceparent: str | None = None
+    ) -> str:
+        """See `PolicyClient.report`; says as well how the journal stands."""
+        standing = self._journal.gauge.standing()
+        return await self._policy.report(
+            decision_id, report, traceparent=traceparent, journal=standing
+        )
+
+    def _keep(self, waiting: Waiting) -> None:
+        try:
+            self._journal.append(waiting)
+        except OSError:
+            measures.lost()
+            raise
+        measures.journalled()
 
     def _take_back_later(self, decision_id: str) -> None:
         if self._taking_back < _MOST_TAKEN_BACK:
@@ -181,7 +195,7 @@ class Plugin:
             for wait_s in _TAKE_BACK_AFTER_S:
                 await asyncio.sleep(wait_s)
                 try:
-                    if await self._policy.report(decision_id, unsent()) != "unknown":
+                    if await self._report(decision_id, unsent()) != "unknown":
                         return
                 except PolicyUnavailable:
                     continue

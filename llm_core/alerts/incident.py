@@ -18,6 +18,7 @@ class IncidentKind(StrEnum):
     UNPRICED_MODEL = "unpriced_model"
     AUDIT_CHAIN = "audit_chain"
     BACKLOG = "backlog"
+    JOURNAL_GROWING = "journal_growing"
 
 
 class Severity(StrEnum):

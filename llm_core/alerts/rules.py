@@ -58,6 +58,27 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class JournalGrowing:
+    """When reports wait in plugins' journals for too long.
+
+    Args:
+        reports: So many in one journal,
+        after: for which it was said so long that some wait; it is over when none does.
+    """
+
+    reports: int = 1
+    after: timedelta = timedelta(minutes=5)
+
+    def is_wrong(self, waiting: int, since: timedelta, *, is_full: bool, is_open: bool) -> bool:
+        """Whether it is an incident, or still one; a journal that cannot be written is at once."""
+        if is_full:
+            return True
+        if is_open:
+            return waiting > 0
+        return waiting >= self.reports and since >= self.after
+
+
+@dataclass(frozen=True, slots=True)
 class AuditCheck:
     """Args: so many of each chain's newest events are verified, every so often."""
 
@@ -84,6 +105,7 @@ class AlertRules:
     unpriced_window: timedelta = timedelta(hours=1)
     audit_chain: AuditCheck = field(default_factory=AuditCheck)
     backlog: Backlog = field(default_factory=Backlog)
+    journal_growing: JournalGrowing = field(default_factory=JournalGrowing)
     again_after: timedelta | None = timedelta(hours=24)
     again: tuple[tuple[IncidentKind, timedelta | None], ...] = ((IncidentKind.BUDGET, None),)
     """A budget that is passed stays so to its period's end: nobody wants that daily."""

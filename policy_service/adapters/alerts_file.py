@@ -54,7 +54,14 @@ from pydantic import (
 from llm_core.alerts.anomaly import AnomalyRules
 from llm_core.alerts.incident import IncidentKind, Severity
 from llm_core.alerts.routing import EVERY_DAY, ChannelRule, QuietHours, Routes
-from llm_core.alerts.rules import AlertRules, AuditCheck, Backlog, ErrorRate, SpendAnomaly
+from llm_core.alerts.rules import (
+    AlertRules,
+    AuditCheck,
+    Backlog,
+    ErrorRate,
+    JournalGrowing,
+    SpendAnomaly,
+)
 from policy_service.adapters.channels import (
     EmailChannel,
     Poster,
@@ -228,6 +235,17 @@ class BacklogEntry(_RuleEntry):
     rows: StrictInt = Field(default=10_000, ge=1)
 
 
+class JournalGrowingEntry(_RuleEntry):
+    """How many reports may wait in one journal, and for how long some may."""
+
+    reports: StrictInt = Field(default=1, ge=1)
+    after_min: StrictInt = Field(default=5, ge=0, le=1440)
+
+    def read(self) -> JournalGrowing:
+        """As the rules have it."""
+        return JournalGrowing(self.reports, timedelta(minutes=self.after_min))
+
+
 class RulesEntry(_Strict):
     """One for each kind; `again_after_h` 0 is never."""
 
@@ -240,6 +258,7 @@ class RulesEntry(_Strict):
     unpriced_model: UnpricedEntry = UnpricedEntry()
     audit_chain: AuditChainEntry = AuditChainEntry()
     backlog: BacklogEntry = BacklogEntry()
+    journal_growing: JournalGrowingEntry = JournalGrowingEntry()
 
     def read(self) -> AlertRules:
         """As the watchers have it."""
@@ -262,6 +281,7 @@ class RulesEntry(_Strict):
                 timedelta(minutes=self.audit_chain.every_min), self.audit_chain.newest
             ),
             backlog=Backlog(self.backlog.rows),
+            journal_growing=self.journal_growing.read(),
             again_after=_hours(self.again_after_h) if self.again_after_h else None,
             again=tuple(again.items()),
         )

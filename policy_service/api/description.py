@@ -72,7 +72,13 @@ _FOR_PLUGINS: tuple[tuple[str, str, type, type], ...] = (
         DecisionRequest,
         Decision,
     ),
-    ("/v1/decisions/{decision_id}/usage", "Take a report; it counts once.", UsageReport, Settled),
+    (
+        "/v1/decisions/{decision_id}/usage",
+        "Take a report; it counts once. `x-gatehouse-journal` may say how the plugin's journal "
+        "stands: `name=gw-1:/var/journal; waiting=12; oldest_s=56; full=0`.",
+        UsageReport,
+        Settled,
+    ),
 )
 _CHANGES: _Object = {
     "get": {

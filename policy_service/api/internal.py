@@ -13,9 +13,10 @@ from starlette.routing import Route
 
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import DecisionRequest, UsageReport
+from llm_core.policy.journal_standing import JOURNAL_HEADER
 from policy_service import call_context
 from policy_service.api.identified import identified
-from policy_service.api.wire import for_plugins, json_answer, read_json
+from policy_service.api.wire import for_plugins, json_answer, only, read_json
 from policy_service.call_context import TRACEPARENT
 from policy_service.ports.changes import ChangeKind
 from policy_service.services.changes import Changes
@@ -50,8 +51,12 @@ async def decide(request: Request) -> Response:
 
 
 async def report_usage(request: Request) -> Response:
-    """Take the report of what a call used; the same report twice counts once."""
+    """Take the report of what a call used; the same report twice counts once.
+
+    Its header says how the plugin's journal stands, also when the report itself is not taken.
+    """
     opened = for_plugins(request)
+    opened.journals.note(only(request, JOURNAL_HEADER))
     call_context.traceparent.set(request.headers.get(TRACEPARENT))
     report = await read_json(request, UsageReport)
     outcome = await opened.settler.settle(request.path_params["decision_id"], report)

@@ -220,6 +220,7 @@ async def open_resources(settings: Settings, clock: Clock = utc_now) -> AsyncIte
             degradable=degradable,
             alerts=alerts,
             alerting=alerting.desk,
+            journals=alerting.journals,
             approvals=desk.store,
             approval_desk=desk,
             policy=policy,

@@ -17,6 +17,7 @@ from policy_service.adapters.channels import Poster, WebhookChannel
 from policy_service.adapters.ed25519 import Ed25519PublicKeys, read_signer
 from policy_service.adapters.sql.audit_chain import SqlAuditChain
 from policy_service.adapters.sql.incidents import SqlIncidents
+from policy_service.adapters.sql.journals import SqlJournals
 from policy_service.adapters.sql.outbox import SqlOutbox
 from policy_service.adapters.sql.watched import SqlWatched
 from policy_service.ports.alerts import Alerts
@@ -31,6 +32,7 @@ from policy_service.services.alerting.degraded import DegradedSighting, Degraded
 from policy_service.services.alerting.deliverer import Deliverer
 from policy_service.services.alerting.desk import AlertDesk
 from policy_service.services.alerting.error_rate import ErrorRateWatcher
+from policy_service.services.alerting.journals import JournalSightings, JournalWatcher
 from policy_service.services.alerting.provider_down import ProviderDownWatcher
 from policy_service.services.alerting.spend_anomaly import SpendAnomalyWatcher
 from policy_service.services.alerting.unpriced import UnpricedWatcher
@@ -60,12 +62,14 @@ class Alerting:
 
     Args:
         teller: For limits that pass a threshold; `None` where nobody wants to know.
+        journals: Hears how the plugins' journals stand.
     """
 
     desk: AlertDesk
     rules: AlertRules
     owner: str
     teller: BudgetTeller | None
+    journals: JournalSightings
 
 
 async def open_alerting(
@@ -94,7 +98,9 @@ async def open_alerting(
         await in_background(stack, deliverer.run())
     is_off = IncidentKind.BUDGET in config.rules.off
     teller = None if is_off else BudgetTeller(desk.incidents, desk.routes)
-    return Alerting(desk, config.rules, owner, teller)
+    journals = JournalSightings(SqlJournals(engine), clock)
+    await in_background(stack, journals.run())
+    return Alerting(desk, config.rules, owner, teller, journals)
 
 
 async def look_out(
@@ -117,6 +123,7 @@ async def look_out(
         UnpricedWatcher(watched, rules.unpriced_window),
         AuditChainWatcher(chain, rules.audit_chain, _is_genuine(settings)),
         BacklogWatcher(looked.limits, rules.backlog),
+        JournalWatcher(SqlJournals(engine), rules.journal_growing),
     ]
     wanted = [one for one in watchers if one.kind not in rules.off]
     watch = Watch(

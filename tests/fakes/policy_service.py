@@ -10,6 +10,7 @@ import msgspec
 
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision
+from llm_core.policy.journal_standing import JOURNAL_HEADER
 
 SECRET = "internal-secret-of-the-test"
 
@@ -34,6 +35,8 @@ class FakePolicyService:
     refusals: dict[str, dict[str, Any]] = field(default_factory=dict)
     ends: dict[str, str] = field(default_factory=dict)
     has_stream: bool = True
+    journals: list[str | None] = field(default_factory=list)
+    """How the journal stood, by report."""
     asked: list[tuple[str, Any]] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -106,6 +109,8 @@ class FakePolicyService:
                     break
                 if path != "/v1/callers/changes":
                     self.asked.append((path, msgspec.json.decode(body)))
+                if path.endswith("/usage"):
+                    self.journals.append(headers.get(JOURNAL_HEADER))
                 status, answer = self._answer(path) if is_known else (401, {})
                 self.came.set()
                 content = msgspec.json.encode(answer)

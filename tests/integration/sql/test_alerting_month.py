@@ -1,316 +1,41 @@
 """A month in which everything goes wrong once: each kind is told once, and that it is over once.
 
-Two processes watch and deliver, receivers are real servers, one of them is away for hours, and in
-the middle of the month both processes are exchanged. It takes seconds: it is a whole month.
+Two processes watch and deliver, receivers are real servers, one of them is away for hours, one
+channel has quiet hours, and in the middle of the month both processes are exchanged. It takes
+seconds: it is a whole month.
 """
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.alerts.incident import IncidentKind
-from llm_core.alerts.routing import ChannelRule, Routes
-from llm_core.alerts.rules import AlertRules
-from llm_core.audit.event import NewEvent
-from llm_core.errors import PolicyUnavailable
-from llm_core.policy.limits import Amounts, Limit, LimitState, Measure
-from llm_core.policy.route import RouteOptions, WhenLimitsDown
-from llm_core.routing.facts import BreakerState, DeploymentFacts
-from policy_service.adapters.channels import (
-    EmailChannel,
-    Poster,
-    SlackChannel,
-    WebhookChannel,
-)
-from policy_service.adapters.memory_limits import MemoryLimitsStore
-from policy_service.adapters.smtp import MailServer
-from policy_service.adapters.sql.audit_chain import SqlAuditChain
-from policy_service.adapters.sql.decision_log import SqlDecisionLog
-from policy_service.adapters.sql.incidents import SqlIncidents
-from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.outbox import SqlOutbox
-from policy_service.adapters.sql.tables import AuditLink, LimitRow, OrganisationUnit
-from policy_service.adapters.sql.thresholds import SqlAlerts
-from policy_service.adapters.sql.watched import SqlWatched
-from policy_service.ports.audit import Noted
-from policy_service.ports.decision_log import LoggedDecision
-from policy_service.ports.ledger import UsageRow
-from policy_service.ports.limits import Backlog
+from policy_service.adapters.sql.tables import LimitRow, OrganisationUnit
 from policy_service.services import degraded as degraded_module
-from policy_service.services.alerting.audit_chain import AuditChainWatcher
-from policy_service.services.alerting.backlog import BacklogWatcher
-from policy_service.services.alerting.budgets import BudgetTeller, BudgetWatcher
-from policy_service.services.alerting.degraded import DegradedSighting, DegradedWatcher
-from policy_service.services.alerting.deliverer import Deliverer
-from policy_service.services.alerting.error_rate import ErrorRateWatcher
-from policy_service.services.alerting.provider_down import ProviderDownWatcher
-from policy_service.services.alerting.spend_anomaly import SpendAnomalyWatcher
-from policy_service.services.alerting.unpriced import UnpricedWatcher
-from policy_service.services.alerting.watch import Watch
-from policy_service.services.degraded import DegradableLimits
-from policy_service.services.thresholds import Thresholds
-from tests.fakes.clock import FakeClock
-from tests.fakes.known_health import KnownHealth
-from tests.fakes.samples import CATALOGUE
-from tests.fixtures.alert_receivers import SECRET, Mailbox, Receiver, http_receiver, mail_server
-from tests.fixtures.reservations import reservation
-from tests.integration.sql.usage_rows import usage_row
+from tests.fixtures.alert_receivers import http_receiver, mail_server
+from tests.integration.sql.alerting_world import (
+    ALONE,
+    END,
+    HOUR,
+    JOURNAL,
+    MINUTE,
+    MONTH,
+    ODD_HOUR,
+    QUIET,
+    START,
+    World,
+    spending,
+)
 
-MONTH = Limit("team:search", Measure.USD_PER_MONTH, Decimal(3000))
-DEGRADED = RouteOptions(when_limits_down=WhenLimitsDown.DEGRADED, degraded_share=0.1)
-HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
-START, END = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 2, tzinfo=UTC)
-ODD_HOUR = datetime(2026, 11, 18, 10, tzinfo=UTC)
-RULES = AlertRules()
-
-
-class Counters(MemoryLimitsStore):
-    """The shared store: its counters are what the ledger has; it may be away, or behind."""
-
-    def __init__(self, ledger: SqlLedger) -> None:
-        super().__init__()
-        self.ledger, self.is_away, self.rows = ledger, False, 0
-
-    async def states(self, limits: Sequence[Limit], now: datetime) -> tuple[LimitState, ...]:
-        found = []
-        for limit in limits:
-            used = sum((one.amount for one in await self.ledger.spent(limit, now)), Decimal(0))
-            found.append(LimitState(limit, used, 0))
-        return tuple(found)
-
-    async def reserve(self, *_: object) -> object:  # type: ignore[override]
-        assert self.is_away
-        raise PolicyUnavailable("away")
-
-    async def ready(self) -> bool:
-        return not self.is_away
-
-    async def backlog(self) -> Backlog:
-        return Backlog(0, self.rows)
-
-
-class World:
-    """Two processes of the service, and what they look at."""
-
-    def __init__(
-        self, engine: AsyncEngine, mailbox: Mailbox, hook: Receiver, slack: Receiver
-    ) -> None:
-        self.engine, self.clock = engine, FakeClock(START)
-        self.mailbox, self.hook, self.slack = mailbox, hook, slack
-        self.ledger, self.alerts = SqlLedger(engine), SqlAlerts(engine)
-        self.chain = SqlAuditChain(engine, self.clock)
-        self.counters, self.health = Counters(self.ledger), KnownHealth()
-        self.incidents = SqlIncidents(engine)
-        self.routes = Routes(tuple(ChannelRule(name) for name in ("ops", "chat", "finance")))
-        self.channels = {
-            "ops": WebhookChannel("ops", Poster(hook.url, SECRET)),
-            "chat": SlackChannel("chat", Poster(slack.url)),
-            "finance": EmailChannel(
-                "finance",
-                MailServer("127.0.0.1", mailbox.port, "none"),
-                "gatehouse@example.com",
-                ["finance@example.com", "cfo@example.com"],
-            ),
-        }
-        self.degradable = DegradableLimits(
-            self.counters, MemoryLimitsStore, self.ledger, self.clock
-        )
-        self.thresholds = Thresholds(
-            self.counters,
-            self.ledger,
-            self.alerts,
-            self.clock,
-            (50,),
-            BudgetTeller(self.incidents, self.routes),
-        )
-        self.sighting = DegradedSighting(
-            self.degradable,
-            self.alerts,
-            self.ledger,
-            self.incidents,
-            self.clock,
-            self.routes,
-            RULES,
-        )
-        self.watches: list[Watch] = []
-        self.deliverers: list[Deliverer] = []
-        self.start("first")
-
-    def start(self, name: str) -> None:
-        """Two new processes in place of those before, which are gone without a word."""
-        watched = SqlWatched(self.engine)
-        self.watches = [
-            Watch(
-                [
-                    BudgetWatcher(self.alerts, self.ledger),
-                    SpendAnomalyWatcher(watched, RULES.spend_anomaly),
-                    ProviderDownWatcher(CATALOGUE, self.health, RULES.provider_down_after),
-                    ErrorRateWatcher(watched, RULES.error_rate),
-                    DegradedWatcher(self.alerts, self.ledger),
-                    UnpricedWatcher(watched, RULES.unpriced_window),
-                    AuditChainWatcher(self.chain, RULES.audit_chain),
-                    BacklogWatcher(self.counters, RULES.backlog),
-                ],
-                self.incidents,
-                self.chain,
-                self.clock,
-                self.routes,
-                RULES,
-                f"{name}-{n}",
-            )
-            for n in range(2)
-        ]
-        outbox = SqlOutbox(self.engine)
-        self.deliverers = [
-            Deliverer(outbox, self.channels, self.routes, self.clock, f"{name}-{n}")
-            for n in range(2)
-        ]
-
-    async def step(self) -> None:
-        """Everything that runs in the background, once in each process."""
-        self.thresholds.moved([MONTH])
-        await self.thresholds.step()
-        await self.sighting.step()
-        for watch in self.watches:
-            await watch.step()
-        while sum(await asyncio.gather(*(one.step() for one in self.deliverers))):
-            pass
-
-    async def set_down(self) -> None:
-        """A provider is down, and so is a receiver: for three hours."""
-        until = self.clock() + HOUR
-        self.health.known["openai-mini"] = DeploymentFacts(BreakerState.OPEN, opens_until=until)
-        self.hook.status, self.mailbox.refuses = 503, "451 come back later"
-
-    async def set_up(self) -> None:
-        self.health.known.clear()
-        self.hook.status, self.mailbox.refuses = 204, ""
-
-    async def fail_calls(self) -> None:
-        at = self.clock() - 5 * MINUTE
-        await self.ledger.record(
-            [
-                usage_row(
-                    f"dec_e{n}",
-                    at=at,
-                    usd=Decimal(0),
-                    error_class="timeout" if n % 3 == 0 else "none",
-                )
-                for n in range(30)
-            ]
-        )
-
-    async def lose_limits(self) -> None:
-        self.counters.is_away = True
-        held = replace(reservation("dec-alone", [MONTH]), route=DEGRADED, usd=Decimal(1))
-        amounts = Amounts(requests=1, input_tokens=10, output_tokens=10, usd=Decimal(1))
-        await self.degradable.reserve(held, amounts, self.clock())
-
-    async def find_limits(self) -> None:
-        self.degradable._held.clear()  # it was settled elsewhere
-        self.counters.is_away = False
-        running = asyncio.create_task(self.degradable.run())
-        async with asyncio.timeout(10):
-            while self.degradable.is_away:  # noqa: ASYNC110 - it tells nobody
-                await asyncio.sleep(0.001)
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
-
-    async def refuse_unpriced(self) -> None:
-        refused = {"allow": False, "code": "unpriced_model", "status": 503, "codes": []}
-        decision = LoggedDecision(
-            decision_id="dec_u",
-            at=self.clock() - MINUTE,
-            organisation="acme",
-            department="research",
-            team="search",
-            user=None,
-            operation="chat.completions",
-            asked_model="brand-new",
-            allow=True,
-            codes=(),
-            revision="r1",
-            engine="opa",
-            duration_ms=1.0,
-            input_digest="",
-            input=None,
-            result={"outcome": refused},
-        )
-        await SqlDecisionLog(self.engine).record([decision])
-
-    async def write_audit(self) -> None:
-        await self.chain.append(
-            [
-                Noted(
-                    NewEvent(
-                        f"evt_{n}", "org:acme", self.clock(), "key.revoke", "user:a", f"key:{n}", {}
-                    )
-                )
-                for n in range(5)
-            ]
-        )
-
-    async def forge_audit(self, actor: str = "user:b") -> None:
-        async with self.engine.begin() as connection:
-            await connection.execute(
-                update(AuditLink).where(AuditLink.id == "evt_2").values(actor=actor)
-            )
-
-    async def mend_audit(self) -> None:
-        await self.forge_audit("user:a")
-
-    async def pile_up(self) -> None:
-        self.counters.rows = 50_000
-
-    async def catch_up(self) -> None:
-        self.counters.rows = 10
-
-    async def exchange(self) -> None:
-        self.start("second")
-
-    def happenings(self) -> dict[datetime, Callable[[], Awaitable[None]]]:
-        """What happens when."""
-
-        def at(day: int, hour: int, minute: int = 0) -> datetime:
-            return datetime(2026, 11, day, hour, minute, tzinfo=UTC)
-
-        return {
-            at(3, 9): self.write_audit,
-            at(5, 9): self.set_down,
-            at(5, 12): self.set_up,
-            at(9, 13): self.fail_calls,
-            at(11, 13): self.lose_limits,
-            at(11, 13, 10): self.find_limits,
-            at(12, 13): self.refuse_unpriced,
-            at(15, 1): self.exchange,
-            at(16, 13): self.forge_audit,
-            at(16, 15): self.mend_audit,
-            at(24, 13): self.pile_up,
-            at(24, 15): self.catch_up,
-        }
-
-
-def spending() -> list[UsageRow]:
-    """Ten weeks of habit, a burst at each month's end, and one hour that is out of the ordinary."""
-    rows: list[UsageRow] = []
-    first = datetime(2026, 8, 24, tzinfo=UTC)
-    for day in (first + n * timedelta(days=1) for n in range((END - first).days)):
-        is_end = (day + timedelta(days=1)).day == 1
-        if day.weekday() < 5 or is_end:
-            for hour in (10, 16):
-                at = day + hour * HOUR
-                usd = 900 if at == ODD_HOUR else 600 if is_end else 40
-                rows.append(usage_row(f"dec_{at:%m%d%H}", at=at, usd=Decimal(usd)))
-    return rows
+MORNING = datetime(2026, 11, 25, 6, tzinfo=UTC)  # 7 o'clock in Berlin, after the backlog's night
+TWICE = {"degraded"}
+"""That limits are away is one incident, that one was overspent meanwhile another."""
 
 
 @pytest.fixture
@@ -318,9 +43,10 @@ async def world(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     monkeypatch.setattr(degraded_module, "_LOOK_EVERY_S", 0.001)
     async with engine.begin() as connection:
         await connection.execute(insert(OrganisationUnit), {"id": "acme", "name": "Acme"})
-        row = {"node": MONTH.node, "scope": "", "measure": MONTH.measure.value}
-        shares = {"interactive_share": Decimal(0)}
-        await connection.execute(insert(LimitRow), {**row, "amount": MONTH.amount, **shares})
+        for limit in (MONTH, ALONE):
+            row = {"node": limit.node, "scope": "", "measure": limit.measure.value}
+            amounts = {"amount": limit.amount, "interactive_share": Decimal(0)}
+            await connection.execute(insert(LimitRow), {**row, **amounts})
     async with mail_server() as mailbox, http_receiver() as hook, http_receiver() as slack:
         made = World(engine, mailbox, hook, slack)
         yield made
@@ -334,6 +60,7 @@ async def test_everything_that_goes_wrong_is_told_once_and_is_over_once(world: W
     times = {datetime(2026, 12, 1, tzinfo=UTC), *(noon + n * 24 * HOUR for n in range(days))}
     for at in happenings:
         times |= {at, at + 2 * MINUTE, at + 20 * MINUTE}
+    times |= {MORNING - MINUTE, MORNING}
     for at in sorted(times):
         world.clock.now = at
         past = [row for row in rows if row.at <= at]
@@ -343,10 +70,9 @@ async def test_everything_that_goes_wrong_is_told_once_and_is_over_once(world: W
         if at in happenings:
             await happenings[at]()
         await world.step()
+    kinds = [*(kind.value for kind in IncidentKind), *TWICE]
     once_each = Counter(
-        (kind.value, event)
-        for kind in IncidentKind
-        for event in ("incident.opened", "incident.recovered")
+        (kind, event) for kind in kinds for event in ("incident.opened", "incident.recovered")
     )
     hooked = [(one["incident"]["kind"], one["event"]) for one in world.hook.bodies]
     assert Counter(hooked) == once_each
@@ -355,7 +81,7 @@ async def test_everything_that_goes_wrong_is_told_once_and_is_over_once(world: W
     assert len(world.mailbox.messages) == len(hooked)
     told = [one["Subject"] for one in world.mailbox.messages]
     assert len(set(told)) == len(told)
-    assert sum("over: " in one for one in told) == len(IncidentKind)
+    assert sum("over: " in one for one in told) == len(kinds)
     assert {tuple(one) for one in world.mailbox.recipients} == {
         ("finance@example.com", "cfo@example.com")
     }
@@ -363,5 +89,23 @@ async def test_everything_that_goes_wrong_is_told_once_and_is_over_once(world: W
     assert await world.incidents.listed(is_open=True) == ()
     odd = next(one for one in world.hook.bodies if one["incident"]["kind"] == "spend_anomaly")
     assert datetime.fromisoformat(odd["incident"]["facts"]["hour"]) == ODD_HOUR
-    over = {one["incident"]["kind"]: one["incident"]["recovered_at"] for one in world.hook.bodies}
-    assert over["budget"] == "2026-12-01T00:00:00Z"
+    over = {one["incident"]["subject"]: one["incident"] for one in world.hook.bodies}
+    [budget] = [one for one in over.values() if one["kind"] == "budget"]
+    assert budget["recovered_at"] == "2026-12-01T00:00:00Z"
+    alone = over[f"limit:{ALONE.key}"]
+    assert (alone["severity"], alone["node"]) == ("critical", ALONE.node)
+    assert Decimal(alone["facts"]["used"]) == 15
+    assert over["journals:usage"]["facts"]["journals"] == [JOURNAL]
+    tells_in_the_night(world)
+
+
+def tells_in_the_night(world: World) -> None:
+    """What is critical is told at once, the rest of a night in the morning, and all of it."""
+    heard = list(zip(world.chat_at, map(str, world.slack.bodies), strict=True))
+    at_night = [told for at, told in heard if QUIET.end_after(at) is not None]
+    assert len(at_night) == 2
+    assert all("audit chain" in told for told in at_night)
+    waited = [at for at, told in heard if "wait to be written into the ledger" in told]
+    assert waited == [MORNING] * 2
+    hooked = [one for one in world.hook.bodies if one["incident"]["kind"] == "backlog"]
+    assert [one["at"] for one in hooked] == ["2026-11-24T22:00:00Z", "2026-11-25T02:00:00Z"]

@@ -42,6 +42,7 @@ from tests.integration.sql.usage_rows import usage_row
 FIRST = "0004"
 REVISIONS = [one.revision for one in schema._scripts().iterate_revisions("head", FIRST)][::-1]
 BEFORE = [FIRST, *REVISIONS][-2]
+BEFORE_USAGE_CHANGED = "0016"  # the newest step that needs a table to which others write is 0017
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ROWS = 3
 
@@ -186,7 +187,7 @@ async def test_the_version_before_works_on_while_the_schema_changes_and_goes_bac
     monkeypatch.setattr(schema, "_PAUSE_S", 0.2)
     database_url = postgres_server.create_database()
     engine = open_engine(database_url)
-    await upgrade(engine, BEFORE)
+    await upgrade(engine, BEFORE_USAGE_CHANGED)
     tables = await reflected(engine)
     await fill(engine, tables, set())
     writers = Writers(engine, tables.tables["usage"])
@@ -205,7 +206,7 @@ async def test_the_version_before_works_on_while_the_schema_changes_and_goes_bac
         assert await is_current(engine)
         await SqlLedger(engine).record([usage_row("dec_of_the_new_version")])
         await writers.more(20)
-        await schema.go_back(database_url, BEFORE)
+        await schema.go_back(database_url, BEFORE_USAGE_CHANGED)
         await writers.more(20)
     found = await decisions_of(engine, writers.usage)
     assert len(found) == len(set(found))

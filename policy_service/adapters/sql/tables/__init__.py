@@ -40,6 +40,9 @@ from policy_service.adapters.sql.tables.incidents import (
     IncidentRow,
     OutboxRow,
 )
+from policy_service.adapters.sql.tables.journals import (
+    PluginJournalRow,
+)
 from policy_service.adapters.sql.tables.ledger import (
     Usage,
     UsageDailyCallers,
@@ -113,6 +116,7 @@ __all__ = [
     "ModelGroup",
     "OrganisationUnit",
     "OutboxRow",
+    "PluginJournalRow",
     "PolicyActivation",
     "PolicyDifference",
     "PolicyShadow",

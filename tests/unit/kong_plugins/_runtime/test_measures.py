@@ -41,6 +41,8 @@ def count() -> None:
         raise PolicyUnavailable("away")
     measures.journalled()
     measures.delivered(3)
+    measures.lost()
+    measures.journal_stands("/var/journal", 7, 90)
 
 
 def test_where_nobody_scrapes_nothing_is_counted() -> None:
@@ -66,6 +68,10 @@ async def test_a_scrape_tells_phases_questions_refusals_and_the_journal() -> Non
     assert value(text, asked, question="report", outcome="failed", **who) == 1
     assert value(text, "gatehouse_plugin_journalled_reports_total", **who) == 1
     assert value(text, "gatehouse_plugin_delivered_reports_total", **who) == 3
+    assert value(text, "gatehouse_plugin_lost_reports_total", **who) == 1
+    stands = {"journal": "/var/journal", **who}
+    assert value(text, "gatehouse_plugin_journal_reports", **stands) == 7
+    assert value(text, "gatehouse_plugin_journal_oldest_seconds", **stands) == 90
     assert "dec_01" not in text
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,8 @@ from kong_plugins.llm_token_meter.journal import Journal, Waiting
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import Transport, UsageReport
 from llm_core.tokens.usage import TokenUsage
+from tests.fakes.clock import NOON, FakeClock
+from tests.fixtures.reservations import reservation
 
 REPORT = UsageReport("openai-mini", Transport.DIRECT, 200, usage=TokenUsage(12, output_tokens=3))
 
@@ -163,5 +166,103 @@ async def test_delivering_goes_on_whatever_happens(
             await done.wait()
     finally:
         task.cancel()
-    assert tries == ["a", "a", "a"]
+    assert tries[:3] == ["a", "a", "a"]
     assert "a key" not in caplog.text
+
+
+async def test_when_all_is_delivered_the_last_report_is_sent_again_to_say_so(
+    journal: Journal,
+) -> None:
+    """The last one waited itself when it was sent: the service would think so for ever."""
+    keep(journal, "a", "b")
+    told: list[tuple[str, int]] = []
+    done = asyncio.Event()
+
+    async def send(decision_id: str, report: UsageReport) -> None:
+        standing = journal.gauge.standing()
+        assert standing is not None
+        told.append((decision_id, standing.waiting))
+        if standing.is_calm:
+            done.set()
+            raise PolicyUnavailable("what comes of it is no matter")
+
+    task = asyncio.create_task(journal.keep_delivering(send, every_s=3600))
+    try:
+        async with asyncio.timeout(10):
+            await done.wait()
+    finally:
+        task.cancel()
+    assert told == [("a", 2), ("b", 2), ("b", 0)]
+
+
+async def test_it_knows_since_when_reports_wait_also_after_a_restart(tmp_path: Path) -> None:
+    clock = FakeClock()
+    journal = Journal(tmp_path / "journal", clock)
+    keep(journal, "a")
+    clock.advance(60)
+    keep(journal, "b")
+    standing = journal.gauge.standing()
+    assert standing is not None
+    assert (standing.waiting, standing.oldest_s, standing.is_full) == (2, 60, False)
+    clock.advance(5)
+    later = Journal(journal.path, clock)
+    assert later.gauge.standing() is None
+    await later.deliver(Receiver("a"))
+    standing = later.gauge.standing()
+    assert standing is not None
+    assert (standing.waiting, standing.oldest_s) == (1, 65)
+
+
+async def test_a_line_of_an_earlier_version_waits_since_its_decision(tmp_path: Path) -> None:
+    clock = FakeClock()
+    journal = Journal(tmp_path / "journal", clock)
+    decided = reservation("a", at=NOON)
+    line = {"decision_id": "a", "report": replace(REPORT, reservation=decided)}
+    journal.path.write_bytes(msgspec.json.encode(line) + b"\n")
+    clock.advance(7)
+    await journal.deliver(Receiver(is_down=True))
+    standing = journal.gauge.standing()
+    assert standing is not None
+    assert (standing.waiting, standing.oldest_s) == (1, 7)
+
+
+async def test_that_another_instance_emptied_it_is_seen_at_once_and_told_for_a_while(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    journal = Journal(tmp_path / "journal", clock)
+    keep(journal, "a")
+    await Journal(journal.path).deliver(Receiver())
+    standing = journal.gauge.standing()
+    assert standing is not None
+    assert standing.is_calm
+    clock.advance(601)
+    assert journal.gauge.standing() is None
+
+
+async def test_a_journal_that_cannot_be_written_is_full_until_a_round_finds_room(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "journals"
+    folder.write_text("a file where the folder should be")
+    journal = Journal(folder / "journal")
+    assert journal.gauge.standing() is None
+    with pytest.raises(OSError, match="journals"):
+        keep(journal, "a")
+    with pytest.raises(OSError, match="journals"):
+        await journal.deliver(Receiver())
+    standing = journal.gauge.standing()
+    assert standing is not None
+    assert (standing.waiting, standing.is_full) == (0, True)
+    folder.unlink()
+    journal.path.mkdir(parents=True)
+    with pytest.raises(OSError, match="journals"):
+        await journal.deliver(Receiver())
+    assert journal.gauge.is_full
+    journal.path.rmdir()
+    await journal.deliver(Receiver())
+    standing = journal.gauge.standing()
+    assert standing is not None
+    assert standing.is_calm
+    assert [one.name for one in folder.iterdir()] == ["journal"]
+    assert journal.waiting() == []

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from prometheus_client import generate_latest
 
-from kong_plugins._runtime import shared_context
+from kong_plugins._runtime import measures, shared_context
 from kong_plugins._runtime.shared_context import HandedCaller, HandedDecision
 from kong_plugins.llm_token_meter.journal import Journal
 from kong_plugins.llm_token_meter.plugin import Plugin
@@ -23,12 +24,14 @@ from llm_core.policy.decision import (
     Transport,
     UsageReport,
 )
+from llm_core.policy.journal_standing import read
 from llm_core.policy.limits import Priority
 from llm_core.policy.request_facts import RequestFacts
 from llm_core.tokens.usage import TokenUsage
 from tests.fakes.kong import Answered, FakeKong
 from tests.fakes.policy_service import SECRET, FakePolicyService
 from tests.fakes.samples import AZURE, CALLER, OPENAI, chat_body, chat_call, decision
+from tests.fixtures.scraping import value
 
 DIRECT = decision(OPENAI)
 RELAY = decision(OPENAI, AZURE)
@@ -441,6 +444,7 @@ async def test_a_direct_calls_usage_is_reported(
         [report] = await service.reported("dec_1")
     assert msgspec.convert(report, UsageReport) == replace(USED, total_ms=80.0)
     assert not journal.path.exists()
+    assert service.journals == [None]
 
 
 async def test_what_the_relay_served_is_not_reported_twice(
@@ -500,6 +504,58 @@ async def test_a_report_waits_on_disk_while_the_service_is_down_and_arrives_afte
                 await asyncio.sleep(0.01)
     delivered = msgspec.convert(service.reports()["dec_1"][-1], UsageReport)
     assert replace(delivered, reservation=None) == replace(USED, total_ms=80.0)
+
+
+async def test_reports_say_how_the_journal_stands_while_something_waits_and_when_nothing_does(
+    service: FakePolicyService, journal: Journal
+) -> None:
+    service.is_down = True
+    async with meter(service, journal) as plugin:
+        await reported(plugin, DIRECT, usage=USED)
+        await service.reported("dec_1", 2)
+        service.is_down = False
+        async with asyncio.timeout(10):
+            while not (service.journals[-1] or "").endswith("full=0"):
+                service.came.clear()
+                await service.came.wait()
+            while _waiting(service.journals[-1]) != 0:
+                service.came.clear()
+                await service.came.wait()
+    told = [_waiting(one) for one in service.journals]
+    assert told[0] is None
+    assert set(told[1:-1]) == {1}
+    assert str(journal.path) in (service.journals[-1] or "")
+
+
+def _waiting(told: str | None) -> int | None:
+    if told is None:
+        return None
+    standing = read(told)
+    assert standing is not None
+    return standing.waiting
+
+
+async def test_a_report_that_could_neither_be_sent_nor_kept_is_told_and_counted(
+    service: FakePolicyService, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "folder").write_text("no folder")
+    service.fails_for = {"dec_1"}
+    measures.begin("llm-token-meter")
+    try:
+        async with meter(service, Journal(tmp_path / "folder" / "journal")) as plugin:
+            await reported(plugin, DIRECT, usage=USED)
+            async with asyncio.timeout(10):
+                while "usage could not be kept" not in caplog.text:  # noqa: ASYNC110 - a log
+                    await asyncio.sleep(0.01)
+            await reported(plugin, replace(DIRECT, decision_id="dec_2"), usage=USED)
+            await service.reported("dec_2")
+        assert measures._Holder.current is not None
+        page = generate_latest(measures._Holder.current.registry).decode()
+    finally:
+        measures._Holder.current = None
+    who = {"plugin": "llm-token-meter"}
+    assert value(page, "gatehouse_plugin_lost_reports_total", **who) == 1
+    assert (service.journals[-1] or "").endswith("; waiting=0; oldest_s=0; full=1")
 
 
 async def test_what_waits_from_before_a_restart_is_delivered(

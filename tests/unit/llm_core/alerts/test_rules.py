@@ -10,6 +10,7 @@ from llm_core.alerts.rules import (
     AlertRules,
     Backlog,
     ErrorRate,
+    JournalGrowing,
     severity_of_threshold,
     short_usd,
 )
@@ -31,6 +32,21 @@ def test_a_rate_opens_high_and_closes_low(
     calls: int, failed: int, is_open: bool, is_wrong: bool
 ) -> None:
     assert ErrorRate().is_wrong(calls, failed, is_open=is_open) is is_wrong
+
+
+def test_a_journal_grows_when_enough_waits_for_long_enough_and_until_nothing_does() -> None:
+    rule = JournalGrowing(10, timedelta(minutes=5))
+
+    def is_wrong(waiting: int, minutes: int, *, is_full: bool = False, is_open: bool) -> bool:
+        since = timedelta(minutes=minutes)
+        return rule.is_wrong(waiting, since, is_full=is_full, is_open=is_open)
+
+    assert not is_wrong(10, 4, is_open=False)
+    assert not is_wrong(9, 5, is_open=False)
+    assert is_wrong(10, 5, is_open=False)
+    assert is_wrong(1, 0, is_open=True)
+    assert not is_wrong(0, 60, is_open=True)
+    assert is_wrong(0, 0, is_full=True, is_open=False)
 
 
 def test_a_backlog_is_over_at_half() -> None:

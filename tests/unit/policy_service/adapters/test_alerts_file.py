@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_core.alerts.incident import IncidentKind, Severity
-from llm_core.alerts.rules import AlertRules
+from llm_core.alerts.rules import AlertRules, JournalGrowing
 from policy_service.adapters import alerts_file
 from policy_service.adapters.alerts_file import AlertsConfig, read_alerts
 
@@ -65,6 +65,11 @@ async def test_people_can_be_told_again_of_each_kind_in_its_time(tmp_path: Path)
     assert rules.again_after_for(IncidentKind.BACKLOG) is None
 
 
+async def test_how_long_a_journal_may_hold_reports_is_said_in_minutes(tmp_path: Path) -> None:
+    rules = read(tmp_path, "rules: {journal_growing: {reports: 50, after_min: 20}}").rules
+    assert rules.journal_growing == JournalGrowing(50, timedelta(minutes=20))
+
+
 WEBHOOK = "{name: ops, kind: webhook, url: 'https://a.test', secret: ops_webhook}"
 EMAIL = "name: m, kind: email, from: a@b.c, to: [d@e.f]"
 
@@ -91,6 +96,8 @@ EMAIL = "name: m, kind: email, from: a@b.c, to: [d@e.f]"
         ("rules: {error_rate: {opens_at: 0.1, closes_at: 0.5}}", "closes_at"),
         ("rules: {typo: {}}", "no such field"),
         ("rules: {backlog: {rows: 0}}", "rows"),
+        ("rules: {journal_growing: {reports: 0}}", "reports"),
+        ("rules: {journal_growing: {after_min: -1}}", "after_min"),
     ],
 )
 def test_a_fault_is_told_with_the_file_and_without_secrets(

@@ -8,8 +8,10 @@ import pytest
 
 from llm_core.policy.caller import Caller, ProofOfIdentity
 from llm_core.policy.decision import Decision, DecisionRequest, Transport, UsageReport
+from llm_core.policy.journal_standing import JOURNAL_HEADER, JournalStanding, written
 from llm_core.tokens.usage import TokenUsage
-from tests.fakes.running_service import ADMIN, Api
+from policy_service.ports.journals import HeardJournal
+from tests.fakes.running_service import ADMIN, INTERNAL, Api
 from tests.fakes.samples import CALLER, chat_body, chat_call
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -147,6 +149,25 @@ async def test_a_report_on_a_decision_nobody_made_is_unknown(api: Api) -> None:
     report = UsageReport(None, Transport.DIRECT, 200)
     answer = await api.post("/v1/decisions/dec_0/usage", builtins(report))
     assert answer.json() == {"outcome": "unknown"}
+
+
+async def test_a_report_says_how_the_journal_stands_also_when_it_is_not_taken_itself(
+    api: Api,
+) -> None:
+    path = "/v1/decisions/dec_0/usage"
+    report = builtins(UsageReport(None, Transport.DIRECT, 200))
+    standing = JournalStanding("gw-1:/j", 3, 60, is_full=False)
+    telling = {JOURNAL_HEADER: written(standing)}
+    for refused in ({**ADMIN, **telling}, telling):
+        assert (await api.post(path, report, refused)).status_code == 401
+    for odd in ("", "much", written(standing) + ";"):
+        answer = await api.post(path, report, {**INTERNAL, JOURNAL_HEADER: odd})
+        assert answer.json() == {"outcome": "unknown"}
+    kept = api.opened.journals.journals
+    assert await kept.newest(api.clock()) == []
+    assert (await api.post(path, b"[", {**INTERNAL, **telling})).status_code == 400
+    await api.opened.journals.step()
+    assert await kept.newest(api.clock()) == [HeardJournal(standing, api.clock(), api.clock())]
 
 
 async def test_a_refusal_is_a_decision_too(api: Api) -> None:
