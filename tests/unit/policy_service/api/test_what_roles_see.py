@@ -14,11 +14,21 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from llm_core.alerts.incident import IncidentKind
 from llm_core.policy.roles import PLATFORM, Actor, Grant, Role
 from policy_service.services.administrators import Administrators
 from tests.fakes.running_service import ADMIN, Api, running_service
-from tests.fixtures.owners import BESIDE, CLOSED, OURS, OWNERS, SIBLING, THEIRS, Owner, fill, use
+from tests.fixtures.owners import (
+    BESIDE,
+    CLOSED,
+    OURS,
+    OWNERS,
+    SIBLING,
+    THEIRS,
+    Owner,
+    fill,
+    quiet_alerts,
+    use,
+)
 from tests.fixtures.role_questions import (
     Question,
     leaks,
@@ -58,13 +68,13 @@ UNNAMED = {
 
 @asynccontextmanager
 async def filled_service(folder: Path) -> AsyncIterator[Api]:
-    (folder / "alerts.yaml").write_text(
-        # What is under test opens and ends incidents by itself.
-        "rules:\n" + "".join(f"  {kind}: {{is_on: false}}\n" for kind in IncidentKind)
-    )
-    async with running_service(folder, alerts_file=folder / "alerts.yaml") as running:
+    async with running_service(folder, alerts_file=quiet_alerts(folder)) as running:
+        before = {owner.mark: dict(owner.ids) for owner in OWNERS}
         await fill(running.opened)
         yield running
+        for owner in OWNERS:  # another service of this module goes on
+            owner.ids.clear()
+            owner.ids.update(before[owner.mark])
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
