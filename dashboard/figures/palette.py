@@ -1,6 +1,8 @@
 """Colours that colour-blind people tell apart too.
 
-They are Okabe and Ito's, and lighter relatives of them on a dark ground.
+They are close to Okabe and Ito's, moved as little as it takes for each to stand out from its
+ground and from all others (`tests/unit/dashboard/test_palette.py` says by how much); on a dark
+ground they are lighter relatives.
 
 Source:
     https://jfly.uni-koeln.de/color/ (checked 2026-11-20)
@@ -15,8 +17,8 @@ from dashboard.formats import Currency
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 """What the figures are."""
 
-_LIGHT = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-_DARK = ("#4FA3DB", "#F2B84B", "#35C08F", "#DF9CC3", "#9AD4F5", "#F0844A")
+_LIGHT = ("#0072B2", "#D08300", "#079A6B", "#BF7CAD", "#2E9BE4", "#BE5A0E")
+_DARK = ("#2293E3", "#F9C050", "#30C18F", "#E28AB8", "#9DD4F1", "#F07A30")
 OTHER_COLOUR = "#8C8C8C"
 # Light to dark on a light ground and the other way on a dark one, so that "more" stands out.
 _HEAT_LIGHT = ("#F1F5F9", "#9CC7E6", "#0072B2", "#003A5C")

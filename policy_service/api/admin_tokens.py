@@ -87,7 +87,9 @@ async def revoke(token_id: str, opened: Opened, actor: CurrentActor) -> Response
     """Revoke a token, at once."""
     found = [one for one in await opened.admin_tokens.list_tokens() if one.id == token_id]
     for grant in found[0].grants if found else ():
-        require(actor, Permission.ADMIN_TOKENS_WRITE, await _path_if_any(opened, grant.node))
+        # On what it has its roles, a refusal does not tell.
+        path = (f"admin_token:{token_id}", *await _path_if_any(opened, grant.node))
+        require(actor, Permission.ADMIN_TOKENS_WRITE, path)
     if not found:
         nodes_for(actor, Permission.ADMIN_TOKENS_WRITE)
     if not found or not await opened.admin_tokens.revoke(actor, token_id):

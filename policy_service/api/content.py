@@ -63,6 +63,7 @@ async def read(
 
     def allow(row: ContentRow) -> None:
         nodes = (
+            f"decision:{row.decision_id}",  # whose it is, a refusal does not tell
             f"team:{row.team}",
             f"department:{row.department}",
             f"organisation:{row.organisation}",

@@ -167,7 +167,8 @@ async def _known(opened: Resources, actor: Actor, key_id: str, permission: Permi
     found = await opened.keys.find(key_id)
     if found is None:
         raise NotServed(f"There is no key {key_id[:60]!r}.")
-    require(actor, permission, found.path)
+    # Whose key it is, a refusal does not tell.
+    require(actor, permission, (f"key:{key_id}", *found.path))
     return found
 
 

@@ -154,7 +154,9 @@ async def withdraw(raise_id: str, opened: Opened, actor: CurrentActor) -> Respon
         nodes_for(actor, Permission.LIMITS_RAISE)
         raise NotServed("There is no raise of that id.")
     with told_faults():
-        require(actor, Permission.LIMITS_RAISE, await _path(opened, found.node))
+        # Whose raise it is, a refusal does not tell.
+        path = (f"raise:{raise_id}", *await _path(opened, found.node))
+        require(actor, Permission.LIMITS_RAISE, path)
         if not await opened.administration.withdraw_raise(raise_id, actor):
             raise NotServed("The raise is over already.")
     await opened.changes.announce()

@@ -55,11 +55,11 @@ async def export(opened: Opened, actor: CurrentActor, organisation: str | None =
     """The company's file as JSON; `PUT` takes it back. There are no secrets in it."""
     nodes = nodes_for(actor, Permission.ORGANISATION_READ)
     if nodes is not None:
-        chosen = organisation or _only_organisation(nodes)
-        # Before anybody looks: who may not see a company is not told whether it is there.
-        for permission in (Permission.ORGANISATION_READ, Permission.KEYS_READ):
-            require(actor, permission, (f"organisation:{chosen}",))
-        organisation = chosen
+        organisation = organisation or _only_organisation(nodes)
+    path = () if organisation is None else (f"organisation:{organisation}",)
+    # Before anybody looks: who may not see a company is not told whether it is there.
+    for permission in (Permission.ORGANISATION_READ, Permission.KEYS_READ):
+        require(actor, permission, path)
     with told_faults():
         document = await opened.companies.export(organisation)
     if not may(actor.grants, Permission.ROLES_GRANT, ()):

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from playwright.sync_api import Page, expect
 
+from dashboard.navigation import PAGES, Entry
 from policy_service.cli.demo import processes
 from tests.fakes.running_service import MODELS
 from tests.fixtures.admin_site import COMPANY, SPENT, TEAMS, fill
@@ -222,3 +223,23 @@ def test_a_manager_sees_nothing_of_another_department(site: Site, address: str, 
             expect(page.get_by_text("$21.75").first).to_be_attached(timeout=TIMEOUT_MS)
             assert "Field required" not in told
             assert "Against an invoice" not in told
+
+
+TAMPERED = "organisation=acme&department=sales&team=emea&group=Team&approval=apr_1"
+OFFERED = [entry for entry in PAGES if entry.needs not in {"policy.read", "audit.read"}]
+"""To a department's manager; the others they may not open."""
+
+
+@pytest.mark.parametrize("entry", OFFERED, ids=lambda entry: entry.file)
+def test_no_page_tells_a_manager_more_for_a_changed_address(site: Site, entry: Entry) -> None:
+    with open_page(f"{site.manager_url}/{entry.file}?{TAMPERED}", height=1800) as page:
+        drawn(page, entry.title)
+        content = page.content()
+    assert "model-of-emea" not in content
+    assert f"{SPENT['emea']:.2f}" not in content
+
+
+def test_the_same_address_tells_an_administrator(site: Site) -> None:
+    with open_page(f"{site.admin_url}/costs?{TAMPERED}", height=1800) as page:
+        drawn(page, "Costs")
+        assert f"{SPENT['emea']:.2f}" in page.content()

@@ -114,7 +114,7 @@ async def _fill_books(api: Api) -> None:
             set_by=ROOT.name,
         )
         await opened.reporting.store.put(ROOT, schedule)
-        report = NewRun("paged-0", f"2026-W0{number + 1}", "email")
+        report = NewRun("paged-0", f"2026-W0{number + 1}", "email", schedule.node)
         await opened.reporting.store.claim(f"run_{number}", report)
         bundle = BundleRecord(str(number) * 64, f"r{number}", "k", "1 passed", "user:a", now)
         await SqlPolicies(engine).keep(ROOT, bundle, b"tarball")
