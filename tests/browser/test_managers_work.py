@@ -1,131 +1,36 @@
 """What managers do in the browser comes true in the service, and nobody sees what is not theirs."""
 
-import asyncio
 import csv
 import io
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-import yaml
 from playwright.sync_api import Page, expect
 
 from dashboard.navigation import PAGES, Entry
-from policy_service.cli.demo import processes
 from tests.fakes.running_service import MODELS
-from tests.fixtures.admin_site import COMPANY, SPENT, TEAMS, fill
+from tests.fixtures.admin_site import SPENT, TEAMS
 from tests.fixtures.chromium import open_page
-from tests.fixtures.services import free_port
+from tests.fixtures.managed_site import (
+    DEPARTMENT,
+    TIMEOUT_MS,
+    Site,
+    drawn,
+    start_managed_site,
+)
 
 pytestmark = pytest.mark.browser
-TIMEOUT_MS = 60_000
-HOST = "127.0.0.1"
-ROOT = "root-0123456789abcdef"
-DEPARTMENT = "research"
 OTHERS = [team for team, department in TEAMS.items() if department != DEPARTMENT]
-
-
-@dataclass(frozen=True)
-class Site:
-    """A policy service with two dashboards: the administrator's, and a department manager's."""
-
-    policy_url: str
-    admin_url: str
-    manager_url: str
-    manager_token: str
-    ledger: Path
-
-    def ask(self, method: str, path: str, token: str = ROOT, **options: Any) -> Any:
-        """Ask the admin API."""
-        answer = httpx.request(
-            method,
-            f"{self.policy_url}/admin/v1/{path}",
-            headers={"authorization": f"Bearer {token}"},
-            **options,
-        )
-        assert answer.is_success, answer.text
-        return answer.json()
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("site")
-    logs = folder / "logs"
-    logs.mkdir()
-    (folder / "models.yaml").write_text(yaml.safe_dump(MODELS))
-    (folder / "company.yaml").write_text(yaml.safe_dump(COMPANY))
-    database = f"sqlite+aiosqlite:///{folder}/gatehouse.db"
-    asyncio.run(fill(database, folder / "company.yaml"))
-    policy_port = free_port()
-    policy_url = f"http://{HOST}:{policy_port}"
-    running: list[subprocess.Popen[bytes]] = []
-
-    def start(name: str, arguments: tuple[str, ...], ready: str, **settings: str) -> None:
-        spec = processes.Spec(name, arguments, settings, ready)
-        running.append(processes.start(spec, logs))
-        processes.wait_ready(spec, running[-1], logs, lambda _: None)
-
-    def dashboard(name: str, token: str) -> str:
-        url = f"http://{HOST}:{free_port()}"
-        start(
-            name,
-            ("-m", "dashboard", "--port", url.rpartition(":")[2]),
-            f"{url}/_stcore/health",
-            DASHBOARD_POLICY_URL=policy_url,
-            DASHBOARD_ADMIN_TOKEN=token,
-        )
-        return url
-
-    try:
-        start(
-            "policy",
-            ("-m", "policy_service", "serve", "--port", str(policy_port)),
-            f"{policy_url}/readyz",
-            POLICY_INTERNAL_SECRET="internal-0123456789abcdef",
-            POLICY_TICKET_SECRET="ticket-0123456789abcdef",
-            POLICY_ADMIN_TOKEN=ROOT,
-            POLICY_DATABASE_URL=database,
-            POLICY_MODELS_FILE=str(folder / "models.yaml"),
-            POLICY_CREDENTIALS__OPENAI="sk-test",
-        )
-        token = _manager_token(database)
-        yield Site(
-            policy_url,
-            dashboard("admin", ROOT),
-            dashboard("manager", token),
-            token,
-            folder / "gatehouse.db",
-        )
-    finally:
-        processes.stop({str(one.pid): one.pid for one in running})
-        for one in running:
-            one.wait(10)
-
-
-def _manager_token(database: str) -> str:
-    """One that nobody made who is to decide on its requests."""
-    command = (
-        *(sys.executable, "-m", "policy_service", "admin-tokens", "issue", "--name", "manager"),
-        *("--grant", f"dept_manager@department:{DEPARTMENT}", "--database-url", database),
-    )
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def drawn(page: Page, title: str) -> None:
-    """Wait until all of a page is there, and see that none of it failed."""
-    heading = page.get_by_role("heading", name=title, exact=True, level=1)
-    expect(heading).to_be_visible(timeout=TIMEOUT_MS)
-    for unfinished in ("stStatusWidget", "stSkeleton"):
-        expect(page.get_by_test_id(unfinished)).to_have_count(0, timeout=TIMEOUT_MS)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
+    with start_managed_site(tmp_path_factory.mktemp("site")) as running:
+        yield running
 
 
 def fill_in(page: Page, label: str, text: str) -> None:
