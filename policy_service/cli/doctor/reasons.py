@@ -7,8 +7,9 @@ import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from policy_service.adapters.redis_following import NotTheOneNamed
-
+# Faults are known by their names: a host of Kong has the plugins, and no driver of databases.
+_OWN_WORDS = frozenset({"NotTheOneNamed"})
+"""Of `adapters.redis_following`: what they say holds no address."""
 _BY_KIND = {
     "InvalidPasswordError": "the user or the password is refused",
     "InvalidAuthorizationSpecificationError": "the user is refused",
@@ -50,7 +51,7 @@ def _told(fault: BaseException) -> str:
             told = "its name cannot be resolved"
         case sqlite3.Error():
             told = str(fault)
-        case NotTheOneNamed():
+        case _ if type(fault).__name__ in _OWN_WORDS:
             told = str(fault)
         case OSError(errno=int() as number):
             told = os.strerror(number).lower()

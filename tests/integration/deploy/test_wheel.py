@@ -17,6 +17,7 @@ import pytest
 from devkong.conf import parse_conf
 from policy_service.cli.kong import PLUGINS
 from tests.contract.test_kong_files import ENVIRONMENT
+from tests.fixtures.services import REQUIRE_SERVICES
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("llm_core", "kong_plugins", "policy_service", "dashboard", "devkong", "sandbox")
@@ -77,6 +78,40 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     [packages] = (venv / "lib").glob("*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return Installed(folder, wheel)
+
+
+@pytest.fixture(scope="module")
+def on_kongs_host(installed: Installed) -> Installed:
+    """With what `[kong]` names and nothing else, from the package index, as a host of Kong has."""
+    folder = installed.folder / "kongs-host"
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    alone = Installed(folder, installed.wheel)
+    ran = subprocess.run(
+        [
+            *(str(alone.bin / "python"), "-m", "pip", "install", "--quiet"),
+            *("--disable-pip-version-check", f"{installed.wheel}[kong]"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode and os.getenv(REQUIRE_SERVICES) != "1":
+        pytest.skip(f"the package index cannot be asked: {ran.stderr[-300:]}")
+    assert ran.returncode == 0, ran.stderr
+    return alone
+
+
+def test_a_host_of_kong_needs_only_what_its_extra_names(on_kongs_host: Installed) -> None:
+    conf = parse_conf(on_kongs_host.run("gatehouse", "kong", "config", "--prefix", "/k"))
+    for server in conf.plugin_servers:
+        assert server.query_cmd is not None
+        [described] = json.loads(on_kongs_host.run(*server.query_cmd.split()))
+        assert described["Name"] == server.name
+    assert "--admin-url" in on_kongs_host.run("gatehouse", "kong", "check", "--help")
+    missing = (
+        "import importlib.util as u; print([m for m in ('redis', 'sqlalchemy') if u.find_spec(m)])"
+    )
+    assert on_kongs_host.run("python", "-c", missing).strip() == "[]"
 
 
 def _build(source: Path, target: str, folder: Path) -> None:
