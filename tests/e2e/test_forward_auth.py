@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
 
 from policy_service.api.forward_auth import SECRET_HEADER
 from tests.fixtures.gateway import SECRETS, Gateway
@@ -14,7 +15,7 @@ PATH = "/v1/chat/completions"
 
 
 @contextmanager
-def through(gateway: Gateway, key: str, body: bytes) -> Iterator[httpx.Response]:
+def through(gateway: Gateway, key: str, body: bytes, path: str = PATH) -> Iterator[httpx.Response]:
     """What the gateway does with a call: its two requests, with the headers that it is told of."""
     asked = {
         SECRET_HEADER: SECRETS["POLICY_INTERNAL_SECRET"],
@@ -22,7 +23,7 @@ def through(gateway: Gateway, key: str, body: bytes) -> Iterator[httpx.Response]
         "x-forwarded-proto": "http",
         "x-forwarded-method": "POST",
         "x-forwarded-host": "llm.example",
-        "x-forwarded-uri": PATH,
+        "x-forwarded-uri": path,
         "x-forwarded-for": "127.0.0.1",
     }
     with httpx.Client(base_url=gateway.policy_url, timeout=30) as client:
@@ -31,7 +32,7 @@ def through(gateway: Gateway, key: str, body: bytes) -> Iterator[httpx.Response]
             yield decided
             return
         ticket = {"x-gatehouse-ticket": decided.headers["x-gatehouse-ticket"]}
-        with client.stream("POST", f"/relay{PATH}", headers=ticket, content=body) as answer:
+        with client.stream("POST", f"/relay{path}", headers=ticket, content=body) as answer:
             yield answer
 
 
@@ -48,6 +49,34 @@ def test_a_whole_answer_and_its_row_in_the_ledger(embedded: Gateway) -> None:
     row = embedded.row(answer.headers["x-gatehouse-decision-id"])
     assert row["team"] == "search"
     assert float(row["usd"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "answered"),
+    [
+        ("/v1/completions", {"model": "gpt-4o-mini", "prompt": "hello"}, "choices"),
+        ("/v1/responses", {"model": "gpt-4o-mini", "input": "hello"}, "output"),
+        (
+            "/v1/messages",
+            {
+                "model": "gpt-4o-mini",
+                "max_tokens": 20,
+                "messages": [{"role": "user", "content": "hello"}],
+            },
+            "content",
+        ),
+        ("/v1/embeddings", {"model": "openai-embeddings", "input": "hello"}, "data"),
+    ],
+)
+def test_every_operation_goes_this_way(
+    embedded: Gateway, path: str, body: dict[str, Any], answered: str
+) -> None:
+    with through(embedded, "team", json.dumps(body).encode(), path) as answer:
+        answer.read()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()[answered]
+    row = embedded.row(answer.headers["x-gatehouse-decision-id"])
+    assert path.rpartition("/")[2] in row["operation"]
 
 
 def test_a_stream_arrives_whole(embedded: Gateway) -> None:

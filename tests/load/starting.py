@@ -4,7 +4,8 @@
 
 `--dump` is what Kong runs when it starts, once for each plugin. A plugin server has started when it
 has answered an RPC on its socket; the policy service, with SQLite and the embedded engine, when
-`/readyz` says 200. Everything is started once before, so that files are in the system's cache.
+`/readyz` says 200. Everything is started once before, so that files are in the system's cache and
+the service's tables are made: that is its very first start.
 """
 
 import argparse
@@ -168,10 +169,12 @@ def main() -> None:
                 held_mb = max(held_mb, resident_mb(pid))
         _row(f"`{plugin}`, first answer", taken_s, "< 1 s, <= 90 MB", held_mb)
     taken_s, held_mb = [], 0.0
-    for _ in range(rounds + 1):
-        with tempfile.TemporaryDirectory() as folder, service(Path(folder)) as (one_s, pid):
-            taken_s.append(one_s)
-            held_mb = max(held_mb, resident_mb(pid))
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(rounds + 1):
+            with service(Path(folder)) as (one_s, pid):
+                taken_s.append(one_s)
+                held_mb = max(held_mb, resident_mb(pid))
+    _row("policy service, its very first start", taken_s[:1], "")
     _row("policy service, ready", taken_s[1:], "< 3 s, <= 250 MB", held_mb)
     print(f"\nThe tokenizer, in each process that has counted: {tokenizer_mb():.0f} MB")
     print(load())
