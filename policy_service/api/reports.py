@@ -54,22 +54,10 @@ class WantedSchedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     department_to: dict[str, tuple[str, ...]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ShownSchedule:
-    """A schedule, with its ETag; see `ReportSchedule`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSchedule(ReportSchedule):
+    """A schedule, with its ETag."""
 
-    id: str
-    organisation: str
-    node: str
-    kind: ReportKind
-    cadence: Cadence
-    hour: int
-    to: tuple[str, ...]
-    since: datetime
-    set_by: str
-    time_zone: str
-    per_department: bool
-    department_to: dict[str, tuple[str, ...]]
     etag: str
 
 
