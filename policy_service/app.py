@@ -1,6 +1,5 @@
 """The composition root: settings in, an ASGI application out."""
 
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -42,6 +41,7 @@ from policy_service.api.short_way import ShortWay
 from policy_service.api.wire import answer_failures
 from policy_service.ports.clock import Clock
 from policy_service.settings import Settings
+from policy_service.starting import collect_again
 from policy_service.stopping import told_of_stop
 from policy_service.wiring import open_resources, utc_now
 
@@ -69,10 +69,7 @@ def create_app(
         async with open_resources(settings, clock) as opened:
             app.state.resources = opened
             if owns_process:
-                # What is there now stays. To look through it takes the collector over 100 ms, in
-                # which no call is decided (docs/performance.md).
-                gc.collect()
-                gc.freeze()
+                collect_again()
             with told_of_stop(opened.changes.end):
                 yield
 
@@ -114,8 +111,3 @@ def create_app(
     app.router.routes.append(relay.anywhere_else)
     answer_failures(app)
     return app
-
-
-def from_environment() -> FastAPI:
-    """The factory for `uvicorn --factory policy_service.app:from_environment`."""
-    return create_app(Settings(), owns_process=True)

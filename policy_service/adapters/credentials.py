@@ -1,14 +1,19 @@
 """The providers' credentials: found by name in the settings, proved as the deployment asks."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from llm_core.apis.ask import Exchange
 from llm_core.catalogue import Auth, Deployment
 from llm_core.errors import ProviderUnavailable
-from policy_service.adapters.aws_signing import AwsSigner
 from policy_service.adapters.google_service_account import GoogleServiceAccounts
 from policy_service.ports.clock import Clock
+
+if TYPE_CHECKING:
+    from policy_service.adapters.aws_signing import AwsSigner
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +29,6 @@ class ProviderCredentials:
     def __init__(self, secret: Callable[[str], str | None], clock: Clock) -> None:
         self._secret = secret
         self._clock = clock
-        self._aws = AwsSigner()
         self._google = GoogleServiceAccounts()
 
     async def headers(self, deployment: Deployment, exchange: Exchange) -> Mapping[str, str]:
@@ -32,7 +36,8 @@ class ProviderCredentials:
         if deployment.auth is Auth.AWS_SIGV4:
             # Without a name, AWS's own chain says who we are: the machine's role, for example.
             secret = self._named(deployment) if deployment.credential else None
-            return await self._aws.headers(secret, deployment, exchange.request, self._clock())
+            signer = await asyncio.to_thread(lambda: self._aws)
+            return await signer.headers(secret, deployment, exchange.request, self._clock())
         if deployment.credential is None:
             return {}
         secret = self._named(deployment)
@@ -43,6 +48,13 @@ class ProviderCredentials:
     async def close(self) -> None:
         """Let go of the connections to token servers."""
         await self._google.close()
+
+    @cached_property
+    def _aws(self) -> "AwsSigner":
+        # botocore is a tenth of a second and some megabytes, which most never need.
+        from policy_service.adapters.aws_signing import AwsSigner  # noqa: PLC0415
+
+        return AwsSigner()
 
     def _named(self, deployment: Deployment) -> str:
         name = deployment.credential or ""

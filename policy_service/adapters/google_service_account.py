@@ -13,6 +13,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,7 +62,8 @@ class GoogleServiceAccounts:
         Args:
             timeout_s: Longest wait for each step of fetching one.
         """
-        self._client = httpx.AsyncClient(timeout=timeout_s, follow_redirects=False)
+        self._timeout_s = timeout_s
+        self._client: asyncio.Task[httpx.AsyncClient] | None = None
         self._tokens: dict[str, _Token] = {}
         self._fetches: dict[str, asyncio.Task[_Token]] = {}
 
@@ -90,7 +92,8 @@ class GoogleServiceAccounts:
         for fetch in list(self._fetches.values()):
             fetch.cancel()
         await asyncio.gather(*self._fetches.values(), return_exceptions=True)
-        await self._client.aclose()
+        if self._client is not None:
+            await (await self._client).aclose()
 
     async def _fetched(self, account: str, secret: str, now: datetime) -> _Token:
         fetch = self._fetches.get(account)
@@ -100,6 +103,13 @@ class GoogleServiceAccounts:
             fetch.add_done_callback(lambda done: self._forget(account, done))
         # Others wait for the same answer: a caller that goes away must not end it for them.
         return await asyncio.shield(fetch)
+
+    async def _opened(self) -> httpx.AsyncClient:
+        """The connections; to read whom it trusts takes a new client a tenth of a second."""
+        if self._client is None:
+            make = partial(httpx.AsyncClient, timeout=self._timeout_s, follow_redirects=False)
+            self._client = asyncio.create_task(asyncio.to_thread(make))
+        return await asyncio.shield(self._client)
 
     def _forget(self, account: str, fetch: asyncio.Task[_Token]) -> None:
         del self._fetches[account]
@@ -111,7 +121,8 @@ class GoogleServiceAccounts:
         key = _account(secret)
         form = {"grant_type": GRANT_TYPE, "assertion": _assertion(key, now)}
         try:
-            answer = await self._client.post(key.token_uri, data=form)
+            client = await self._opened()
+            answer = await client.post(key.token_uri, data=form)
         except (httpx.HTTPError, httpx.InvalidURL):
             raise ProviderUnavailable(
                 "Google's token server cannot be reached for the service account."

@@ -7,6 +7,7 @@ import typer
 
 from policy_service.cli.database import DEFAULT_DATABASE, Database, back_to, with_database
 from policy_service.cli.failures import fail, needs
+from policy_service.starting import collect_nothing
 
 if TYPE_CHECKING:
     from policy_service.settings import Settings
@@ -21,6 +22,7 @@ def serve(
 
     The database is migrated first. See docs/settings.md for every setting.
     """
+    collect_nothing()
     with needs("service"):
         import uvicorn
         from uvicorn.config import LOGGING_CONFIG
@@ -50,13 +52,14 @@ def serve(
     is_counted_together = workers > 1 and settings.has_metrics
     with counting_together() if is_counted_together else nullcontext():
         uvicorn.run(
-            "policy_service.app:from_environment",
+            "policy_service.starting:app",
             factory=True,
             host=host,
             port=port,
             workers=workers,
             loop="uvloop",
             http="httptools",
+            ws="none",
             access_log=False,
             log_config=LOG_CONFIG if settings.log_format == "json" else LOGGING_CONFIG,
             log_level="info",

@@ -20,7 +20,6 @@ from llm_core.policy.roles import Actor
 from policy_service.ports.chargeback import ChargebackRefused, Chargebacks
 from policy_service.ports.clock import Clock
 from policy_service.ports.organisation import Check
-from policy_service.services.chargeback_xlsx import to_xlsx
 
 _CSV = "text/csv; charset=utf-8"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -153,10 +152,16 @@ async def exported(document: Document, form: FileFormat) -> File:
     return File(f"{name}-{statement.period}{state}.{ending}", media_type, content)
 
 
+def _to_xlsx(document: Document) -> bytes:
+    from policy_service.services.chargeback_xlsx import to_xlsx  # noqa: PLC0415 - few ever ask
+
+    return to_xlsx(document.statement)
+
+
 _MADE: Mapping[FileFormat, tuple[str, str, Callable[[Document], bytes]]] = MappingProxyType(
     {
         FileFormat.CSV: ("csv", _CSV, lambda document: to_csv(document.statement)),
-        FileFormat.XLSX: ("xlsx", XLSX, lambda document: to_xlsx(document.statement)),
+        FileFormat.XLSX: ("xlsx", XLSX, _to_xlsx),
         FileFormat.FOCUS: ("focus.csv", _CSV, to_focus),
     }
 )

@@ -2,12 +2,12 @@
 
 import secrets
 from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from policy_service.adapters.ed25519 import read_signer
 from policy_service.adapters.memory_spool import MemorySpool
-from policy_service.adapters.redis_spool import RedisSpool
 from policy_service.adapters.sinks import open_sink
 from policy_service.adapters.sql.audit_chain import SqlAuditChain
 from policy_service.adapters.sql.decision_log import SqlDecisionLog
@@ -22,6 +22,9 @@ from policy_service.services.shipping import Shipper
 from policy_service.settings import Settings
 from policy_service.wiring.background import in_background
 
+if TYPE_CHECKING:
+    from policy_service.adapters.redis_spool import RedisSpool
+
 
 async def open_audit(
     stack: AsyncExitStack, settings: Settings, engine: AsyncEngine, clock: Clock
@@ -35,9 +38,7 @@ async def open_audit(
     digests = Digests.from_secret(settings.digest_secret)
     chain = SqlAuditChain(engine, clock)
     memory = MemorySpool()
-    shared = RedisSpool(settings.redis_url) if settings.redis_url else None
-    if shared is not None:
-        stack.push_async_callback(shared.close)
+    shared = _shared_spool(stack, settings)
     owner = secrets.token_hex(8)
     recorder = DecisionRecorder(memory, shared, digests, clock)
     checkpoints = Checkpoints(
@@ -58,6 +59,16 @@ async def open_audit(
     for one in work:
         await in_background(stack, one)
     return Auditing(recorder, chain, digests, is_sealed=signer is not None)
+
+
+def _shared_spool(stack: AsyncExitStack, settings: Settings) -> "RedisSpool | None":
+    if not settings.redis_url:
+        return None
+    from policy_service.adapters.redis_spool import RedisSpool  # noqa: PLC0415 - only with Redis
+
+    spool = RedisSpool(settings.redis_url)
+    stack.push_async_callback(spool.close)
+    return spool
 
 
 def _secret(settings: Settings) -> str | None:

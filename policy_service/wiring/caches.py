@@ -1,4 +1,4 @@
-"""The response cache, exact and by near questions."""
+"""The response cache, exact and by near questions; what is for Redis is loaded only with it."""
 
 from contextlib import AsyncExitStack
 
@@ -6,8 +6,6 @@ from llm_core.catalogue import Deployment
 from llm_core.operation import Operation
 from llm_core.tokens.counted import LazyCounter
 from policy_service.adapters.memory_cache import MemoryCache
-from policy_service.adapters.redis_cache import RedisCache
-from policy_service.adapters.redis_neighbours import RedisNeighbours
 from policy_service.ports.cache import ResponseCache
 from policy_service.services.decide import Decider
 from policy_service.services.embedding import Embedder
@@ -20,7 +18,13 @@ from policy_service.settings import Settings
 def open_cache(stack: AsyncExitStack, settings: Settings) -> ResponseCache:
     """Kept answers: in Redis, or in this process."""
     url = settings.cache_redis_url or settings.redis_url
-    cache: ResponseCache = RedisCache(url) if url else MemoryCache(settings.cache_memory_bytes)
+    cache: ResponseCache
+    if url:
+        from policy_service.adapters.redis_cache import RedisCache  # noqa: PLC0415
+
+        cache = RedisCache(url)
+    else:
+        cache = MemoryCache(settings.cache_memory_bytes)
     stack.push_async_callback(cache.close)
     return cache
 
@@ -47,6 +51,8 @@ async def open_semantic_cache(
         raise ValueError(
             "POLICY_SEMANTIC_CACHE_MODEL names no model of the catalogue that serves embeddings"
         )
+    from policy_service.adapters.redis_neighbours import RedisNeighbours  # noqa: PLC0415
+
     neighbours = RedisNeighbours(url)
     stack.push_async_callback(neighbours.close)
     await neighbours.check()

@@ -1,4 +1,7 @@
-"""What a process shares with others, or asks of them: changes, limits, health, issuers."""
+"""What a process shares with others, or asks of them: changes, limits, health, issuers.
+
+What is for Redis is loaded where there is one.
+"""
 
 from contextlib import AsyncExitStack
 
@@ -9,9 +12,6 @@ from policy_service.adapters.http_probe import HttpProbe
 from policy_service.adapters.memory_health import MemoryHealth
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.adapters.oidc import OidcTokens, read_issuers
-from policy_service.adapters.redis_changes import RedisWakes
-from policy_service.adapters.redis_health import RedisHealth
-from policy_service.adapters.redis_limits import RedisLimitsStore
 from policy_service.adapters.sql.changes import SqlChangeLog
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.webhook import Webhook
@@ -31,6 +31,8 @@ async def open_changes(stack: AsyncExitStack, settings: Settings, engine: AsyncE
     """What was changed, followed in the background."""
     wakes = None
     if settings.redis_url:
+        from policy_service.adapters.redis_changes import RedisWakes  # noqa: PLC0415
+
         wakes = RedisWakes(settings.redis_url)
         stack.push_async_callback(wakes.close)
     changes = Changes(SqlChangeLog(engine), wakes)
@@ -44,6 +46,8 @@ def degradable_limits(
     """Limits shared by all processes; without Redis there is only this one."""
     if settings.redis_url is None:
         return None
+    from policy_service.adapters.redis_limits import RedisLimitsStore  # noqa: PLC0415
+
     shared = RedisLimitsStore(settings.redis_url)
     return DegradableLimits(shared, MemoryLimitsStore, ledger, clock)
 
@@ -69,6 +73,8 @@ async def open_health(
     rules, trial_s = settings.breaker_rules, settings.breaker_trial_s
     health: Health = MemoryHealth(rules, clock, trial_s, tell)
     if settings.redis_url:
+        from policy_service.adapters.redis_health import RedisHealth  # noqa: PLC0415
+
         ids = [deployment.id for deployment in each_deployment(catalogue)]
         shared = RedisHealth(
             settings.redis_url, rules, clock, deployment_ids=ids, trial_s=trial_s, tell=tell

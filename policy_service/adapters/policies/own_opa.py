@@ -1,7 +1,6 @@
 """An OPA of one's own for a while: what a bundle says there, without touching any that serves."""
 
 import asyncio
-import json
 import socket
 import tempfile
 from collections.abc import AsyncIterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from llm_core.errors import PolicyUnavailable
 from policy_service.adapters.opa_policy import OpaPolicy
+from policy_service.adapters.policies.bundle_folder import write_bundle
 from policy_service.adapters.policy_bundle import BrokenBundle, PolicyBundle
 
 _START_TIMEOUT_S = 20.0
@@ -18,15 +18,6 @@ _FEWER_COLLECTIONS = "GOGC=400"
 """Questions come by the thousand: more memory for garbage takes a third off the processor time."""
 _POLL_S = 0.05
 _SHOWN_CHARS = 2000
-
-
-def write_bundle(bundle: PolicyBundle, folder: Path) -> None:
-    """Lay a policy out as OPA reads it from a folder."""
-    for path, text in bundle.modules.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    (folder / "data.json").write_text(json.dumps(bundle.data), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from policy_service.adapters.policies.own_opa import write_bundle
+from policy_service.adapters.policies.bundle_folder import write_bundle
 from policy_service.adapters.policy_bundle import PolicyBundle
 from policy_service.adapters.regopy_text import rego_term
 

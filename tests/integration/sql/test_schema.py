@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -42,6 +43,11 @@ async def table_names(engine: AsyncEngine) -> set[str]:
     async with reading(engine) as connection:
         names = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     return {name for name in names if not is_partition(name)} - {"alembic_version"}
+
+
+def test_the_files_of_the_steps_are_named_as_alembic_knows_them() -> None:
+    steps = ScriptDirectory.from_config(schema._config()).walk_revisions()
+    assert tuple(step.revision for step in steps)[::-1] == schema.REVISIONS
 
 
 async def test_the_schema_goes_up_down_and_up_again(database_url: str):

@@ -40,7 +40,7 @@ from tests.integration.sql.usage_rows import usage_row
 
 # Up to here steps regrouped sums; tests/integration/sql/test_schema.py has theirs.
 FIRST = "0004"
-REVISIONS = [one.revision for one in schema._scripts().iterate_revisions("head", FIRST)][::-1]
+REVISIONS = [one for one in schema.REVISIONS if one > FIRST]
 BEFORE = [FIRST, *REVISIONS][-2]
 BEFORE_USAGE_CHANGED = "0016"  # the newest step that needs a table to which others write is 0017
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
