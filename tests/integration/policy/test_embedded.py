@@ -16,7 +16,7 @@ from policy_service.adapters.regopy_policy import RegopyPolicy
 from policy_service.ports.policy import PolicyResult
 from tests.fixtures.policy_inputs import UNPRICED, budget, chat_input
 
-EVALUATIONS = 20_000
+EVALUATIONS = 10_000
 GROWTH_KB = 4096
 REPOSITORY = Path(__file__).parents[3]
 
