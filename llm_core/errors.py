@@ -6,6 +6,8 @@ GatewayError
 │   ├── UnsupportedParameter 400  names the parameter and the provider
 │   ├── ContentBlocked       400  carries the kinds of what was found
 │   ├── BodyTooLarge         413
+│   ├── HeadTooLarge         431
+│   ├── RequestTimeout       408  the client took too long to send it
 │   ├── Conflict             409  somebody else was faster
 │   ├── ChangedMeanwhile     412  `If-Match` names another state
 │   ├── IdempotencyKeyReused 422  one key, two requests
@@ -127,6 +129,25 @@ class BodyTooLarge(RequestError):
 
     status = 413
     code = "request_too_large"
+
+
+class HeadTooLarge(RequestError):
+    """The headers are longer than any that a client of ours sends."""
+
+    status = 431
+    code = "headers_too_large"
+
+
+class RequestTimeout(RequestError):
+    """The request did not come to its end in time; the connection ends with the answer."""
+
+    status = 408
+    code = "request_timeout"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The rest of the request must not be taken for another one."""
+        return {"connection": "close"}
 
 
 class Conflict(RequestError):

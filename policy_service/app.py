@@ -48,9 +48,11 @@ from policy_service.wiring import open_resources, utc_now
 
 class _Service(DescribedService):
     most_bytes: int
+    body_timeout_s: float
 
     def build_middleware_stack(self) -> ASGIApp:
-        return ShortWay(super().build_middleware_stack(), self.most_bytes)
+        usual_way = super().build_middleware_stack()
+        return ShortWay(usual_way, self.most_bytes, self.body_timeout_s)
 
 
 def create_app(
@@ -80,7 +82,10 @@ def create_app(
         routes=[*internal.routes, *forward_auth.routes, *relay.routes],
     )
     app.most_bytes = longest(settings.max_body_bytes)
-    app.add_middleware(BoundedBodies, most_bytes=app.most_bytes)
+    app.body_timeout_s = settings.request_timeout_s
+    app.add_middleware(
+        BoundedBodies, most_bytes=app.most_bytes, timeout_s=settings.request_timeout_s
+    )
     for module in (
         health,
         metrics,

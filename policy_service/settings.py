@@ -114,6 +114,12 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=16 * 1024 * 1024, gt=0, description="Longest request body the relay takes."
     )
+    request_timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="Longest a client may take to send a request's headers, and its body; then it "
+        "gets 408, or is hung up on.",
+    )
     first_byte_timeout_s: float = Field(
         default=60.0, gt=0, description="Longest wait for a provider's first byte, at most."
     )

@@ -12,6 +12,8 @@ from typing import Any
 
 from kong_pdk.exception import PDKException
 
+from llm_core.nesting import is_too_deep
+
 Dispatch = Callable[[str, list[Any]], "Future[Any]"]
 """Takes a PDK method and its arguments; gives the answer to come."""
 
@@ -82,6 +84,8 @@ def result(method: str, value: Any) -> Any:  # noqa: ANN401 - whatever Kong answ
         if value is None:
             raise PDKException(f"{method} gave nothing")
     elif method == "kong.log.serialize" and isinstance(value, str):
+        if is_too_deep(value):
+            raise PDKException(f"{method} gave something that is nested too deeply")
         try:  # Kong encodes this one as JSON text for plugins of its own kind
             return json.loads(value)
         except (ValueError, RecursionError):

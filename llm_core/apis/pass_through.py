@@ -16,6 +16,7 @@ from llm_core.chat.chunk import fold
 from llm_core.chat.encoding import decode_object
 from llm_core.chat.sound import sound
 from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, error_body
+from llm_core.nesting import is_too_deep
 from llm_core.providers.translator import StreamTranslator
 from llm_core.sse import DONE, DONE_DATA, SseDecoder, SseEvent, encode_event
 from llm_core.tokens.counted import texts_of
@@ -31,7 +32,7 @@ _checked = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def _must_be_read(data: bytes) -> bool:
-    if data == DONE_DATA or _TELLING.search(data):
+    if data == DONE_DATA or _TELLING.search(data) or is_too_deep(data):
         return True
     try:
         _checked(data)

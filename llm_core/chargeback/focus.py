@@ -6,8 +6,8 @@ amount: the gateway books what a call cost at the contract's price, and knows no
 it. They carry every digit of the ledger, so that their sum is the statement's total.
 
 https://focus.finops.org/focus-specification/v1-2/; the list of 21 was held against another exporter
-of 1.2, and nine of them against the column files of the specification's repository (2026-11-29).
-No validator of FOCUS has read these files yet.
+of 1.2, and what columns may hold against the column files of the specification's repository. What
+the FinOps Foundation's validator says of such a file stands in docs/chargeback.md (2026-11-30).
 """
 
 import json
@@ -20,6 +20,7 @@ from llm_core.chargeback.statement import Charge, Document, Statement
 from llm_core.chargeback.table import Cell, csv_of
 
 _GATEWAY = "Gatehouse"
+_ONE_PLACE = Decimal("0.1")
 _Column = Callable[[Statement, Charge], Cell]
 
 
@@ -31,13 +32,18 @@ def _usd(_: Statement, charge: Charge) -> Decimal:
     return charge.usd
 
 
-def _tokens(_: Statement, charge: Charge) -> int:
-    return charge.input_tokens + charge.output_tokens
+def _tokens(_: Statement, charge: Charge) -> Decimal:
+    # With a point, so that who guesses types by what stands there takes it for the decimal it is.
+    return Decimal(charge.input_tokens + charge.output_tokens).quantize(_ONE_PLACE)
 
 
 def _provider(_: Statement, charge: Charge) -> str:
     # What is shared, and what no provider served, is the gateway's.
     return charge.provider or _GATEWAY
+
+
+def _sku(_: Statement, charge: Charge) -> str:
+    return charge.model or charge.shared or _GATEWAY
 
 
 def _described(_: Statement, charge: Charge) -> str:
@@ -77,14 +83,17 @@ _COLUMNS: dict[str, _Column] = {
     "ProviderName": _provider,
     "PublisherName": _provider,
     "ServiceCategory": lambda *_: "AI and Machine Learning",
-    "ServiceName": lambda _, charge: charge.model or charge.shared or _GATEWAY,
+    "ServiceName": _sku,
     "ChargeFrequency": lambda *_: "Usage-Based",
     "ConsumedQuantity": _tokens,
     "ConsumedUnit": lambda *_: "Tokens",
     "InvoiceId": lambda statement, _: statement.id,
+    "PricingCategory": lambda *_: "Standard",
     "RegionId": lambda _, charge: charge.region,
+    "RegionName": lambda _, charge: charge.region,
     "ServiceSubcategory": lambda *_: "Generative AI",
-    "SkuId": lambda _, charge: charge.model,
+    "SkuId": _sku,
+    "SkuPriceId": _sku,
     "SubAccountId": lambda _, charge: charge.team,
     "SubAccountName": lambda _, charge: charge.team,
     "Tags": _tags,

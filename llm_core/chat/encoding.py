@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from llm_core.errors import MalformedRequest
+from llm_core.nesting import MAX_DEPTH, has_too_many_levels, openings_in
 
-TOO_DEEP = "The request body is nested too deeply."
+TOO_DEEP = f"The request body is nested too deeply: it may have {MAX_DEPTH} levels."
 MAX_SEPARATORS = 1_000_000
 """Brackets, braces and commas in a body, those within texts included.
 
@@ -24,7 +25,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     Raises:
         MalformedRequest: It is none; the message says what is wrong and quotes nothing.
     """
-    if body.count(b"[") + body.count(b"{") + body.count(b",") > MAX_SEPARATORS:
+    openings = openings_in(body)
+    if openings + body.count(b",") > MAX_SEPARATORS:
         raise MalformedRequest(
             f"The request body has more than {MAX_SEPARATORS} brackets, braces and commas."
         )
@@ -37,6 +39,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise MalformedRequest(f"The request body is not valid JSON: {error}.") from None
     except RecursionError:
         raise MalformedRequest(TOO_DEEP) from None
+    if has_too_many_levels(fields, openings):
+        raise MalformedRequest(TOO_DEEP)
     if not isinstance(fields, dict):
         raise MalformedRequest("The request body must be a JSON object.")
     return fields
@@ -46,8 +50,8 @@ def encode(body: Mapping[str, Any]) -> bytes:
     """Encode, members in the order in which they stand.
 
     Raises:
-        MalformedRequest: The body is nested too deeply. A body that could just be read can still
-            be too deep to write: the interpreter's limit counts the callers as well.
+        MalformedRequest: The body is nested too deeply. What was made of a body that may just be
+            read can be deeper, and too deep to write.
     """
     try:
         return msgspec.json.encode(body)
@@ -57,8 +61,14 @@ def encode(body: Mapping[str, Any]) -> bytes:
 
 def decode_object(body: bytes) -> dict[str, Any] | None:
     """Decode a JSON object that somebody else sent; `None` when it is anything else."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    value = decode_value(body)
     return value if isinstance(value, dict) else None
+
+
+def decode_value(text: bytes | str) -> Any:  # noqa: ANN401 - JSON
+    """Decode what somebody else wrote; `None` when it is no JSON, or nested too deeply."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return None if has_too_many_levels(value, openings_in(text)) else value

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from llm_core.apis.responses.thoughts import is_ours, sealed, unsealed
+from llm_core.nesting import is_too_deep
 from llm_core.operation import Operation
 
 _Object = dict[str, Any]
@@ -331,7 +332,7 @@ def _is_numbered(value: object) -> bool:
 
 def _data_in(text: str) -> object:
     """The object or list that a text is; `None` when it is none, or not plainly one."""
-    if text.lstrip()[:1] not in ("{", "["):
+    if text.lstrip()[:1] not in ("{", "[") or is_too_deep(text):
         return None
     try:
         return json.loads(text, object_pairs_hook=_once)

@@ -21,6 +21,7 @@ import httpx
 import jwt
 import msgspec
 
+from llm_core.chat.encoding import decode_object
 from llm_core.errors import ProviderUnavailable
 
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -184,8 +185,4 @@ def _token(answer: httpx.Response, now: datetime) -> _Token:
 
 
 def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    return decode_object(body) or {}

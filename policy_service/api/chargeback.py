@@ -21,7 +21,7 @@ from policy_service.api.admins import CurrentActor, nodes_for, require
 from policy_service.api.etags import IfMatch, etag_of
 from policy_service.api.idempotency import AdminRoute
 from policy_service.api.paging import AskedLongPage, Pages
-from policy_service.api.wire import Opened, json_answer, read_body
+from policy_service.api.wire import Opened, json_answer, json_of, read_body
 from policy_service.ports.chargeback import AlreadyClosed, ChargebackRefused, ClosedMonth
 from policy_service.ports.organisation import OrganisationError
 from policy_service.resources import Resources
@@ -266,10 +266,7 @@ async def _path(opened: Resources, node: str) -> tuple[str, ...]:
 
 
 async def _read(request: Request, kind: type[T], most: int) -> T:
-    try:
-        return msgspec.json.decode(await read_body(request, most), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise MalformedRequest(f"The body is not what this endpoint takes: {fault}") from fault
+    return json_of(await read_body(request, most), kind)
 
 
 def _handed_out(file: File) -> Response:

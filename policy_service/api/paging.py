@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from fastapi import Depends, Query
 
+from llm_core.chat.encoding import decode_value
 from llm_core.errors import MalformedRequest
 
 MOST_ROWS = 1000
@@ -68,9 +69,9 @@ class Pages(Generic[Place]):
         try:
             padded = page.cursor + "=" * (-len(page.cursor) % _PADDED_TO)
             packed = base64.b64decode(padded, altchars=b"-_", validate=True)
-            name, told = msgspec.json.decode(packed, type=tuple[str, list[Any]])
+            name, told = msgspec.convert(decode_value(packed), tuple[str, list[Any]])
             place: Place | None = msgspec.convert(told, self.place)
-        except (binascii.Error, ValueError, RecursionError):
+        except (binascii.Error, ValueError):
             name, place = "", None
         if name != self.name:
             raise MalformedRequest(

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from llm_core.errors import BodyTooLarge, NotServed, Undecided
+from llm_core.errors import BodyTooLarge, NotServed, RequestTimeout, Undecided
 from llm_core.policy.decision import TICKET_HEADER
 from policy_service import call_context
 from policy_service.api.wire import only, read_body, resources
@@ -31,7 +31,7 @@ async def serve(request: Request) -> Response:
     call_context.traceparent.set(request.headers.get(call_context.TRACEPARENT))
     try:
         body = await read_body(request, opened.settings.max_body_bytes)
-    except BodyTooLarge as error:
+    except (BodyTooLarge, RequestTimeout) as error:
         opened.relay.give_up(ticket, error)
         raise
     except ClientDisconnect:

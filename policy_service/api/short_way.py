@@ -32,11 +32,12 @@ class ShortWay:
     Args:
         app: With all its layers.
         most_bytes: Of a body, as everywhere.
+        timeout_s: For a body, likewise.
     """
 
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, most_bytes: int, timeout_s: float) -> None:
         self._app = app
-        self._answering = BoundedBodies(_answer, most_bytes)
+        self._answering = BoundedBodies(_answer, most_bytes, timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take the short way where there is one."""

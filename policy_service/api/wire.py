@@ -7,6 +7,7 @@ import msgspec
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 
+from llm_core.chat.encoding import TOO_DEEP
 from llm_core.errors import (
     BodyTooLarge,
     GatewayError,
@@ -16,6 +17,7 @@ from llm_core.errors import (
     error_body,
     error_headers,
 )
+from llm_core.nesting import is_too_deep
 from policy_service.api.problems import PROBLEM_JSON, is_admin_path, problem_of
 from policy_service.resources import Resources
 
@@ -35,8 +37,19 @@ async def read_json(request: Request, kind: type[T]) -> T:
     Raises:
         MalformedRequest: It does not fit; the message says where.
     """
+    return json_of(await request.body(), kind)
+
+
+def json_of(body: bytes, kind: type[T]) -> T:
+    """The same of a body that was read already.
+
+    Raises:
+        MalformedRequest: It does not fit; the message says where.
+    """
+    if is_too_deep(body):
+        raise MalformedRequest(TOO_DEEP)
     try:
-        return msgspec.json.decode(await request.body(), type=kind)
+        return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise MalformedRequest(f"The body is not what this endpoint takes: {fault}") from fault
 

@@ -1,6 +1,7 @@
 """`gatehouse serve` and `gatehouse migrate`: the policy service and its database."""
 
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,6 +34,7 @@ def serve(
         from policy_service.adapters.price_list import PriceList, price_files
         from policy_service.bundled import bundled
         from policy_service.cli.counting_together import counting_together
+        from policy_service.http_deadlines import DeadlinedHttp
         from policy_service.json_logs import LOG_CONFIG
 
     settings = _settings()
@@ -58,7 +60,8 @@ def serve(
             port=port,
             workers=workers,
             loop="uvloop",
-            http="httptools",
+            # Called as a class is, with what uvicorn has to say.
+            http=partial(DeadlinedHttp, request_timeout_s=settings.request_timeout_s),  # type: ignore[arg-type]
             ws="none",
             access_log=False,
             log_config=LOG_CONFIG if settings.log_format == "json" else LOGGING_CONFIG,

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from llm_core.catalogue import Catalogue
+from llm_core.chat.encoding import TOO_DEEP
 from llm_core.errors import (
     BodyTooLarge,
     Conflict,
@@ -17,6 +18,7 @@ from llm_core.errors import (
     NotServed,
     PermissionDenied,
 )
+from llm_core.nesting import is_too_deep
 from llm_core.operation import Operation
 from llm_core.policy.approvals import (
     HOLDER_KINDS,
@@ -257,6 +259,8 @@ def wanted_in(body: bytes) -> Wanted | Withdrawal:
     """
     if len(body) > MAX_BODY_BYTES:
         raise BodyTooLarge(f"A request for approval has {MAX_BODY_BYTES} bytes at most.")
+    if is_too_deep(body):
+        raise MalformedRequest(TOO_DEEP)
     try:
         given = msgspec.json.decode(body)
         if isinstance(given, dict) and "withdraw" in given:

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
-
+from llm_core.chat.encoding import decode_object
 from llm_core.errors import ProviderUnavailable
 from llm_core.operation import Operation
 from llm_core.policy.call import Call
@@ -46,9 +44,9 @@ class Embedder:
 
 def _vector(body: bytes) -> tuple[float, ...]:
     try:
-        answered: Any = msgspec.json.decode(body)
+        answered = decode_object(body) or {}
         vector = tuple(float(number) for number in answered["data"][0]["embedding"])
-    except (msgspec.MsgspecError, LookupError, TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):
         vector = ()
     if not any(vector):
         raise ProviderUnavailable("The embedding model gave no vector.")

@@ -5,10 +5,8 @@ would. What the model says is compared with one word; anything else, and any fai
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
-
+from llm_core.chat.encoding import decode_object
 from llm_core.errors import ProviderUnavailable
 from llm_core.operation import Operation
 from llm_core.policy.call import Call
@@ -57,9 +55,9 @@ class Moderator:
 
 def _said(body: bytes) -> str:
     try:
-        answered: Any = msgspec.json.decode(body)
+        answered = decode_object(body) or {}
         said = answered["choices"][0]["message"]["content"]
-    except (msgspec.MsgspecError, LookupError, TypeError):
+    except (LookupError, TypeError):
         said = None
     if not isinstance(said, str) or not said.strip():
         raise ProviderUnavailable("The moderation model said nothing.")

@@ -46,6 +46,8 @@ ODD: list[Any] = [
     *("gatehouse-thoughts-1.", "gatehouse-thoughts-1.é", "gatehouse1.", "gatehouse1.e30"),
     *("auto", "none", "required", "user", "assistant", "tool", "text", "enabled", "function"),
     nested(400, lambda inner: [inner]),
+    nested(100, lambda inner: [inner]),
+    nested(40, lambda inner: {"type": "object", "properties": {"a": inner}}),
     nested(200, lambda inner: {"type": "object", "properties": {"a": inner}}),
     nested(20, lambda inner: {"type": ["object", "array"], "properties": {"a": inner}}),
 ]

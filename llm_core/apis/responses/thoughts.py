@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from llm_core.chat.encoding import decode_value
+
 _MARK = "gatehouse-thoughts-1."
 
 
@@ -30,7 +32,7 @@ def is_ours(content: object) -> bool:
 def unsealed(content: str) -> list[dict[str, Any]]:
     """Read the blocks back; none from a text that somebody has changed."""
     try:
-        blocks = msgspec.json.decode(base64.urlsafe_b64decode(content.removeprefix(_MARK)))
-    except (ValueError, binascii.Error, RecursionError):
+        blocks = decode_value(base64.urlsafe_b64decode(content.removeprefix(_MARK)))
+    except (ValueError, binascii.Error):
         return []
     return [b for b in blocks if isinstance(b, dict)] if isinstance(blocks, list) else []

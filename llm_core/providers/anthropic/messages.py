@@ -25,8 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from llm_core.chat.encoding import decode_value
 from llm_core.errors import MalformedRequest
 from llm_core.providers.anthropic.refusals import unsupported
 
@@ -186,10 +185,7 @@ def _tool_use(call: Mapping[str, Any], where: str) -> _Object:
 def _arguments(text: str, where: str) -> _Object:
     if not text.strip():
         return {}
-    try:
-        arguments = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        arguments = None
+    arguments = decode_value(text)
     if not isinstance(arguments, dict):
         raise MalformedRequest(f"'{where}' must be a JSON object as text.", param=where)
     return arguments

@@ -23,8 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from llm_core.chat.encoding import decode_value
 from llm_core.providers.cohere.refusals import unsupported
 
 _Object = dict[str, Any]
@@ -166,10 +165,7 @@ def _tool_result(message: Mapping[str, Any], where: str) -> _Object:
 
 def _documents(text: str) -> list[_Object]:
     """The documents that a result is; empty when it is none."""
-    try:
-        result = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return []
+    result = decode_value(text)
     results = result if isinstance(result, list) else [result]
     if not all(isinstance(one, dict) and one for one in results):
         return []

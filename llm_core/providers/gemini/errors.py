@@ -20,8 +20,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import msgspec
-
+from llm_core.chat.encoding import decode_value
 from llm_core.errors import ProviderError
 from llm_core.providers.failures import Reported, provider_failure
 from llm_core.providers.gemini.vendor import Vendor
@@ -46,10 +45,7 @@ _BAD_GATEWAY = 502
 
 def error_object(body: bytes) -> dict[str, Any] | None:
     """The document of an error; an error before a stream may come as a list of one."""
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    value = decode_value(body)
     if isinstance(value, list) and value:
         value = value[0]
     return value if isinstance(value, dict) else None

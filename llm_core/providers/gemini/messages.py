@@ -24,8 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
+from llm_core.chat.encoding import decode_value
 from llm_core.errors import MalformedRequest
 from llm_core.providers.gemini.media import document, image, sound
 from llm_core.providers.gemini.models import Capabilities
@@ -233,7 +232,7 @@ def _signature(carrier: Mapping[str, Any]) -> str | None:
 def _arguments(text: str, where: str) -> _Object:
     if not text.strip():
         return {}
-    arguments = _decoded(text)
+    arguments = decode_value(text)
     if not isinstance(arguments, dict):
         raise MalformedRequest(f"'{where}' must be a JSON object as text.", param=where)
     return arguments
@@ -241,15 +240,8 @@ def _arguments(text: str, where: str) -> _Object:
 
 def _result(text: str) -> _Object:
     """A result as an object: its own, else the text under Google's name for a result."""
-    value = _decoded(text)
+    value = decode_value(text)
     return value if isinstance(value, dict) and _is_exact(value) else {"output": text}
-
-
-def _decoded(text: str) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return None
 
 
 def _is_exact(value: object) -> bool:

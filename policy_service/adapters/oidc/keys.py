@@ -12,6 +12,7 @@ from jwt import PyJWK
 from jwt.exceptions import PyJWTError
 
 from llm_core.errors import PolicyUnavailable
+from llm_core.nesting import is_too_deep
 from policy_service.adapters.oidc.issuers import Algorithm, Issuer, url_fault
 from policy_service.ports.clock import Clock
 
@@ -214,6 +215,8 @@ class IssuerKeys:
                 body += piece
                 if len(body) > _MAX_DOCUMENT_BYTES:
                     raise _NoDocument("the document is too long")
+        if is_too_deep(bytes(body)):
+            raise _NoDocument("the document is nested too deeply")
         try:
             document = json.loads(body)
         except (ValueError, RecursionError):

@@ -18,6 +18,7 @@ from typing import Any
 from jwt import PyJWK, PyJWS
 from jwt.exceptions import PyJWTError
 
+from llm_core.nesting import is_too_deep
 from policy_service.adapters.oidc.issuers import Issuer
 from policy_service.ports.callers import Unknown
 from policy_service.ports.tokens import NotProven
@@ -171,7 +172,7 @@ def _object(part: str) -> Mapping[str, Any] | None:
     """A part of a token as JSON; `None` where it is none, or says a thing twice."""
     try:
         text = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode("utf-8")
-        found = json.loads(text, object_pairs_hook=_each_once)
+        found = None if is_too_deep(text) else json.loads(text, object_pairs_hook=_each_once)
     except (binascii.Error, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from llm_core.nesting import MAX_DEPTH, is_too_deep
 from policy_service.adapters.policies.signing import (
     SIGNATURES,
     BrokenSignature,
@@ -35,6 +36,7 @@ from policy_service.adapters.policy_bundle import (
 from policy_service.ports.policies import MOST_TARBALL_BYTES
 
 MANIFEST, DATA = ".manifest", "data.json"
+_JSON = (".json", MANIFEST)
 TEST_SUFFIX = "_test.rego"
 _MOST_UNPACKED_BYTES = 64 * 1024 * 1024
 _MOST_FILES = 5000
@@ -172,7 +174,10 @@ def _members(archive: tarfile.TarFile) -> dict[str, bytes]:
             raise BrokenBundle(f"the bundle holds {name!r} twice")
         if len(found) >= _MOST_FILES:
             raise BrokenBundle(f"the bundle holds more than {_MOST_FILES} files")
-        found[name] = stream.read()
+        content = stream.read()
+        if name.endswith(_JSON) and is_too_deep(content):
+            raise BrokenBundle(f"the bundle's {name} is nested more than {MAX_DEPTH} levels deep")
+        found[name] = content
     return found
 
 

@@ -6,6 +6,7 @@ Both refuse them, or read them as one; nobody behind them sees a second request.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 import uvicorn
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from devkong.context import ClientRequest
 from devkong.headers import Headers, header_block
 from devkong.http_server import HttpConnection, Responder
+from policy_service.http_deadlines import DeadlinedHttp
 
 SMUGGLED = b"POST /smuggled HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 CHUNKED = b"0\r\n\r\n" + SMUGGLED
@@ -64,7 +66,12 @@ async def service_server(seen: list[str]) -> AsyncIterator[int]:
         await Response()(scope, receive, send)
 
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http="httptools", lifespan="off", log_config=None
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=partial(DeadlinedHttp, request_timeout_s=60),  # type: ignore[arg-type]
+        lifespan="off",
+        log_config=None,
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from llm_core.nesting import MAX_DEPTH
 from llm_core.policy.caller import Caller
 from llm_core.policy.decision import Decision, DecisionRequest
 from policy_service.ports.policies import MOST_TARBALL_BYTES
@@ -71,6 +72,31 @@ async def test_a_body_without_end_is_413(api: Api, path: str, headers: dict[str,
     assert answer.status_code == 413
     assert "longer than" in answer.text
     await sent.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/v1/callers/identify", INTERNAL),
+        ("POST", "/v1/decisions", INTERNAL),
+        ("POST", "/v1/decisions/dec_1/usage", INTERNAL),
+        ("POST", "/admin/v1/keys", ADMIN),
+        ("PUT", "/admin/v1/limits", ADMIN),
+        ("PUT", "/admin/v1/chargebacks/rules?organisation=acme", ADMIN),
+        ("PUT", "/admin/v1/organisation/company", ADMIN),
+        ("POST", "/admin/v1/approvals/apr_1/grant", ADMIN),
+    ],
+)
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 100_000])
+async def test_a_body_that_is_too_deep_is_400_in_words(
+    api: Api, method: str, path: str, headers: dict[str, str], levels: int
+) -> None:
+    """Also where what is deep is a member that nobody looks at."""
+    body = b'{"more":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+    answer = await api.client.request(method, path, headers=headers, content=body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "malformed_request"), error
+    assert f"it may have {MAX_DEPTH} levels" in error["message"]
 
 
 async def test_who_tries_key_after_key_is_told_to_wait_and_counted(tmp_path: Path) -> None:

@@ -194,6 +194,13 @@ def test_a_name_that_leads_out_of_the_bundle_is_refused(key: SigningKey, name: s
         read_tarball(packed((name, b"x")), trusting(key))
 
 
+@pytest.mark.parametrize("name", [MANIFEST, DATA, SIGNATURES])
+def test_what_is_nested_without_end_is_refused(key: SigningKey, tarball: bytes, name: str) -> None:
+    files = {**files_in(tarball), name: b"[" * 100_000}
+    with pytest.raises(BrokenBundle, match="nested more than 128 levels"):
+        read_tarball(packed(*files.items()), trusting(key))
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
 def test_what_is_no_plain_file_is_refused(key: SigningKey, kind: bytes) -> None:
     with pytest.raises(BrokenBundle, match="no plain file"):
