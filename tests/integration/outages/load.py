@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -69,7 +70,6 @@ CALL = Call(
 )
 LEASE_S = 30
 _RETRY_S = 0.2
-_TIMEOUT_S = 5.0
 
 
 def amounts_of(decision: Decision) -> Amounts:
@@ -86,17 +86,20 @@ class Load:
         reported: Outcomes by decision, of reports that were taken.
         refused: Status codes of decisions that were not had, with their counts.
         under_way: Calls between their decision and the end of their report.
+        timeout_s: How long an answer is waited for; more where none may be missed.
     """
 
     services: ServiceGroup
     caller: Caller
     route: RouteOptions = AS_USUAL
     hold_s: float = 0.05
+    timeout_s: float = 5.0
     allowed: dict[str, Decision] = field(default_factory=dict)
     reported: dict[str, str] = field(default_factory=dict)
     refused: dict[int, int] = field(default_factory=dict)
     under_way: set[str] = field(default_factory=set)
     _turn: int = 0
+    _asked: Counter[str] = field(default_factory=Counter)
 
     @asynccontextmanager
     async def running(self, clients: int = 8) -> AsyncIterator[None]:
@@ -121,6 +124,12 @@ class Load:
         async with asyncio.timeout(60):
             while 429 not in self.refused:  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.05)
+
+    async def left(self, url: str) -> None:
+        """Nobody waits for an answer of a process any more."""
+        async with asyncio.timeout(60):
+            while self._asked[url]:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.02)
 
     async def once(self, client: httpx.AsyncClient) -> None:
         """One call, from its decision to its report."""
@@ -165,16 +174,17 @@ class Load:
                 await asyncio.sleep(_RETRY_S)
 
     async def _go_on(self, stop: asyncio.Event) -> None:
-        async with httpx.AsyncClient(headers=INTERNAL, timeout=_TIMEOUT_S) as client:
+        async with httpx.AsyncClient(headers=INTERNAL, timeout=self.timeout_s) as client:
             while not stop.is_set():
                 await self.once(client)
 
     async def _decided(self, client: httpx.AsyncClient, decision_id: str) -> Decision | None:
         request = DecisionRequest(self.caller, CALL, decision_id, self.route)
         try:
-            answer = await client.post(
-                f"{self._url()}/v1/decisions", content=msgspec.json.encode(request)
-            )
+            with self._asking() as url:
+                answer = await client.post(
+                    f"{url}/v1/decisions", content=msgspec.json.encode(request)
+                )
         except httpx.TransportError:
             self._count(0)
             return None
@@ -194,19 +204,26 @@ class Load:
         self, client: httpx.AsyncClient, decision_id: str, report: UsageReport
     ) -> str | None:
         try:
-            answer = await client.post(
-                f"{self._url()}/v1/decisions/{decision_id}/usage",
-                content=msgspec.json.encode(report),
-            )
+            with self._asking() as url:
+                answer = await client.post(
+                    f"{url}/v1/decisions/{decision_id}/usage", content=msgspec.json.encode(report)
+                )
         except httpx.TransportError:
             return None
         outcome: str | None = answer.json()["outcome"] if answer.is_success else None
         return outcome
 
-    def _url(self) -> str:
+    @contextmanager
+    def _asking(self) -> Iterator[str]:
+        """The next process in turn, which is waited for meanwhile."""
         self._turn += 1
         urls = self.services.urls
-        return urls[self._turn % len(urls)]
+        url = urls[self._turn % len(urls)]
+        self._asked[url] += 1
+        try:
+            yield url
+        finally:
+            self._asked[url] -= 1
 
     def _count(self, status: int) -> None:
         self.refused[status] = self.refused.get(status, 0) + 1
@@ -251,7 +268,7 @@ class Books:
         async with asyncio.timeout(timeout_s):
             while True:
                 rows = await asyncio.to_thread(self.rows, team)
-                if load.allowed.keys() <= rows.keys() and await self._nothing_waits():
+                if load.allowed.keys() <= rows.keys() and await self.nothing_waits():
                     # Again: the last lease can have ended since they were read.
                     return await asyncio.to_thread(self.rows, team)
                 await asyncio.sleep(0.5)
@@ -280,7 +297,7 @@ class Books:
         assert len(compared) > 0
         assert {one.limit.key: one.drift for one in compared if one.drift} == {}
 
-    async def _nothing_waits(self) -> bool:
+    async def nothing_waits(self) -> bool:
         """No lease is open, no row queued; an estimate in the ledger may still be corrected."""
         store = patient_store(self.redis_url)
         try:

@@ -35,6 +35,7 @@ from policy_service.adapters.sql.engine import insert_into, open_engine, reading
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.partitions import is_partition
 from policy_service.adapters.sql.schema import downgrade, is_current, is_enough, migrate, upgrade
+from policy_service.adapters.sql.tables.reports import ReportScheduleRow
 from tests.fixtures.postgres_server import PostgresServer
 from tests.integration.sql.usage_rows import usage_row
 
@@ -245,6 +246,39 @@ async def test_going_back_needs_a_schema_that_came_before(database_url: str):
     assert await schema._revision(engine) == "0015"
     await migrate(database_url)
     assert await is_current(engine)
+    await engine.dispose()
+
+
+async def test_a_version_that_would_send_each_department_the_whole_finds_no_such_schedule(
+    database_url: str,
+):
+    """Before 0018 a schedule is not known to be for each department; docs/upgrading.md warns."""
+    await migrate(database_url)
+    engine = open_engine(database_url)
+    schedule = {
+        "organisation": "acme",
+        "node": "organisation:acme",
+        "kind": "spend",
+        "hour": 8,
+        "cadence": "weekly",
+        "to": ["finance@acme.example"],
+        "since": NOON,
+        "set_by": "user:a",
+    }
+    rows = [
+        {**schedule, "id": "whole", "per_department": False},
+        {**schedule, "id": "each", "per_department": True},
+    ]
+    table = ReportScheduleRow.__table__
+    async with writing(engine) as connection:
+        await connection.execute(insert(table), rows)
+    await schema.go_back(database_url, "0017")
+    async with reading(engine) as connection:
+        assert (await connection.execute(select(table.c.id))).scalars().all() == ["whole"]
+    await migrate(database_url)
+    async with reading(engine) as connection:
+        kept = await connection.execute(select(table.c.id, table.c.per_department))
+        assert kept.all() == [("whole", False)]
     await engine.dispose()
 
 
