@@ -11,6 +11,7 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from llm_core.trace_context import ids_of
 from policy_service import call_context
 
 _DECISION: Final = re.compile(r"\bdec_[0-9a-hjkmnp-tv-z]{26}\b")
@@ -37,7 +38,7 @@ class JsonFormatter(logging.Formatter):
         if decision == call_context.decision_id.get():
             trace = call_context.trace_id()
         else:  # a line about another call than the one that is being worked on
-            trace = call_context.ids_of(decision)[0] if decision else None
+            trace = ids_of(decision)[0] if decision else None
         if trace is not None:
             told["trace_id"] = trace
         if record.exc_info and record.exc_info[1] is not None:

@@ -1,15 +1,20 @@
 """The command line of a plugin server: kong-pdk's, and what ours needs beside it."""
 
 import argparse
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from kong_pdk.const import __version__ as kong_pdk_version
 
 DEFAULT_EVENT_DEADLINE_MS = 2500
 """Below the 3 s after which Kong, set up as we recommend, stops waiting and proxies the request."""
 
+TRACES_VARIABLE: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""OpenTelemetry's own; Kong starts a server without it, a container may have it."""
 
 _PORTS = 65536
 
@@ -22,6 +27,7 @@ class Flags:
         socket_path: Where to listen.
         is_standalone: Stay when the parent process ends.
         metrics_at: Where Prometheus scrapes this process; `None` for nowhere.
+        traces_to: Base URL of the collector of traces; `None` for none. It may hold a password.
         is_json: Log lines are objects.
     """
 
@@ -32,6 +38,7 @@ class Flags:
     event_deadline_s: float
     is_standalone: bool
     metrics_at: tuple[str, int] | None
+    traces_to: str | None = field(repr=False)
     is_json: bool
     ignored: tuple[str, ...]
 
@@ -64,6 +71,11 @@ def parse(name: str, arguments: Sequence[str]) -> Flags:
         help="serve Prometheus's metrics of this process here (default: nowhere)",
     )  # fmt: skip
     parser.add_argument(
+        "--traces", metavar="URL",
+        help="send spans to the collector at this base URL for OTLP over HTTP, for example "
+        f"http://127.0.0.1:4318 (default: {TRACES_VARIABLE}, else nowhere)",
+    )  # fmt: skip
+    parser.add_argument(
         "--log-format", choices=("kong", "json"), default="kong",
         help="how log lines are written (default: %(default)s)",
     )  # fmt: skip
@@ -75,6 +87,9 @@ def parse(name: str, arguments: Sequence[str]) -> Flags:
     read = parser.parse_args(arguments)
     if not read.dump and not read.prefix.is_dir():
         parser.error(f"path {read.prefix} doesn't exist, can't create unix socket file")
+    traces_to = None if read.dump else read.traces or os.environ.get(TRACES_VARIABLE)  # noqa: TID251 - no setting of the service
+    if traces_to and not _is_http(traces_to):
+        parser.error(f"--traces or {TRACES_VARIABLE} must be a URL such as http://127.0.0.1:4318")
     return Flags(
         dump=read.dump,
         socket_path=read.prefix / (read.socket_name or f"{name}.sock"),
@@ -83,6 +98,7 @@ def parse(name: str, arguments: Sequence[str]) -> Flags:
         event_deadline_s=read.event_deadline_ms / 1000,
         is_standalone=read.standalone,
         metrics_at=read.metrics,
+        traces_to=traces_to or None,
         is_json=read.log_format == "json",
         ignored=tuple(flag for flag in ignored[1:] if getattr(read, flag)),
     )
@@ -93,6 +109,14 @@ def _address(text: str) -> tuple[str, int]:
     if not host or not port.isdigit() or not 0 < int(port) < _PORTS:
         raise argparse.ArgumentTypeError("must be HOST:PORT, for example 127.0.0.1:9101")
     return host.strip("[]"), int(port)
+
+
+def _is_http(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
 
 
 def _positive(text: str) -> int:

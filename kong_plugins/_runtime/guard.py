@@ -10,7 +10,7 @@ import json
 import logging
 from typing import Any
 
-from kong_plugins._runtime import measures
+from kong_plugins._runtime import measures, spans
 from kong_plugins._runtime.events import RETURN, Event, PhaseEnded
 from kong_plugins._runtime.faults import told_safely
 from kong_plugins._runtime.instances import Phase
@@ -36,7 +36,8 @@ async def run_phase(event: Event, phase: Phase) -> None:
 
 async def _run(event: Event, phase: Phase) -> None:
     try:
-        await phase(PdkPath("kong", event.call))
+        with spans.phase(event.phase):
+            await phase(PdkPath("kong", event.call))
     except PhaseEnded:
         pass
     except GatewayError as error:

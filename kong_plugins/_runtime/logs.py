@@ -30,7 +30,7 @@ _MAX_WAITING_LINES: Final = 10_000
 _LEVEL_NAMES: Final = {"DEBUG": "DEBG", "WARNING": "WARN"}
 _ONE_LINE: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {9: " ", 10: "\\n"}
 _DECISION: Final = re.compile(r"\bdec_[0-9a-hjkmnp-tv-z]{26}\b")
-_TALKATIVE: Final = ("aiohttp", "asyncio")
+_TALKATIVE: Final = ("aiohttp", "asyncio", "urllib3")
 
 
 class OneLineFormatter(logging.Formatter):

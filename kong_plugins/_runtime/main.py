@@ -16,13 +16,18 @@ from typing import Any, Final
 import uvloop
 from kong_pdk.module import Module
 
-from kong_plugins._runtime import flags, logs, measures
+from kong_plugins._runtime import flags, logs, measures, spans
 from kong_plugins._runtime.description import describe, plugin_info
 from kong_plugins._runtime.scraped import Scraped
 from kong_plugins._runtime.server import KongConnection, PluginServer
 from kong_plugins._runtime.watchdog import Watchdog, end_for_certain
 
 _DRAIN_S: Final = 1.0
+_LAST_SPANS_S: Final = 2.0
+"""For sending them; Kong and devkong wait 3 s for the end of a server."""
+
+_GIVE_WAY_S: Final = 0.0005
+"""So long the thread that sends spans may keep the event loop waiting; CPython's own is 5 ms."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +84,13 @@ async def _serve(module: Module, options: flags.Flags, handler: logs.PipeHandler
     if options.metrics_at is not None:
         scraped = Scraped(options.metrics_at, measures.begin(module.name))
         scraped.start()
+    tracer = None
+    if options.traces_to is not None:
+        from kong_plugins._runtime.otel import open_tracer  # noqa: PLC0415 - only where traced
+
+        sys.setswitchinterval(_GIVE_WAY_S)
+        tracer = open_tracer(module.name, options.traces_to)
+        spans.begin(tracer)
     server = PluginServer(module, event_deadline_s=options.event_deadline_s, loop=loop)
     watchdog = Watchdog(
         loop, server.events, handler, parent_pid=_parent_pid(options), on_orphaned=ending.set
@@ -100,6 +112,8 @@ async def _serve(module: Module, options: flags.Flags, handler: logs.PipeHandler
     listener.close()
     await server.drain(_DRAIN_S)
     watchdog.stop()
+    if tracer is not None:
+        tracer.close(_LAST_SPANS_S)
     if scraped is not None:
         await scraped.close()
 

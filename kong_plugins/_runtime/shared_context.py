@@ -32,10 +32,17 @@ MAX_HANDED_BODY_BYTES: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class HandedCaller:
-    """Who calls, and what their headers ask for."""
+    """Who calls, and what their headers ask for.
+
+    Args:
+        facts: `traceparent` is what spans of this request are children of: llm-auth's own, where it
+            is traced and nobody else has begun the trace.
+        decision_id: Of the decision to come, when that trace has its id from it.
+    """
 
     caller: Caller
     facts: RequestFacts = RequestFacts()  # noqa: RUF009 - frozen
+    decision_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +55,14 @@ class HandedDecision:
             `MAX_HANDED_BODY_BYTES`, or does not matter any more.
         started_monotonic_s: `time.monotonic()` when the meter began; the clock is the same one in
             every process of a host.
+        traceparent: What spans of this request are children of.
     """
 
     decision: Decision
     call: Call
     body: bytes | None = None
     started_monotonic_s: float | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ class _DecisionRecord:
     decision: Decision
     call: Call
     started_monotonic_s: float | None
+    traceparent: str | None = None
 
 
 _encode = msgspec.json.Encoder().encode
@@ -86,7 +96,10 @@ async def read_caller(kong: Kong) -> HandedCaller | None:
 
 async def write_decision(kong: Kong, handed: HandedDecision) -> None:
     """Hand a decision on; a body that is too long stays behind."""
-    value = _encode(_DecisionRecord(handed.decision, handed.call, handed.started_monotonic_s))
+    record = _DecisionRecord(
+        handed.decision, handed.call, handed.started_monotonic_s, handed.traceparent
+    )
+    value = _encode(record)
     if handed.body is not None and len(handed.body) <= MAX_HANDED_BODY_BYTES:
         value = b"%b\n%b" % (value, handed.body)
     await kong.ctx.shared.set(DECISION_KEY, value)
@@ -104,7 +117,11 @@ async def read_decision(kong: Kong) -> HandedDecision | None:
     text, line_break, body = value.partition(b"\n")
     record = _decode_decision(text)
     return HandedDecision(
-        record.decision, record.call, body if line_break else None, record.started_monotonic_s
+        record.decision,
+        record.call,
+        body if line_break else None,
+        record.started_monotonic_s,
+        record.traceparent,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from kong_plugins._runtime import shared_context
+from kong_plugins._runtime import shared_context, spans
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import Identity, PolicyClient
 from kong_plugins._runtime.shared_context import HandedCaller
@@ -28,7 +28,7 @@ from llm_core.policy.caller import Caller
 from llm_core.policy.credential import Credential, KongConsumer
 from llm_core.policy.key_networks import require_network
 from llm_core.policy.presented import NO_KEY, TOO_MANY_FAILURES, api_key_in, is_token
-from llm_core.policy.request_facts import facts_in
+from llm_core.policy.request_facts import facts_in, traceparent_in
 
 _MOST_ASKED_FOR = 1000
 """Kong's own most; by default it would give the first 100 and say nothing of the rest."""
@@ -55,18 +55,20 @@ class Plugin:
         """Identify the caller for the plugins that follow."""
         self._listening.start()
         headers = await kong.request.get_headers(_MOST_ASKED_FOR)
+        trace = spans.enter(traceparent_in(headers))
         if len(headers) > _MOST_HEADERS:
             raise MalformedRequest(f"Send at most {_MOST_HEADERS} headers.")
         _refuse_too_long(headers, self._config.max_body_bytes)
         address = await kong.client.get_forwarded_ip() if self._config.sends_source_ip else None
         caller = await self._caller(kong, headers, address)
-        facts = replace(facts_in(headers), source_ip=address)
+        facts = replace(facts_in(headers), source_ip=address, traceparent=trace.parent)
         if caller.networks:
             found = address or await kong.client.get_forwarded_ip()
             require_network(found, caller.networks)
         for name in to_clear_in(headers):
             await kong.service.request.clear_header(name)
-        await shared_context.write_caller(kong, HandedCaller(caller, facts))
+        handed = HandedCaller(caller, facts, trace.decision_id)
+        await shared_context.write_caller(kong, handed)
 
     async def close(self) -> None:
         """Let go of connections."""

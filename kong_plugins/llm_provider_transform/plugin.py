@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kong_plugins._runtime import shared_context
+from kong_plugins._runtime import shared_context, spans
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.shared_context import HandedDecision
 from kong_plugins.llm_provider_transform.direct import (
@@ -21,6 +21,7 @@ from kong_plugins.llm_provider_transform.schema import Config
 from llm_core.answer_headers import dropped_params_header
 from llm_core.apis.ask import Exchange
 from llm_core.errors import GatewayError, ProviderError, ProviderUnavailable, Undecided
+from llm_core.gen_ai import about_call
 from llm_core.policy.decision import ErrorClass, PricedDeployment, Transport, UsageReport
 from llm_core.tokens.usage import TokenUsage, UsageSource
 
@@ -59,30 +60,29 @@ class Plugin:
 
     async def access(self, kong: Kong) -> None:
         """Send the call to the provider, or let it go on to the relay."""
-        handed = await shared_context.read_decision(kong)
-        if handed is None:
-            raise Undecided("The call was not decided: llm-token-meter did not run. Try again.")
+        handed = await _decided(kong)
         if handed.decision.transport is Transport.DIRECT:
             priced = handed.decision.deployments[0]
             name = priced.deployment.credential
             secret = self._config.credentials.get(name) if name else None
             if self._config.direct and (secret or name is None):
+                _note(handed, priced)
                 exchange = await self._exchange(kong, handed, priced)
                 await _aim(kong, target_of(exchange, secret))
                 self._remember(handed, exchange)
                 return
             await shared_context.write_usage(kong, _by_relay())
+        spans.note({spans.TRANSPORT: Transport.RELAY.value})
         # Streams must not be collected; this plugin is the last with a `response` phase, so what
         # it sets here holds.
         await kong.nginx.set_ctx("buffered_proxying", False)
 
     async def response(self, kong: Kong) -> None:
         """Give a provider's answer OpenAI's shape; never runs for what the relay serves."""
-        handed = await shared_context.read_decision(kong)
-        if handed is None:
-            raise Undecided("The call was not decided: llm-token-meter did not run. Try again.")
+        handed = await _decided(kong)
         answered_s = time.monotonic()
         priced = handed.decision.deployments[0]
+        _note(handed, priced)
         sent = self._sent_for(handed, priced)
         raw = await kong.service.response.get_raw_body()
         try:
@@ -144,6 +144,26 @@ class Plugin:
             len(self._sent) > _MOST_REMEMBERED or self._sent_bytes > _MOST_REMEMBERED_BYTES
         ):
             self._sent_bytes -= self._sent.popitem(last=False)[1].held_bytes
+
+
+async def _decided(kong: Kong) -> HandedDecision:
+    """What was decided; this span belongs to its trace.
+
+    Raises:
+        Undecided: Nothing was.
+    """
+    handed = await shared_context.read_decision(kong)
+    if handed is None:
+        raise Undecided("The call was not decided: llm-token-meter did not run. Try again.")
+    spans.follow(handed.traceparent, handed.decision.decision_id)
+    spans.note({spans.DECISION: handed.decision.decision_id})
+    return handed
+
+
+def _note(handed: HandedDecision, priced: PricedDeployment) -> None:
+    if spans.are_made():
+        spans.note(about_call(handed.call.operation.value, priced.deployment))
+        spans.note({spans.TRANSPORT: Transport.DIRECT.value})
 
 
 async def _aim(kong: Kong, target: Target) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
@@ -11,15 +10,21 @@ from typing import Any
 
 import msgspec
 
-from kong_plugins._runtime import measures, shared_context
+from kong_plugins._runtime import measures, shared_context, spans
+from kong_plugins._runtime.decision_ids import new_decision_id
 from kong_plugins._runtime.pdk import Kong
 from kong_plugins._runtime.policy_client import PolicyClient
 from kong_plugins._runtime.shared_context import HandedDecision
 from kong_plugins.llm_token_meter.journal import Journal, Waiting
 from kong_plugins.llm_token_meter.report import report_of, reservation_of, unsent
 from kong_plugins.llm_token_meter.schema import AUTO, Config
-from llm_core.errors import BodyTooLarge, MalformedRequest, PolicyUnavailable, Undecided
-from llm_core.ids import RANDOM_BITS, sortable_id
+from llm_core.errors import (
+    BodyTooLarge,
+    GatewayFault,
+    MalformedRequest,
+    PolicyUnavailable,
+    Undecided,
+)
 from llm_core.operation import OWN_BODIES, OWN_OPERATIONS, Operation
 from llm_core.policy.call import Call
 from llm_core.policy.call_facts import USE_CASE_HEADER, call_of, operation_at, replayed
@@ -65,13 +70,15 @@ class Plugin:
             raise Undecided("The caller was not identified: llm-auth did not run. Try again.")
         started_s = time.monotonic()
         caller = who.caller
+        decision_id = who.decision_id or new_decision_id()
+        trace = spans.follow(who.facts.traceparent, decision_id)
         body, call = await self._call(kong, who.facts)
-        decision_id = _new_decision_id()
+        spans.note({"gatehouse.operation": call.operation.value, spans.DECISION: decision_id})
         try:
             own = body if call.operation in OWN_BODIES else b""
             decision = await self._policy.decide(
                 DecisionRequest(caller, call, decision_id, self._config.route, own),
-                traceparent=who.facts.traceparent,
+                traceparent=spans.own(trace),
             )
         except BaseException:
             # The service may have decided and reserved all the same: its answer came too late.
@@ -79,7 +86,9 @@ class Plugin:
             raise
         if decision.denial is not None:
             refused = decision.denial
+            spans.refused(_code_of(refused.body), refused.status)
             await _answer(kong, refused.status, refused.body, refused.headers)
+        spans.note({spans.TRANSPORT: decision.transport.value})
         if decision.answer is not None:
             if call.is_streaming:
                 events = replayed(call.operation, body, decision.answer)
@@ -91,12 +100,12 @@ class Plugin:
             await kong.service.request.set_headers({TICKET_HEADER: decision.ticket})
             # The client's address was for the decision; nobody after it is told.
             call = replace(call, source_ip=None)
-            handed = HandedDecision(decision, call, body, started_s)
+            handed = HandedDecision(decision, call, body, started_s, trace)
             await shared_context.write_decision(kong, handed)
         except BaseException:
             # Kong does not take the decision any more, so the log phase will not find it: what was
             # reserved is given back from here.
-            self._spawn(self._deliver(unsent(), reservation_of(decision, call, caller)))
+            self._spawn(self._deliver(unsent(), reservation_of(decision, call, caller), trace))
             raise
 
     async def log(self, kong: Kong) -> None:
@@ -110,7 +119,7 @@ class Plugin:
         report = report_of(handed.decision, usage, record)
         if report is not None and who is not None:
             decided = reservation_of(handed.decision, handed.call, who.caller)
-            self._spawn(self._deliver(report, decided, who.facts.traceparent))
+            self._spawn(self._deliver(report, decided, handed.traceparent))
 
     async def close(self) -> None:
         """Stop the journal, let deliveries finish, let go of connections.
@@ -154,18 +163,21 @@ class Plugin:
             raise BodyTooLarge(f"The body is longer than {longest} bytes.")
         return body
 
-    async def _deliver(
-        self, report: UsageReport, decided: Reservation, traceparent: str | None = None
-    ) -> None:
+    async def _deliver(self, report: UsageReport, decided: Reservation, trace: str | None) -> None:
         """Report; bring along what was decided when the service does not know it any more."""
         whole = replace(report, reservation=decided)
-        try:
-            outcome = await self._report(decided.decision_id, report, traceparent)
-            if outcome == "unknown":
-                await self._report(decided.decision_id, whole, traceparent)
-        except (PolicyUnavailable, asyncio.CancelledError):
-            self._keep(Waiting(decided.decision_id, whole))
-            _log.warning("the usage of %s waits in the journal", decided.decision_id)
+        with spans.work("report"):
+            own = spans.own(spans.follow(trace, decided.decision_id))
+            try:
+                outcome = await self._report(decided.decision_id, report, own)
+                if outcome == "unknown":
+                    outcome = await self._report(decided.decision_id, whole, own)
+                spans.note({"gatehouse.report": outcome, spans.DECISION: decided.decision_id})
+            except (PolicyUnavailable, asyncio.CancelledError) as away:
+                spans.note({"gatehouse.report": "journalled", spans.DECISION: decided.decision_id})
+                spans.failed(type(away).__name__)
+                self._keep(Waiting(decided.decision_id, whole))
+                _log.warning("the usage of %s waits in the journal", decided.decision_id)
 
     async def _report(
         self, decision_id: str, report: UsageReport, traceparent: str | None = None
@@ -214,8 +226,9 @@ class Plugin:
             _log.error("usage could not be kept: %s: %s", type(fault).__name__, fault)
 
 
-def _new_decision_id() -> str:
-    return sortable_id("dec", time.time_ns() // 1_000_000, secrets.randbits(RANDOM_BITS))
+def _code_of(body: Mapping[str, Any]) -> str:
+    error = body.get("error")
+    return str(error.get("code")) if isinstance(error, dict) else GatewayFault.code
 
 
 async def _answer(

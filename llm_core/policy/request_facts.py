@@ -70,7 +70,7 @@ def facts_in(headers: _Headers) -> RequestFacts:
         priority=_priority(headers),
         use_case=_use_case(headers),
         data_labels=_data_labels(headers),
-        traceparent=_traceparent(headers),
+        traceparent=traceparent_in(headers),
     )
 
 
@@ -106,7 +106,7 @@ def _data_labels(headers: _Headers) -> tuple[str, ...]:
     return labels
 
 
-def _traceparent(headers: _Headers) -> str | None:
+def traceparent_in(headers: _Headers) -> str | None:
     """The request's trace; one that is not well formed is none, and no reason to refuse.
 
     Source:

@@ -14,10 +14,10 @@ from starlette.routing import Route
 from llm_core.policy.credential import Credential
 from llm_core.policy.decision import DecisionRequest, UsageReport
 from llm_core.policy.journal_standing import JOURNAL_HEADER
+from llm_core.trace_context import TRACEPARENT
 from policy_service import call_context
 from policy_service.api.identified import identified
 from policy_service.api.wire import for_plugins, json_answer, only, read_json
-from policy_service.call_context import TRACEPARENT
 from policy_service.ports.changes import ChangeKind
 from policy_service.services.changes import Changes
 

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from llm_core.errors import BodyTooLarge, NotServed, RequestTimeout, Undecided
 from llm_core.policy.decision import TICKET_HEADER
+from llm_core.trace_context import TRACEPARENT
 from policy_service import call_context
 from policy_service.api.wire import only, read_body, resources
 from policy_service.services.relay import StreamedAnswer, WholeAnswer
@@ -28,7 +29,7 @@ async def serve(request: Request) -> Response:
     """Serve a call that was decided on; the ticket knows in which API it came."""
     opened = resources(request)
     ticket = only(request, TICKET_HEADER)
-    call_context.traceparent.set(request.headers.get(call_context.TRACEPARENT))
+    call_context.traceparent.set(request.headers.get(TRACEPARENT))
     try:
         body = await read_body(request, opened.settings.max_body_bytes)
     except (BodyTooLarge, RequestTimeout) as error:

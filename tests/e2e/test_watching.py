@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from policy_service.call_context import ids_of
+from llm_core.trace_context import ids_of
 from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import HOST, Gateway, eventually, free_ports, start_gateway
 from tests.fixtures.otlp_receiver import Receiver, Span, start_receiver

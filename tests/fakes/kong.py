@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kong_plugins._runtime import spans
 from kong_plugins._runtime.events import PhaseEnded
 from kong_plugins._runtime.guard import exit_call
 from kong_plugins._runtime.pdk_calls import ENDING_CALLS, PdkPath, result
@@ -56,7 +57,8 @@ class FakeKong:
     async def run(self, phase: Callable[[Any], Awaitable[None]]) -> Answered | None:
         """Run a phase as the runtime does: what it raises is answered; `None` lets Kong go on."""
         try:
-            await phase(self)
+            with spans.phase(phase.__name__):
+                await phase(self)
         except PhaseEnded:
             assert self.answered is not None
         except GatewayError as error:

@@ -38,6 +38,7 @@ class FakePolicyService:
     journals: list[str | None] = field(default_factory=list)
     """How the journal stood, by report."""
     asked: list[tuple[str, Any]] = field(default_factory=list)
+    traceparents: list[tuple[str, str | None]] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _streams: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -109,6 +110,7 @@ class FakePolicyService:
                     break
                 if path != "/v1/callers/changes":
                     self.asked.append((path, msgspec.json.decode(body)))
+                    self.traceparents.append((path, headers.get("traceparent")))
                 if path.endswith("/usage"):
                     self.journals.append(headers.get(JOURNAL_HEADER))
                 status, answer = self._answer(path) if is_known else (401, {})

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 
-from policy_service.call_context import ids_of
+from llm_core.trace_context import ids_of
 
 
 class DecisionIds(IdGenerator):

@@ -21,10 +21,12 @@ from opentelemetry.trace import (
 
 from llm_core.catalogue import Catalogue
 from llm_core.errors import UnknownModel
+from llm_core.gen_ai import OPERATIONS, about_call
 from llm_core.policy.decision import DecisionRequest, ErrorClass, PricedDeployment, Reservation
 from llm_core.tokens.usage import TokenUsage
+from llm_core.trace_context import TRACEPARENT, ids_of, parts
 from policy_service import call_context
-from policy_service.adapters.otel.attributes import OPERATIONS, about_answer, about_call, failed
+from policy_service.adapters.otel.attributes import about_answer, failed
 from policy_service.adapters.otel.ids import DecisionIds
 from policy_service.ports import tracing
 from policy_service.ports.ledger import UsageRow
@@ -128,8 +130,8 @@ class OtelTracing:
 
     def _after(self, decision_id: str) -> Context:
         """As a child of the decision's span, wherever that was made."""
-        trace, span = call_context.ids_of(decision_id)
-        came = call_context.parts(call_context.traceparent.get())
+        trace, span = ids_of(decision_id)
+        came = parts(call_context.traceparent.get())
         if came is None:
             told = self._sampler.should_sample(None, int(trace, 16), "decide").decision
             is_sampled = told is Decision.RECORD_AND_SAMPLE
@@ -165,7 +167,7 @@ class _Call:
         """See the port."""
         known = self._span.get_span_context()
         value = f"00-{known.trace_id:032x}-{known.span_id:016x}-{known.trace_flags:02x}"
-        return {call_context.TRACEPARENT: value}
+        return {TRACEPARENT: value}
 
     def answered(self, usage: TokenUsage, served_model: str | None, failure: str = "") -> None:
         """See the port."""
@@ -182,7 +184,7 @@ class _Call:
 
 def _client_context() -> Context:
     """As a child of what the client, or Kong, has said; of nobody otherwise."""
-    came = call_context.parts(call_context.traceparent.get())
+    came = parts(call_context.traceparent.get())
     if came is None:
         return Context()
     return _remote(came[0], came[1], is_sampled=bool(int(came[2], 16) & TraceFlags.SAMPLED))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from kong_plugins._runtime.flags import TRACES_VARIABLE
 from policy_service.cli.kong import PLUGINS
 from tests.contract.test_deploy_files import PINNED, is_setting, kong_conf
 from tests.fixtures.helm_chart import NEEDED, Object, helm, rendered
@@ -112,6 +113,13 @@ def test_kong_is_told_of_the_plugin_servers_beside_it(objects: list[Object]) -> 
     assert environment["KONG_NGINX_WORKER_PROCESSES"] == "2"
     script = beside["files"]["command"][2]
     assert "--policy-url http://g-policy:8100 --host 'llm.example' > /kong/kong.yaml" in script
+
+
+def test_plugin_servers_are_told_where_traces_go() -> None:
+    collector = "http://collector:4318"
+    told = rendered(**{f"kong.pluginServer.env.{TRACES_VARIABLE}": collector})
+    servers = [one for one in containers(told) if one["name"] in PLUGINS]
+    assert [one["env"] for one in servers] == [[{"name": TRACES_VARIABLE, "value": collector}]] * 3
 
 
 def test_the_service_is_given_settings_that_exist(objects: list[Object]) -> None:

@@ -107,6 +107,13 @@ def test_a_host_of_kong_needs_only_what_its_extra_names(on_kongs_host: Installed
         assert server.query_cmd is not None
         [described] = json.loads(on_kongs_host.run(*server.query_cmd.split()))
         assert described["Name"] == server.name
+    traced = (
+        "from kong_plugins._runtime.otel import open_tracer\n"
+        "tracer = open_tracer('llm-auth', 'http://127.0.0.1:9')\n"
+        "import opentelemetry.exporter.otlp.proto.http.trace_exporter\n"
+        "tracer.close(5.0)"
+    )
+    on_kongs_host.run("python", "-c", traced)
     assert "--admin-url" in on_kongs_host.run("gatehouse", "kong", "check", "--help")
     missing = (
         "import importlib.util as u; print([m for m in ('redis', 'sqlalchemy') if u.find_spec(m)])"

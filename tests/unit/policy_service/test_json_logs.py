@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llm_core.trace_context import ids_of, parts
 from policy_service import call_context
 from policy_service.json_logs import LOG_CONFIG, JsonFormatter
 
@@ -43,7 +44,7 @@ def test_a_line_is_an_object_whatever_is_in_it() -> None:
 def test_the_call_that_a_line_is_about_is_named() -> None:
     one = told("%s: it failed", DECISION)
     assert one["decision_id"] == DECISION
-    assert one["trace_id"] == call_context.ids_of(DECISION)[0]
+    assert one["trace_id"] == ids_of(DECISION)[0]
 
 
 def test_so_is_the_call_that_is_being_worked_on_with_its_client_s_trace() -> None:
@@ -51,7 +52,7 @@ def test_so_is_the_call_that_is_being_worked_on_with_its_client_s_trace() -> Non
     call_context.traceparent.set(f"00-{TRACE}-b7ad6b7169203331-01")
     assert told("something happened")["decision_id"] == DECISION
     assert told("something happened")["trace_id"] == TRACE
-    assert told("%s: it failed", OTHER)["trace_id"] == call_context.ids_of(OTHER)[0]
+    assert told("%s: it failed", OTHER)["trace_id"] == ids_of(OTHER)[0]
 
 
 def test_of_an_exception_only_type_and_places_are_told() -> None:
@@ -84,7 +85,7 @@ def test_the_configuration_is_one_that_logging_takes() -> None:
     ],
 )
 def test_what_is_no_traceparent_says_nothing(header: str) -> None:
-    assert call_context.parts(header) is None
+    assert parts(header) is None
     call_context.traceparent.set(header)
     call_context.decision_id.set(DECISION)
-    assert call_context.trace_id() == call_context.ids_of(DECISION)[0]
+    assert call_context.trace_id() == ids_of(DECISION)[0]

@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from llm_core.errors import PolicyUnavailable
 from llm_core.policy.decision import DecisionRequest, PricedDeployment
 from llm_core.tokens.usage import TokenUsage
+from llm_core.trace_context import ids_of
 from policy_service import call_context
 from policy_service.adapters.otel import OtelTracing, TracedEngine
 from policy_service.adapters.otel.ids import DecisionIds
@@ -160,7 +161,7 @@ def test_what_kong_called_is_told_afterwards_with_the_time_it_took(traced: Trace
     with traced.tracing.following(DECISION):
         traced.tracing.called(replace(row, provider="openai", error_class="timeout"))
     first, second = traced._kept.get_finished_spans()
-    assert parent(first) == parent(second) == call_context.ids_of(DECISION)[1]
+    assert parent(first) == parent(second) == ids_of(DECISION)[1]
     assert (first.end_time or 0) - (first.start_time or 0) == 1_500_000_000
     assert first.start_time == int(row.at.timestamp()) * 10**9 + row.at.microsecond * 1000
     assert (first.attributes or {})["gen_ai.usage.input_tokens"] == 12
