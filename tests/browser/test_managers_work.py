@@ -102,6 +102,23 @@ def test_a_raised_budget_is_the_services(site: Site) -> None:
     assert Decimal(state["left"]) == 1000 + 50 - SPENT["search"]
 
 
+def test_a_rule_of_sharing_is_made_in_the_page(site: Site) -> None:
+    with open_page(f"{site.admin_url}/chargeback", height=2400) as page:
+        drawn(page, "Chargeback")
+        page.get_by_text("Change the rules", exact=True).click()
+        fill_in(page, "Name", "the platform")
+        fill_in(page, "Which calls", "team: ads")
+        page.get_by_role("button", name="See what changes").click()
+        expect(page.get_by_text("is new, as rule 1")).to_be_visible(timeout=TIMEOUT_MS)
+        page.get_by_role("button", name="Save the rules").click()
+        expect(page.get_by_text("The rules are changed.")).to_be_visible(timeout=TIMEOUT_MS)
+    found = site.ask("GET", "chargebacks/rules", params={"organisation": "acme"})
+    [rule] = found["shared"]
+    assert (rule["name"], rule["match"]) == ("the platform", {"team": "ads"})
+    assert rule["allocate"] == "usage"
+    site.ask("PUT", "chargebacks/rules", params={"organisation": "acme"}, json={"shared": []})
+
+
 @pytest.mark.parametrize(
     ("address", "title"),
     [
