@@ -29,6 +29,14 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
+def be_patient(kong: dict[str, Any]) -> None:
+    """As patient as an event's deadline lets it be: a busy machine is no refusal."""
+    for service in kong["services"]:
+        for plugin in [*service["plugins"], *(p for r in service["routes"] for p in r["plugins"])]:
+            if "policy_url" in plugin["config"]:
+                plugin["config"]["timeout_ms"] = 2200
+
+
 @pytest.fixture(scope="module")
 def traced(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Gateway]:
     with start_gateway(
@@ -36,6 +44,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iter
         company=COMPANY,
         models=models,
         settings={"POLICY_OTLP_ENDPOINT": receiver.url},
+        adjust_kong=be_patient,
         plugin_flags=dict.fromkeys(PLUGINS, f"--traces {receiver.url}"),
     ) as running:
         # The first decision compiles policy, which may take longer than a call may.
