@@ -78,6 +78,12 @@ def short_count_text(count: int) -> str:
     return f"{count:,}"
 
 
+def parts_text(whole: int, **parts: int) -> str:
+    """Write a count, and what of it was of which kind, if any: `1,200, of which 300 of audio`."""
+    told = [f"{count:,} of {kind}" for kind, count in parts.items() if count]
+    return f"{whole:,}, of which {' and '.join(told)}" if told else f"{whole:,}"
+
+
 def percent_text(share: Decimal | float | None, digits: int = 0) -> str:
     """Write a share; 1 is 100 %."""
     return NOTHING if share is None else f"{share:.{digits}%}"

@@ -23,8 +23,11 @@ class Sums:
     input_tokens: int = 0
     cached_input_tokens: int = 0
     cache_write_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    output_audio_tokens: int = 0
     usd: Decimal = ZERO
     saved_usd: Decimal = ZERO
     routing_saved_usd: Decimal = ZERO

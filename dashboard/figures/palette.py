@@ -19,6 +19,8 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 _LIGHT = ("#0072B2", "#D08300", "#079A6B", "#BF7CAD", "#2E9BE4", "#BE5A0E")
 _DARK = ("#2293E3", "#F9C050", "#30C18F", "#E28AB8", "#9DD4F1", "#F07A30")
+_MORE_LIGHT = ("#053361", "#613305")
+_MORE_DARK = ("#26734D", "#95508A")
 OTHER_COLOUR = "#8C8C8C"
 # Light to dark on a light ground and the other way on a dark one, so that "more" stands out.
 _HEAT_LIGHT = ("#F1F5F9", "#9CC7E6", "#0072B2", "#003A5C")
@@ -28,6 +30,11 @@ _HEAT_DARK = ("#1B222B", "#1F4E70", "#4FA3DB", "#CDE8FA")
 def colours(is_dark: bool) -> tuple[str, ...]:
     """Six of them, for a ground."""
     return _DARK if is_dark else _LIGHT
+
+
+def more_colours(is_dark: bool) -> tuple[str, ...]:
+    """Two more, for what is seldom there."""
+    return _MORE_DARK if is_dark else _MORE_LIGHT
 
 
 def heat(is_dark: bool) -> tuple[str, ...]:

@@ -11,11 +11,22 @@ from dashboard.figures.palette import (
     count_axis,
     heat,
     legend,
+    more_colours,
     plain_axis,
     scale,
 )
-from dashboard.frames.usage import BUCKETS, DAYS
+from dashboard.frames.usage import DAYS
 
+_COLOURED = (
+    "Input",
+    "Cached input",
+    "Cache write",
+    "Output",
+    "Reasoning",
+    "Image input",
+    "Audio input",
+    "Audio output",
+)
 _HEIGHT_PX = 260
 _BAR_PX = 26
 _NIGHT_PX = 26
@@ -64,7 +75,7 @@ def tokens_by_bucket(buckets: pd.DataFrame, *, is_dark: bool) -> Chart:
                 axis=alt.Axis(format="%d %b", labelOverlap=True, ticks=False, grid=False),
             ),
             y=alt.Y("sum(tokens):Q", title=None, axis=count_axis()),
-            color=alt.Color("bucket:N", scale=scale(BUCKETS, is_dark), legend=legend(3)),
+            color=alt.Color("bucket:N", scale=_of_buckets(buckets, is_dark), legend=legend(3)),
             order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("yearmonthdate(start):T", title="Day"),
@@ -75,6 +86,13 @@ def tokens_by_bucket(buckets: pd.DataFrame, *, is_dark: bool) -> Chart:
         .properties(height=_HEIGHT_PX)
     )
     return figure
+
+
+def _of_buckets(buckets: pd.DataFrame, is_dark: bool) -> alt.Scale:
+    """A colour for each bucket that is there, the same whichever others are."""
+    known = dict(zip(_COLOURED, (*colours(is_dark), *more_colours(is_dark)), strict=True))
+    names = buckets.sort_values("rank")["bucket"].unique()
+    return alt.Scale(domain=[*names], range=[known[name] for name in names])
 
 
 def heat_map(hours: pd.DataFrame, *, is_dark: bool) -> Chart:

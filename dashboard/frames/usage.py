@@ -1,18 +1,28 @@
 """Who uses models, when, and for how much of what."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pandas as pd  # type: ignore[import-untyped] # its stubs are a package of their own
 
-from dashboard.api.costs import CostRow
+from dashboard.api.costs import CostRow, Sums
 from dashboard.api.mine import DayUsed, ModelUsed
 from dashboard.api.usage import AdoptionRow, BudgetRow, CallRow, HourRow
 from dashboard.formats import in_zone, key_text
 from dashboard.frames.money import share
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-BUCKETS = ("Input", "Cached input", "Cache write", "Output", "Reasoning")
+BUCKETS = (
+    "Input",
+    "Cached input",
+    "Cache write",
+    "Audio input",
+    "Image input",
+    "Output",
+    "Reasoning",
+    "Audio output",
+)
+_SELDOM = frozenset({"Audio input", "Image input", "Audio output"})
 
 
 def recent_frame(calls: Sequence[CallRow]) -> pd.DataFrame:
@@ -97,24 +107,47 @@ def days_frame(rows: Sequence[CostRow], tz: str) -> pd.DataFrame:
 def buckets_frame(rows: Sequence[CostRow], tz: str) -> pd.DataFrame:
     """Tokens by bucket over time. The service's buckets contain each other; these do not.
 
+    Audio and images that a provider had cached count as cached. Where there are none at all, they
+    have no lines.
+
     Returns:
         `start` (local, without zone), `bucket` (one of `BUCKETS`), `rank`, `tokens`.
     """
-    lines = []
+    lines: list[tuple[datetime, str, int, int]] = []
     for row in rows:
         if row.start is None:
             continue
         start = in_zone(row.start, tz).replace(tzinfo=None)
-        counts = (
-            max(row.input_tokens - row.cached_input_tokens - row.cache_write_tokens, 0),
-            row.cached_input_tokens,
-            row.cache_write_tokens,
-            max(row.output_tokens - row.reasoning_tokens, 0),
-            row.reasoning_tokens,
-        )
-        lines += [(start, BUCKETS[rank], rank, tokens) for rank, tokens in enumerate(counts)]
+        counts = enumerate(_apart(row))
+        lines += [(start, BUCKETS[rank], rank, tokens) for rank, tokens in counts]
+    used = {bucket for _, bucket, _, tokens in lines if tokens}
+    lines = [line for line in lines if line[1] in used or line[1] not in _SELDOM]
     lines.sort(key=lambda line: (line[0], line[2]))
     return pd.DataFrame(lines, columns=["start", "bucket", "rank", "tokens"])
+
+
+def _apart(sums: Sums) -> tuple[int, ...]:
+    """The tokens of each of `BUCKETS`; together they are those of both directions."""
+    cached, written, heard, seen, read = _parts(
+        sums.input_tokens,
+        sums.cached_input_tokens,
+        sums.cache_write_tokens,
+        sums.input_audio_tokens,
+        sums.input_image_tokens,
+    )
+    thought, spoken, said = _parts(
+        sums.output_tokens, sums.reasoning_tokens, sums.output_audio_tokens
+    )
+    return read, cached, written, heard, seen, said, thought, spoken
+
+
+def _parts(whole: int, *parts: int) -> list[int]:
+    """Each part, as far as those before it have left something, and the rest."""
+    found = []
+    for part in parts:
+        found.append(min(part, whole))
+        whole -= found[-1]
+    return [*found, whole]
 
 
 def heat_frame(hours: Sequence[HourRow]) -> pd.DataFrame:

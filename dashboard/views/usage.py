@@ -109,11 +109,21 @@ def _show_numbers(found: Costs) -> None:
             formats.percent_text(money.share(total.failed, total.requests), 1),
             f"{total.failed:,} requests ended with an error.",
         ),
-        ("Input tokens", formats.short_count_text(total.input_tokens), f"{total.input_tokens:,}"),
+        (
+            "Input tokens",
+            formats.short_count_text(total.input_tokens),
+            formats.parts_text(
+                total.input_tokens, audio=total.input_audio_tokens, images=total.input_image_tokens
+            ),
+        ),
         (
             "Output tokens",
             formats.short_count_text(total.output_tokens),
-            f"{total.output_tokens:,}, of which {total.reasoning_tokens:,} of reasoning.",
+            formats.parts_text(
+                total.output_tokens,
+                reasoning=total.reasoning_tokens,
+                audio=total.output_audio_tokens,
+            ),
         ),
         (
             "Prompt cache",

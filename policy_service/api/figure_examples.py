@@ -14,8 +14,11 @@ _SUMS: dict[str, Any] = {
     "input_tokens": 81000,
     "cached_input_tokens": 12000,
     "cache_write_tokens": 0,
+    "input_audio_tokens": 0,
+    "input_image_tokens": 2580,
     "output_tokens": 20500,
     "reasoning_tokens": 3000,
+    "output_audio_tokens": 0,
     "usd": "0.407500000000",
     "saved_usd": "0.021000000000",
     "routing_saved_usd": "0.103000000000",
@@ -195,6 +198,9 @@ _CALL: dict[str, Any] = {
     "data_labels": "",
     "approval_id": None,
     "routing_saved_usd": "0",
+    "input_audio_tokens": None,
+    "input_image_tokens": None,
+    "output_audio_tokens": None,
 }
 
 FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(

@@ -49,6 +49,7 @@ class Sums:
 
     Args:
         failed: Of the requests, those whose `error_class` is not `none`.
+        input_tokens: Buckets are inclusive, as in `TokenUsage`; what was not reported counts 0.
         saved_usd: What answers of the response cache would have cost.
         routing_saved_usd: What the calls would have cost at the dearest deployment that each could
             have taken, less what they did cost.
@@ -62,8 +63,11 @@ class Sums:
     input_tokens: int = 0
     cached_input_tokens: int = 0
     cache_write_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    output_audio_tokens: int = 0
     usd: Decimal = Decimal(0)
     saved_usd: Decimal = Decimal(0)
     routing_saved_usd: Decimal = Decimal(0)

@@ -20,6 +20,7 @@ class UsageRow:
         error_class: See `ErrorClass`.
         usd: Charged, exact.
         price_version: What it was charged at.
+        input_tokens: Buckets are inclusive, as in `TokenUsage`; `None` is "not reported".
         cache: `hit`, `miss` or `bypass`.
         routing_saved_usd: What the same tokens would have cost at the dearest deployment that was
             permitted and able, at the prices of the decision, less `usd`.
@@ -75,6 +76,9 @@ class UsageRow:
     data_labels: str = ""
     approval_id: str | None = None
     routing_saved_usd: Decimal = Decimal(0)
+    input_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_audio_tokens: int | None = None
 
 
 class Ledger(Protocol):

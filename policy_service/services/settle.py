@@ -362,6 +362,9 @@ def _row(
         data_labels=",".join(sorted(set(call.data_labels))),
         approval_id=reservation.approval,
         routing_saved_usd=_saved_by_routing(reservation, charged),
+        input_audio_tokens=usage.input_audio_tokens,
+        input_image_tokens=usage.input_image_tokens,
+        output_audio_tokens=usage.output_audio_tokens,
     )
 
 

@@ -20,7 +20,8 @@ TODAY = date(2026, 11, 20)
 LEAST = "0.000000000001"
 _COUNTS = (
     "requests", "failed", "input_tokens", "cached_input_tokens", "cache_write_tokens",
-    "output_tokens", "reasoning_tokens", "cache_hits", "fallbacks", "estimated_requests",
+    "input_audio_tokens", "input_image_tokens", "output_tokens", "reasoning_tokens",
+    "output_audio_tokens", "cache_hits", "fallbacks", "estimated_requests",
 )  # fmt: skip
 _MONEY = ("usd", "saved_usd", "routing_saved_usd", "estimated_usd")
 
@@ -53,7 +54,9 @@ def _spent() -> tuple[dict[str, Any], ...]:
                     "requests": requests, "failed": requests // 50,
                     "input_tokens": requests * 2600, "cached_input_tokens": requests * 700,
                     "cache_write_tokens": requests * 90, "output_tokens": requests * 420,
-                    "reasoning_tokens": requests * 60, "usd": Decimal(usd) * busy,
+                    "input_audio_tokens": requests * 20, "input_image_tokens": requests * 30,
+                    "reasoning_tokens": requests * 60, "output_audio_tokens": requests * 10,
+                    "usd": Decimal(usd) * busy,
                     "saved_usd": Decimal("0.2"), "cache_hits": requests // 12,
                     "routing_saved_usd": Decimal("0.1"),
                     "fallbacks": requests // 90, "estimated_requests": place % 2,

@@ -42,8 +42,11 @@ SUMS = (
     "input_tokens",
     "cached_input_tokens",
     "cache_write_tokens",
+    "input_audio_tokens",
+    "input_image_tokens",
     "output_tokens",
     "reasoning_tokens",
+    "output_audio_tokens",
     "usd",
     "fallbacks",
     "total_us",
@@ -96,7 +99,7 @@ class Coarse:
     sums: tuple[str, ...]
 
 
-_COUNTED = (*SUMS[:8], *SUMS[-3:], *CONDITIONAL)
+_COUNTED = (*(name for name in SUMS if not name.endswith(("_us", "_count"))), *CONDITIONAL)
 CALLERS = Coarse(
     "usage_daily_callers",
     "usage_hourly",
@@ -271,8 +274,11 @@ def _amounts_of(row: UsageRow) -> dict[str, int | Decimal]:
         "input_tokens": row.input_tokens or 0,
         "cached_input_tokens": row.cached_input_tokens or 0,
         "cache_write_tokens": row.cache_write_tokens or 0,
+        "input_audio_tokens": row.input_audio_tokens or 0,
+        "input_image_tokens": row.input_image_tokens or 0,
         "output_tokens": row.output_tokens or 0,
         "reasoning_tokens": row.reasoning_tokens or 0,
+        "output_audio_tokens": row.output_audio_tokens or 0,
         "usd": row.usd,
         "fallbacks": row.fallbacks,
         "total_us": _microseconds(row.total_ms),

@@ -82,6 +82,9 @@ def _random_row(chance: random.Random, number: int) -> UsageRow:
         total_ms=chance.choice([None, chance.lognormvariate(7, 1)]),
         time_to_first_token_ms=chance.choice([None, chance.lognormvariate(5, 1)]),
         overhead_ms=chance.choice([None, chance.lognormvariate(1, 0.5)]),
+        input_audio_tokens=chance.choice(_TOKENS),
+        input_image_tokens=chance.choice(_TOKENS),
+        output_audio_tokens=chance.choice(_TOKENS),
     )
 
 

@@ -46,6 +46,9 @@ def many_rows(count: int) -> list[UsageRow]:
             total_ms=chance.choice([None, 0.0005, 0.0015, 0.0025, 1234.5678, 2.0]),
             overhead_ms=chance.choice([None, 2.125, 0.0625]),
             usd=Decimal(chance.randrange(10**12)).scaleb(-12),
+            input_audio_tokens=chance.choice([None, 0, 31]),
+            input_image_tokens=chance.choice([None, 258]),
+            output_audio_tokens=chance.choice([None, 7]),
         )
         for number in range(count)
     ]

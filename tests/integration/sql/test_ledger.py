@@ -75,6 +75,31 @@ async def test_hits_and_what_they_saved_are_summed_and_corrected(engine: AsyncEn
     assert spend.saved_usd == Decimal("0.250000000001")
 
 
+async def test_every_bucket_of_tokens_is_kept_summed_and_corrected(engine: AsyncEngine):
+    ledger = SqlLedger(engine)
+    buckets = {
+        "input_tokens": 900,
+        "cached_input_tokens": 100,
+        "cache_write_tokens": 50,
+        "input_audio_tokens": 20,
+        "input_image_tokens": 258,
+        "output_tokens": 300,
+        "reasoning_tokens": 40,
+        "output_audio_tokens": 60,
+    }
+    heard, text = usage_row(**buckets), usage_row("dec_2")
+    guessed = usage_row("dec_3", source="estimated", input_audio_tokens=9)
+    await ledger.record([heard, text, guessed])
+    await assert_rollups_equal(engine, [heard, text, guessed])
+    true = usage_row("dec_3", input_audio_tokens=5, output_audio_tokens=0)
+    await ledger.record([true])
+    assert set(await UsageReports(engine).recent(10)) == {heard, text, true}
+    await assert_rollups_equal(engine, [heard, text, true])
+    [sums] = await stored_rollups(engine)
+    assert (sums["input_audio_tokens"], sums["output_audio_tokens"]) == (25, 60)
+    assert sums["input_image_tokens"] == 258
+
+
 async def test_a_row_recorded_again_changes_nothing(engine: AsyncEngine):
     ledger, row = SqlLedger(engine), usage_row()
     await ledger.record([row, row])

@@ -44,6 +44,9 @@ async def fill(engine: AsyncEngine, calls: int = 60) -> None:
             usd=Decimal(number) / 1000,
             total_ms=float(number),
             source="estimated" if number % 5 == 0 else "provider",
+            input_audio_tokens=number % 7 or None,
+            input_image_tokens=number % 11 or None,
+            output_audio_tokens=number % 13 or None,
         )
         for number in range(calls)
     ]

@@ -34,16 +34,25 @@ from policy_service.adapters.sql import schema
 from policy_service.adapters.sql.engine import insert_into, open_engine, reading, writing
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.adapters.sql.partitions import is_partition
+from policy_service.adapters.sql.reports import UsageReports
+from policy_service.adapters.sql.rollups import Change, hourly_changes, latency_changes
 from policy_service.adapters.sql.schema import downgrade, is_current, is_enough, migrate, upgrade
+from policy_service.adapters.sql.tables import Base
 from policy_service.adapters.sql.tables.reports import ReportScheduleRow
 from tests.fixtures.postgres_server import PostgresServer
-from tests.integration.sql.usage_rows import usage_row
+from tests.integration.sql.test_schema import SINCE_0020
+from tests.integration.sql.usage_rows import (
+    days_of,
+    stored_days,
+    stored_rollups,
+    usage_row,
+)
 
 # Up to here steps regrouped sums; tests/integration/sql/test_schema.py has theirs.
 FIRST = "0004"
 REVISIONS = [one for one in schema.REVISIONS if one > FIRST]
 BEFORE = [FIRST, *REVISIONS][-2]
-BEFORE_USAGE_CHANGED = "0016"  # the newest step that needs a table to which others write is 0017
+BEFORE_USAGE_CHANGED = "0019"  # the newest step that needs a table to which others write is 0020
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ROWS = 3
 
@@ -213,6 +222,26 @@ async def test_the_version_before_works_on_while_the_schema_changes_and_goes_bac
     assert len(found) == len(set(found))
     assert writers.written | {"dec_of_the_new_version"} <= set(found)
     await engine.dispose()
+
+
+async def test_what_the_version_before_books_counts_with_what_the_new_one_does(engine: AsyncEngine):
+    """Its statements name none of the columns of step 0020; both add to the same sums."""
+    old, new = usage_row("dec_old"), usage_row("dec_new", input_audio_tokens=9)
+    first = [Change(old, 1)]
+    booked = {
+        "usage": [asdict(old)],
+        "usage_hourly": hourly_changes(first),
+        "usage_latency": latency_changes(first),
+        **days_of([old]),
+    }
+    async with writing(engine) as connection:
+        for name, rows in booked.items():
+            known = [{one: row[one] for one in row if one not in SINCE_0020} for row in rows]
+            await connection.execute(insert(Base.metadata.tables[name]), known)
+    await SqlLedger(engine).record([new])
+    assert set(await UsageReports(engine).recent(10)) == {old, new}
+    assert await stored_rollups(engine) == hourly_changes([*first, Change(new, 1)])
+    assert await stored_days(engine) == days_of([old, new])
 
 
 async def test_a_process_of_the_version_before_stays_ready_and_may_start(

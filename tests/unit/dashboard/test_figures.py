@@ -1,5 +1,6 @@
 """Figures are valid, and their colours mean the same in both themes."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -91,6 +92,22 @@ def test_usage_can_be_drawn():
         )
     mix = usage_frames.mix_frame(ROWS[:8], "team")
     assert _drawn(usage.counted_bars(mix, name="name", is_dark=False))
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_a_bucket_has_its_colour_whichever_others_there_are(is_dark: bool):
+    def coloured(row: CostRow) -> dict[str, str]:
+        frame = usage_frames.buckets_frame([row], "UTC")
+        scale = _drawn(usage.tokens_by_bucket(frame, is_dark=is_dark))["encoding"]["color"]["scale"]
+        return dict(zip(scale["domain"], scale["range"], strict=True))
+
+    text = CostRow(input_tokens=9, output_tokens=9, start=ROWS[0].start)
+    some = replace(text, input_audio_tokens=1, input_image_tokens=2, output_audio_tokens=3)
+    few, all_of_them = coloured(text), coloured(some)
+    assert (*few,) == ("Input", "Cached input", "Cache write", "Output", "Reasoning")
+    assert (*all_of_them,) == usage_frames.BUCKETS
+    assert few.items() <= all_of_them.items()
+    assert len(set(all_of_them.values())) == len(usage_frames.BUCKETS)
 
 
 def test_times_without_calls_can_be_drawn():

@@ -105,3 +105,10 @@ def test_marks_of_markdown_are_shown_as_they_are():
 def test_what_has_no_value_is_untagged():
     assert formats.key_text(None) == formats.key_text("") == "(untagged)"
     assert formats.key_text("4711") == "4711"
+
+
+def test_of_a_count_only_the_kinds_that_there_were_are_told():
+    assert formats.parts_text(1200, audio=0, images=0) == "1,200"
+    assert formats.parts_text(1200, audio=0, images=300) == "1,200, of which 300 of images"
+    both = "1,200, of which 1,000 of audio and 20 of images"
+    assert formats.parts_text(1200, audio=1000, images=20) == both

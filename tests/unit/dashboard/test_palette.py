@@ -18,7 +18,7 @@ GROUNDS = {False: "#FFFFFF", True: "#0E1117"}
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
 @pytest.mark.parametrize("is_dark", GROUNDS)
 def test_any_two_colours_are_told_apart(is_dark: bool, deficiency: str) -> None:
-    every = (*palette.colours(is_dark), palette.OTHER_COLOUR)
+    every = (*palette.colours(is_dark), *palette.more_colours(is_dark), palette.OTHER_COLOUR)
     alike = {
         pair: round(difference(*pair, deficiency), 1)
         for pair in combinations(every, 2)
@@ -37,7 +37,8 @@ def test_steps_of_heat_are_told_apart(is_dark: bool, deficiency: str) -> None:
 
 @pytest.mark.parametrize("is_dark", GROUNDS)
 def test_every_colour_stands_out_from_its_ground(is_dark: bool) -> None:
-    every = (*palette.colours(is_dark), palette.OTHER_COLOUR, palette.ink(is_dark))
+    named = (*palette.colours(is_dark), *palette.more_colours(is_dark))
+    every = (*named, palette.OTHER_COLOUR, palette.ink(is_dark))
     faint = {one: round(contrast(one, GROUNDS[is_dark]), 2) for one in every}
     assert not {one: ratio for one, ratio in faint.items() if ratio < LEAST_CONTRAST}
 

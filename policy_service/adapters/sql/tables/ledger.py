@@ -79,6 +79,9 @@ class Usage(Base):
     data_labels: Mapped[str] = mapped_column(Text, server_default="")
     approval_id: Mapped[str | None] = mapped_column(Text)
     routing_saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
+    input_audio_tokens: Mapped[int | None]
+    input_image_tokens: Mapped[int | None]
+    output_audio_tokens: Mapped[int | None]
 
 
 class UsageHourly(Base):
@@ -135,6 +138,9 @@ class UsageHourly(Base):
     cache_hits: Mapped[int] = mapped_column(server_default="0")
     saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
     routing_saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
+    input_audio_tokens: Mapped[int] = mapped_column(server_default="0")
+    input_image_tokens: Mapped[int] = mapped_column(server_default="0")
+    output_audio_tokens: Mapped[int] = mapped_column(server_default="0")
 
 
 class UsageLatency(Base):
@@ -199,6 +205,9 @@ class UsageDailyCallers(Base):
     estimated_requests: Mapped[int]
     estimated_usd: Mapped[Decimal] = mapped_column(USD)
     routing_saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
+    input_audio_tokens: Mapped[int] = mapped_column(server_default="0")
+    input_image_tokens: Mapped[int] = mapped_column(server_default="0")
+    output_audio_tokens: Mapped[int] = mapped_column(server_default="0")
 
 
 class UsageDailyModels(Base):
@@ -242,6 +251,9 @@ class UsageDailyModels(Base):
     estimated_requests: Mapped[int]
     estimated_usd: Mapped[Decimal] = mapped_column(USD)
     routing_saved_usd: Mapped[Decimal] = mapped_column(USD, server_default="0")
+    input_audio_tokens: Mapped[int] = mapped_column(server_default="0")
+    input_image_tokens: Mapped[int] = mapped_column(server_default="0")
+    output_audio_tokens: Mapped[int] = mapped_column(server_default="0")
 
 
 class UsageLatencyModels(Base):

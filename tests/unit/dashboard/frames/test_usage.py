@@ -14,21 +14,49 @@ COUNT = st.integers(0, 10**12)
 
 
 @settings(deadline=None)
-@given(COUNT, COUNT, COUNT, COUNT, COUNT)
-def test_buckets_do_not_contain_each_other_and_lose_no_token(
-    fresh: int, cached: int, written: int, said: int, thought: int
-):
+@given(st.tuples(*[COUNT] * len(usage.BUCKETS)))
+def test_buckets_do_not_contain_each_other_and_lose_no_token(counts: tuple[int, ...]):
+    fresh, cached, written, heard, seen, said, thought, spoken = counts
     row = CostRow(
-        input_tokens=fresh + cached + written,
+        input_tokens=fresh + cached + written + heard + seen,
         cached_input_tokens=cached,
         cache_write_tokens=written,
-        output_tokens=said + thought,
+        input_audio_tokens=heard,
+        input_image_tokens=seen,
+        output_tokens=said + thought + spoken,
         reasoning_tokens=thought,
+        output_audio_tokens=spoken,
         start=AT,
     )
-    buckets = usage.buckets_frame([row], "UTC").set_index("bucket")["tokens"].to_dict()
-    assert list(buckets.values()) == [fresh, cached, written, said, thought]
-    assert sum(buckets.values()) == row.tokens
+    found = usage.buckets_frame([row], "UTC").set_index("bucket")["tokens"].to_dict()
+    assert [found.get(bucket, 0) for bucket in usage.BUCKETS] == [*counts]
+    assert sum(found.values()) == row.tokens
+
+
+def test_a_cached_image_counts_once():
+    row = CostRow(
+        input_tokens=100,
+        cached_input_tokens=70,
+        input_image_tokens=60,
+        output_tokens=5,
+        start=AT,
+    )
+    found = usage.buckets_frame([row], "UTC").set_index("bucket")["tokens"].to_dict()
+    assert (found["Cached input"], found["Image input"], found["Input"]) == (70, 30, 0)
+    assert sum(found.values()) == row.tokens
+
+
+def test_audio_and_images_are_told_where_there_are_any():
+    text = CostRow(input_tokens=10, output_tokens=5, start=AT)
+    usual = ["Input", "Cached input", "Cache write", "Output", "Reasoning"]
+    assert usage.buckets_frame([text], "UTC")["bucket"].to_list() == usual
+    later = CostRow(
+        input_tokens=10, input_audio_tokens=4, output_tokens=5, start=AT + timedelta(days=1)
+    )
+    both = usage.buckets_frame([text, later], "UTC")
+    told = ["Input", "Cached input", "Cache write", "Audio input", "Output", "Reasoning"]
+    assert both["bucket"].to_list() == [*told, *told]
+    assert both.loc[both["bucket"] == "Audio input", "tokens"].to_list() == [0, 4]
 
 
 def test_every_hour_of_the_week_is_drawn():

@@ -1,5 +1,6 @@
 """The page of usage: only the part that is open is asked for and drawn."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -44,3 +45,14 @@ def test_capacity_is_told_where_nothing_was_asked(monkeypatch: pytest.MonkeyPatc
     with served(admin_answers.empty(), monkeypatch):
         page = opened("usage")
     assert [one.value for one in page.subheader] == HEADINGS["Capacity and refusals"]
+
+
+def test_what_was_heard_and_seen_is_told_beside_the_tokens(service: AdminService) -> None:
+    page = opened("usage")
+    told = {one.label: one.help for one in page.metric}
+    assert re.fullmatch(
+        r"[\d,]+, of which [\d,]+ of audio and [\d,]+ of images", told["Input tokens"]
+    )
+    assert re.fullmatch(
+        r"[\d,]+, of which [\d,]+ of reasoning and [\d,]+ of audio", told["Output tokens"]
+    )

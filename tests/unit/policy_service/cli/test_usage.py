@@ -5,6 +5,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
+from llm_core.tokens.usage import TokenUsage
 from policy_service.adapters.sql import schema
 from policy_service.adapters.sql.company import read_company, seed_company
 from policy_service.adapters.sql.engine import open_engine
@@ -35,7 +37,9 @@ async def _fill(url: str, company: Path) -> None:
     await seed_company(engine, read_company(company))
     await SqlLedger(engine).record(
         [
-            usage_row(f"dec_{number}", at=NOW, usd=usd, user="=cmd()")
+            usage_row(
+                f"dec_{number}", at=NOW, usd=usd, user="=cmd()", input_image_tokens=258 * number
+            )
             for number, usd in enumerate(USD)
         ]
     )
@@ -89,6 +93,10 @@ def test_csv_holds_every_digit_and_no_formula(run: Run) -> None:
     [row] = csv.DictReader(io.StringIO(told.stdout))
     assert row["user"] == "'=cmd()"
     assert Decimal(row["usd"]) == sum(USD)
+    assert {name for name in row if name.endswith("_tokens")} == {
+        f.name for f in fields(TokenUsage)
+    }
+    assert (row["input_image_tokens"], row["input_audio_tokens"]) == ("258", "0")
     elsewhere = run("usage", "--by", "user", "--csv", "--only", "team=other")
     assert list(csv.DictReader(io.StringIO(elsewhere.stdout))) == []
 

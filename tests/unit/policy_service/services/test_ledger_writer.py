@@ -2,6 +2,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from policy_service.services.reserving import Reserving
 from policy_service.services.settle import Settler
 from tests.fakes.clock import NOON, FakeClock
 from tests.fakes.ledger import FakeLedger
+from tests.fakes.samples import USAGE_ROW
 from tests.fixtures.reservations import amounts, reservation
 
 
@@ -147,6 +149,18 @@ async def test_a_row_nobody_can_read_is_logged_and_holds_up_no_other(
     assert list(ledger.rows) == ["a"]
     assert "cannot be read" in caplog.text
     assert await limits.take_rows(10, 0) == ()
+
+
+async def test_a_row_that_the_version_before_queued_is_written() -> None:
+    """It knew fewer columns, and those of the version after are passed over."""
+    limits, ledger = MemoryLimitsStore(redelivery_s=0), FakeLedger()
+    row = {**asdict(USAGE_ROW), "of_the_version_after": 1}
+    for name in ("input_audio_tokens", "input_image_tokens", "output_audio_tokens"):
+        del row[name]
+    await limits.reserve(reservation(USAGE_ROW.decision_id), amounts(), NOON)
+    await limits.settle(USAGE_ROW.decision_id, amounts(), msgspec.json.encode(row), NOON)
+    assert await LedgerWriter(limits, ledger).write_once() == 1
+    assert ledger.rows == {USAGE_ROW.decision_id: USAGE_ROW}
 
 
 async def test_what_waits_when_the_service_stops_is_still_written() -> None:

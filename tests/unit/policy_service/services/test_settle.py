@@ -1,7 +1,7 @@
 """The table of what a report comes to, with real limits in memory."""
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -156,6 +156,22 @@ async def test_what_a_report_comes_to(
     assert await service.used() == (usd, tokens)
     assert row.error_class == sent.error_class
     assert row.http_status == sent.http_status
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        TokenUsage(900, 100, 50, 20, 258, 300, 40, 60),
+        TokenUsage(9, output_tokens=3),
+        TokenUsage(9, 0, 0, 0, 0, 3, 0, 0),
+    ],
+)
+async def test_a_row_keeps_every_bucket_as_it_was_reported(
+    service: Service, used: TokenUsage
+) -> None:
+    await service.settler.settle("dec_1", report(usage=used))
+    [row] = await service.rows()
+    assert {field.name: getattr(row, field.name) for field in fields(TokenUsage)} == asdict(used)
 
 
 async def test_an_answer_from_the_cache_costs_nothing_whatever_it_had_cost(
