@@ -13,6 +13,7 @@ from prometheus_client import generate_latest
 from kong_plugins._runtime.measures import _Measures
 from llm_core.alerts.incident import IncidentKind
 from tests.fakes.running_service import running_service
+from tests.fixtures.pages import blocks
 from tests.fixtures.scraping import names
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ async def labelled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[st
 @pytest.fixture(scope="module")
 def known(labelled: dict[str, set[str]]) -> tuple[set[str], set[str]]:
     """Every name, and every label."""
-    return set(labelled), {"le", "job"}.union(*labelled.values())
+    return set(labelled), {"instance", "job", "le"}.union(*labelled.values())
 
 
 def expressions(board: Any) -> list[str]:
@@ -75,6 +76,11 @@ async def test_the_board_asks_for_what_is_told(known: tuple[set[str], set[str]])
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_alerts_ask_for_what_is_told(known: tuple[set[str], set[str]]) -> None:
     assert not unknown([rule["expr"] for rule in rules()], known)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_runbook_asks_for_what_is_told(known: tuple[set[str], set[str]]) -> None:
+    assert not unknown([one.text for one in blocks(RUNBOOK) if one.language == "promql"], known)
 
 
 @pytest.mark.asyncio(loop_scope="module")

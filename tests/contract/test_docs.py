@@ -43,6 +43,7 @@ SOURCES = (
 TEST_FOLDERS = (
     "unit", "golden", "property", "fuzz", "contract", "integration", "e2e", "browser", "kong",
 )  # fmt: skip
+ROOT_COMMAND: Any = typer.main.get_command(gatehouse)
 each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
@@ -138,6 +139,14 @@ def test_the_dashboards_settings_are_all_there_with_their_defaults() -> None:
     for name in required:
         with pytest.raises(Exception, match=name):
             load_settings({**required, name: ""})
+
+
+def test_every_setting_of_the_dashboard_is_in_its_table() -> None:
+    documented = {
+        row[0].strip("`") for row in rows(read("docs/settings.md").split("## Dashboard")[1])
+    }
+    source = read("dashboard/settings.py")
+    assert documented == set(re.findall(r"\bDASHBOARD_[A-Z_]*[A-Z]\b", source))
 
 
 def test_every_setting_a_page_names_exists() -> None:
@@ -250,7 +259,7 @@ def test_every_gatehouse_command_that_a_page_names_exists(page: Path) -> None:
 
 def _resolve(words: list[str]) -> None:
     """Walk from the root command to the one that is meant; every option must be its own."""
-    command: Any = typer.main.get_command(gatehouse)
+    command = ROOT_COMMAND
     for word in words:
         if word.startswith("-"):
             options = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}

@@ -6,17 +6,20 @@ review the diff.
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 from starlette.routing import Route
 
 from policy_service.app import create_app
 from policy_service.settings import Settings
+from tests.fixtures.pages import PAGES, ROOT
 
-SNAPSHOT = Path(__file__).parents[2] / "docs" / "openapi.json"
+SNAPSHOT = ROOT / "docs" / "openapi.json"
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +91,33 @@ def test_everything_asks_for_a_proof_but_health_and_where_to_get_one(app: Any) -
     for path, item in app.openapi()["paths"].items():
         for operation in item.values():
             assert bool(operation.get("security")) is (path not in open_to_all), path
+
+
+_REQUEST = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/[\w/{}.:~@-]*[\w}])")
+_OF_KONG = ("POST", "/config")
+_LEFT_OUT = ("", "/admin/v1", "/relay")
+"""What a page may leave out before a path."""
+
+
+def test_every_request_that_a_page_names_is_served() -> None:
+    described = json.loads(SNAPSHOT.read_text("utf-8"))["paths"]
+    served = [
+        (method.upper(), re.compile(re.sub(r"\\{.*?\\}", "[^/]+", re.escape(path))))
+        for path, item in described.items()
+        for method in item
+    ]
+    for route in yaml.safe_load((ROOT / "kong.yaml").read_text("utf-8"))["services"][0]["routes"]:
+        paths = [path.lstrip("~").rstrip("$") for path in route["paths"]]
+        served += [(route["methods"][0], re.compile(path)) for path in paths]
+    unknown = {
+        f"{page.name}: {method} {path}"
+        for page in PAGES
+        for method, path in _REQUEST.findall(page.read_text("utf-8"))
+        if (method, path) != _OF_KONG
+        and not any(
+            method == known and pattern.fullmatch(before + path)
+            for known, pattern in served
+            for before in _LEFT_OUT
+        )
+    }
+    assert unknown == set()

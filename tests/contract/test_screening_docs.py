@@ -16,7 +16,7 @@ PAGE = (ROOT / "docs" / "screening.md").read_text(encoding="utf-8")
 
 
 def test_the_lists_that_the_page_shows_can_be_used() -> None:
-    [block] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    [block] = re.findall(r"```yaml\n(content:.*?)```", PAGE, re.DOTALL)
     looking = Looking(read_lists(yaml.safe_load(block)["content"]))
     text = "EMP-123456 of Erika Mustermann in contract 12345678 on Blue Heron, not blue heron"
     [found] = looking.find([text], ())

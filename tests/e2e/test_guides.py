@@ -13,16 +13,19 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
+from tests.fixtures.answer_headers import answer_headers
 from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import SECRETS, Gateway, free_ports, start_gateway
-from tests.fixtures.guides import ELSEWHERE, NOT_TYPED, WALKS, why_not
+from tests.fixtures.guides import ELSEWHERE, NOT_TYPED, WALKS, Walk, why_not
 from tests.fixtures.mail_server import start_mail_server
 from tests.fixtures.opa_server import opa_binary
-from tests.fixtures.pages import PAGES, ROOT, blocks, commands, name_of
+from tests.fixtures.pages import PAGES, ROOT, blocks, commands, name_of, typed
 from tests.fixtures.reader import Reader
+from tests.fixtures.shown import difference
 
 HOST = "127.0.0.1"
 METRICS_TOKEN = "metrics-0123456789abcdef0123456789"
@@ -58,10 +61,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory, webhook_url: str) -> Iterator
     place = tmp_path_factory.mktemp("reader")
     ops = {"name": "ops", "kind": "webhook", "url": webhook_url, "secret": "ops_webhook"}
     (place / "alerts.yaml").write_text(yaml.safe_dump({"channels": [ops]}))
+    keys = place / "keys"
+    _gatehouse("policy", "keys", "--out", str(keys))
+    _gatehouse("audit", "keys", "--directory", str(keys))
     ports = zip(("gateway", "policy", "sandbox", "dashboard"), free_ports(4), strict=True)
     with start_mail_server() as mails:
         settings = {
             "POLICY_ALERTS_FILE": str(place / "alerts.yaml"),
+            "POLICY_AUDIT_KEY_FILE": str(keys / "audit-key.pem"),
+            "POLICY_BUNDLE_KEYS": str(keys / "policy-signing.pub.pem"),
             "POLICY_CREDENTIALS__OPS_WEBHOOK": "webhook-0123456789abcdef",
             "POLICY_METRICS_TOKEN": METRICS_TOKEN,
             "POLICY_REPORT_WEBHOOKS__FINANCE": webhook_url,
@@ -114,18 +122,30 @@ def test_what_a_page_tells_to_type_works(
         key, token = state["keys"][walk.key], state["admin_token"]
         stands_for = {}
     stands_for |= _stands_for(*urls, key) | dict(walk.stands_for)
-    with Reader(tmp_path, _environment(tmp_path, urls, key, token), stands_for) as reader:
+    environment = _environment(tmp_path, urls, key, token)
+    if walk.is_operator:
+        environment |= _of_the_service(folder)
+    with Reader(tmp_path, environment, stands_for) as reader:
         _lay_out(ROOT / page, tmp_path, reader)
-        for command in commands(ROOT / page):
-            if why_not(command):
+        for block in typed(ROOT / page):
+            if block.language not in walk.languages:
                 continue
-            for begin, first in walk.before.items():
-                if command.startswith(begin):
-                    for one in first:
-                        reader.type(one)
-            said = reader.type(command)
-            is_refused = bool(_ERROR.search(said))
-            assert is_refused is command.startswith(tuple(walk.refused)), f"{command}\n{said}"
+            said = [_type(reader, walk, one) for one in block.commands if not why_not(one)]
+            if block.answer and len(said) == len(block.commands):
+                told = "\n".join(said)
+                assert difference(block.answer, told) == "", f"{block.commands}\n{told}"
+
+
+def _type(reader: Reader, walk: Walk, command: str) -> str:
+    """Type a command, and what the walk has before it; gives what it said."""
+    for begin, first in walk.before.items():
+        if command.startswith(begin):
+            for one in first:
+                reader.type(one)
+    said = reader.type(command)
+    is_refused = bool(_ERROR.search(said))
+    assert is_refused is command.startswith(tuple(walk.refused)), f"{command}\n{said}"
+    return said
 
 
 def _stands_for(gateway_url: str, policy_url: str, key: str) -> dict[str, str]:
@@ -180,6 +200,49 @@ def _environment(folder: Path, urls: tuple[str, str], key: str, token: str) -> d
         "POLICY_ADMIN_TOKEN": token,
         "METRICS_TOKEN": METRICS_TOKEN,
     }
+
+
+def _of_the_service(folder: Path) -> dict[str, str]:
+    """The demo's own settings of its policy service."""
+    known = json.loads((folder / "secrets.json").read_text())
+    models = yaml.safe_load((folder / "models.yaml").read_text())["models"]
+    credentials = {one["credential"] for model in models for one in model["deployments"]}
+    return {
+        **{f"POLICY_CREDENTIALS__{name.upper()}": "any" for name in credentials},
+        "POLICY_INTERNAL_SECRET": known["internal_secret"],
+        "POLICY_TICKET_SECRET": known["ticket_secret"],
+        "POLICY_MODELS_FILE": str(folder / "models.yaml"),
+        "POLICY_DATABASE_URL": f"sqlite:///{folder / 'gatehouse.db'}",
+        "POLICY_METRICS_TOKEN": METRICS_TOKEN,
+    }
+
+
+_WAYS = {"direct": ("gpt-4o-mini", False), "relay, whole": ("gpt-4o", False)}
+_WAYS["relay, streamed"] = ("gpt-4o", True)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("way", _WAYS)
+def test_an_answer_has_the_headers_that_the_table_says(demo: Path, way: str) -> None:
+    state = json.loads((demo / "demo.json").read_text())
+    model, streams = _WAYS[way]
+    answer = httpx.post(
+        f"{state['gateway_url']}/v1/chat/completions",
+        headers={"authorization": f"Bearer {state['keys']['search']}"},
+        json={"model": model, "stream": streams, "messages": [{"role": "user", "content": "Hi"}]},
+        timeout=60,
+    )
+    assert answer.status_code == httpx.codes.OK, answer.text
+    told = answer_headers(way)
+    ours = {name for name in answer.headers if name.startswith(("x-gatehouse", "x-kong-llm"))}
+    assert ours <= told.keys()
+    for name, when in told.items():
+        if when == "yes" or "if limited" in when:
+            assert name in ours | answer.headers.keys(), name
+        elif when == "no":
+            assert name not in answer.headers, name
+        elif values := re.findall(r"`(\w+)`", when):
+            assert answer.headers[name] in values, name
 
 
 def test_every_command_of_every_page_is_typed_somewhere_or_it_says_why_not() -> None:

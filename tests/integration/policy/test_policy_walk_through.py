@@ -24,7 +24,9 @@ from policy_service.cli import app
 from tests.fakes.running_service import running_service
 from tests.fixtures.logged_decisions import QUESTIONS, answered, logged
 from tests.fixtures.opa_server import opa_binary
+from tests.fixtures.pages import typed
 from tests.fixtures.policies import REGO, rename_revision
+from tests.fixtures.shown import difference
 
 pytestmark = pytest.mark.integration
 PAGE = Path(__file__).parents[3] / "docs" / "policy-lifecycle.md"
@@ -171,6 +173,9 @@ async def test_the_walk_through_can_be_walked(
     [shown] = [text for command, text in said.items() if command.endswith("shadow show")]
     assert "evaluated 1, differ 1" in shown
     assert "hr_outside_eu" in shown
+    for one in typed(PAGE):
+        if one.answer:
+            assert difference(one.answer, said[one.commands[-1]]) == "", one.commands
     [listed] = [text for command, text in said.items() if command.endswith("policy list")]
     assert "GDPR review of November, ticket 4711" in listed
     engine = open_engine(url)
