@@ -14,7 +14,6 @@ from dashboard.figures.palette import (
     ink,
     legend,
     money_axis,
-    scale,
 )
 from dashboard.formats import Currency
 
@@ -35,7 +34,6 @@ def stacked_trend(
         is_dark: Whether the ground is dark.
     """
     bars = _drawn(trend, currency)
-    names = list(trend.sort_values("rank", kind="stable")["name"].drop_duplicates())
     written = _TIME_FORMATS[interval]
     unit = {"hour": "yearmonthdatehours", "day": "yearmonthdate", "month": "yearmonth"}[interval]
     figure: Chart = (
@@ -48,7 +46,12 @@ def stacked_trend(
                 axis=alt.Axis(format=written, labelOverlap=True, ticks=False, grid=False),
             ),
             y=alt.Y("sum(amount):Q", title=None, axis=money_axis(currency)),
-            color=alt.Color("name:N", scale=scale(names, is_dark), sort=names, legend=legend()),
+            color=alt.Color(
+                "name:N",
+                scale=alt.Scale(range=[*colours(is_dark), OTHER_COLOUR]),
+                sort=alt.EncodingSortField("rank", op="min"),
+                legend=legend(),
+            ),
             order=alt.Order("rank:Q"),
             tooltip=[
                 alt.Tooltip("start:T", title="From", format=f"%Y {written}"),
@@ -56,7 +59,7 @@ def stacked_trend(
                 alt.Tooltip("text:N", title="Spent"),
             ],
         )
-        .properties(height=_HEIGHT_PX)
+        .properties(height=_HEIGHT_PX, usermeta={"embedOptions": {"renderer": "canvas"}})
     )
     return figure
 

@@ -24,6 +24,7 @@ from dashboard.settings import SettingsMissing
 
 Render = Callable[[Client, Viewer], None]
 _DONE = "_done"
+_ALL = "_all_anew"
 
 
 def show(title: str, told: str, render: Render, *, needs: str | None = None) -> None:
@@ -39,6 +40,14 @@ def show(title: str, told: str, render: Render, *, needs: str | None = None) -> 
         st.title(title, anchor=False)
         st.caption(told)
     _show_done()
+    _show_content(render, needs)
+
+
+@st.fragment
+def _show_content(render: Render, needs: str | None) -> None:
+    """What a change of the page's own filters draws anew; all around it stays as it is."""
+    if st.session_state.pop(_ALL, False):
+        st.rerun()
     try:
         client = wiring.client()
         viewer = identity.whoami(client)
@@ -92,7 +101,12 @@ def show_failure(error: ServiceFailure | SettingsMissing) -> None:
         st.error(told, icon=":material/block:")
     else:
         st.error(told, icon=":material/cloud_off:")
-        st.button("Try again", key="retry")
+        # Who looks was not known either, so the list of pages is to be drawn too.
+        st.button("Try again", key="retry", on_click=_draw_all)
+
+
+def _draw_all() -> None:
+    st.session_state[_ALL] = True
 
 
 def nothing(what: str, hint: str) -> None:

@@ -4,17 +4,17 @@ Starts PostgreSQL with the roll-ups of 10 million requests, the policy service a
 and looks with Chromium:
 
     python -m tests.load.dashboard_pages [--requests 10000000] [--rounds 5] [--pages costs,usage]
-        [--url URL]
+        [--keep FOLDER] [--url URL]
 
 Each round has a browser of its own, with an empty profile and a window that is open already.
 "First visit" is from the navigation to the end of the page's program, with all that it shows in the
 document; nothing of the dashboard was in the browser's cache. "Second visit" is the same page in
 the same browser, after what the dashboard remembers of answers is old. "Filter" is from the click
-to the end. `--url` measures a dashboard that runs already, such as the demo's.
+to the end. With `--keep` the database stays in a folder, and is used again on the same day. `--url`
+measures a dashboard that runs already, such as the demo's.
 """
 
 import argparse
-import asyncio
 import os
 import statistics
 import tempfile
@@ -32,14 +32,12 @@ from playwright.sync_api import Page, Playwright, sync_playwright
 
 from dashboard.api.client import FRESH_S
 from dashboard.navigation import PAGES, Entry
-from policy_service.adapters.sql.engine import open_engine
-from policy_service.adapters.sql.schema import upgrade
 from policy_service.cli.demo import processes
 from tests.fakes.running_service import MODELS
 from tests.fixtures.chromium import ARGUMENTS
 from tests.fixtures.postgres_server import start_postgres
 from tests.fixtures.services import binary_or_skip, free_port
-from tests.load.dashboard_queries import FULL, fill
+from tests.load.dashboard_queries import FULL, filled
 from tests.load.figures import load, machine
 from tests.load.processor_time import used_s
 
@@ -261,15 +259,6 @@ def running(database_url: str, folder: Path) -> Iterator[tuple[str, dict[str, in
             one.wait(10)
 
 
-async def prepare(database_url: str, requests: int) -> None:
-    """Fill the roll-ups up to the hour that has begun."""
-    engine = open_engine(database_url, statement_timeout_s=None)
-    await upgrade(engine)
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    await fill(engine, requests, now)
-    await engine.dispose()
-
-
 def main() -> None:
     """Start everything, measure, stop it."""
     parser = argparse.ArgumentParser(
@@ -278,6 +267,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=FULL)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pages", default="", help="their names, with commas between; else all")
+    parser.add_argument("--keep", type=Path, help="where the database stays for the next time")
     parser.add_argument("--url", default="", help="of a dashboard that runs already")
     options = parser.parse_args()
     named = options.pages.split(",") if options.pages else [one.file for one in PAGES]
@@ -288,9 +278,9 @@ def main() -> None:
     if options.url:
         look(options.url.rstrip("/"), options.rounds, pages, roots)
     else:
-        with start_postgres() as server, tempfile.TemporaryDirectory() as folder:
-            database_url = server.create_database()
-            asyncio.run(prepare(database_url, options.requests))
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        with start_postgres(options.keep) as server, tempfile.TemporaryDirectory() as folder:
+            database_url = filled(server, options.requests, hour)
             with running(database_url, Path(folder)) as (url, servers):
                 roots |= servers | {"postgres": server.pid}
                 look(url, options.rounds, pages, roots)

@@ -4,11 +4,12 @@ Starts PostgreSQL for real, fills the roll-ups for 90 days of a company of 5,000
 teams and 20 departments that ask 12 models, most of it in working hours, and asks what each page
 asks, by the adapters that answer the admin API:
 
-    python -m tests.load.dashboard_queries [--requests 10000000] [--rounds 5]
+    python -m tests.load.dashboard_queries [--requests 10000000] [--rounds 5] [--keep FOLDER]
 
 Each row of the hourly roll-ups stands for five requests, which is what a person asks of one model
 in an hour. The coarser roll-ups are summed up from these by the database. "Processor" is the time
-that the server works for one round, which hardly depends on what else the machine does.
+that the server works for one round, which hardly depends on what else the machine does. With
+`--keep` the database stays in a folder, and is used again on the same day.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import asyncio
 import statistics
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from time import perf_counter
 from zoneinfo import ZoneInfo
 
@@ -92,6 +94,27 @@ _INDEXES = text(
 )
 
 Question = Callable[[], Awaitable[object]]
+
+
+def filled(server: PostgresServer, requests: int, until: datetime = NOW) -> str:
+    """The URL of a database with the roll-ups up to a full hour.
+
+    One that a kept server has of that day is used again.
+    """
+    name = f"filled_{requests}_{until:%Y%m%d}"
+    if not server.psql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):  # noqa: S608 - ours
+        server.psql("DROP DATABASE IF EXISTS half_filled")
+        asyncio.run(_fill(server.create_database(name="half_filled"), requests, until))
+        server.psql(f"ALTER DATABASE half_filled RENAME TO {name}")
+    return server.url(name)
+
+
+async def _fill(url: str, requests: int, until: datetime) -> None:
+    engine, started_s = open_engine(url, statement_timeout_s=None), perf_counter()
+    await upgrade(engine)
+    await fill(engine, requests, until)
+    await engine.dispose()
+    print(f"\nfilled for {requests:,} requests in {perf_counter() - started_s:.0f} s\n")
 
 
 async def fill(engine: AsyncEngine, requests: int, now: datetime = NOW) -> None:
@@ -176,13 +199,9 @@ def questions(engine: AsyncEngine) -> dict[str, Question]:
     }
 
 
-async def measure(server: PostgresServer, requests: int, rounds: int) -> None:
-    """Fill, ask, print the table."""
-    url = server.create_database()
-    await upgrade(engine := open_engine(url, statement_timeout_s=None))
-    started_s = perf_counter()
-    await fill(engine, requests)
-    print(f"\nfilled for {requests:,} requests in {perf_counter() - started_s:.0f} s\n")
+async def measure(server: PostgresServer, url: str, rounds: int) -> None:
+    """Ask, print the table."""
+    engine = open_engine(url, statement_timeout_s=None)
     print("| | median ms | slowest ms | processor ms |\n|---|---|---|---|")
     for title, ask in questions(engine).items():
         await ask()
@@ -208,10 +227,12 @@ def main() -> None:
     )
     parser.add_argument("--requests", type=int, default=FULL)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--keep", type=Path, help="where the database stays for the next time")
     options = parser.parse_args()
     print(machine())
-    with start_postgres() as server:
-        asyncio.run(measure(server, options.requests, options.rounds))
+    with start_postgres(options.keep) as server:
+        url = filled(server, options.requests)
+        asyncio.run(measure(server, url, options.rounds))
     print(f"\nAt the end: {load()}")
 
 

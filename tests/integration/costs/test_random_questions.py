@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.costs.calendar import Interval, edges
-from policy_service.adapters.sql.costs import SqlCosts, SqlReliability
+from policy_service.adapters.sql.costs import SqlCosts, SqlReliability, active
+from policy_service.adapters.sql.costs.days import days_of
 from policy_service.adapters.sql.costs.facts import daily_table
 from policy_service.adapters.sql.ledger import SqlLedger
 from policy_service.ports.costs import Active, Dimension, Scope
@@ -48,6 +49,7 @@ NODES = (
     frozenset({"department:sales"}),
     frozenset({"team:ads", "department:sales"}),
 )
+NIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 Question = tuple[Scope, list[datetime], tuple[Dimension, ...]]
 
 
@@ -123,6 +125,51 @@ async def test_what_was_written_and_corrected_is_what_is_told(engine: AsyncEngin
             key[1]: sums[:2] for key, sums in whole.items()
         }
     assert tables == {None, "usage_daily_callers", "usage_daily_models"}
+
+
+async def test_who_was_active_in_a_long_time_is_looked_for_and_is_the_same(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows lie within few weeks, so a few days are long here."""
+    rows = random_rows(ROWS)
+    ledger, costs = SqlLedger(engine), SqlCosts(engine)
+    for start in range(0, ROWS, 500):
+        await ledger.record(rows[start : start + 500])
+    monkeypatch.setattr(active, "_LONG", timedelta(days=1))
+    chance, looked_for = random.Random(21), 0
+    for nodes in (None, frozenset({"organisation:acme"})):
+        for _ in range(QUESTIONS // 2):
+            scope, (first, *_, last), _ = question(chance)
+            if chance.random() < 0.3:
+                first, last = (one.replace(hour=0, minute=0) for one in (first, last))
+            asked = scope, at, _ = Scope(nodes), [first, max(last, first + timedelta(days=1))], ()
+            looked_for += active.full_days(scope, at) is not None
+            assert await costs.active(scope, at) == _active(rows, asked), asked
+    assert looked_for >= QUESTIONS // 4
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "scope", "found"),
+    [
+        (NIGHT, NIGHT + timedelta(90), Scope(None), (NIGHT, NIGHT + timedelta(90))),
+        (
+            NIGHT - timedelta(hours=1),
+            NIGHT + timedelta(days=89, hours=23),
+            Scope(frozenset({"organisation:acme"})),
+            (NIGHT + timedelta(2), NIGHT + timedelta(87)),
+        ),
+        (NIGHT, NIGHT + timedelta(44), Scope(None), None),
+        (NIGHT, NIGHT + timedelta(90), Scope(frozenset({"team:ads"})), None),
+        (NIGHT, NIGHT + timedelta(90), Scope(None, {Dimension.USER: ("ada",)}), None),
+    ],
+)
+def test_names_are_looked_for_in_the_full_days_of_a_long_time(
+    start: datetime, end: datetime, scope: Scope, found: tuple[datetime, datetime] | None
+) -> None:
+    assert active.full_days(scope, (start, end)) == found
+    if found:
+        around = [(start, found[0]), (found[1], end)]
+        assert all(first == last or days_of((first, last)) for first, last in around)
 
 
 def _true(row: UsageRow) -> UsageRow:

@@ -41,12 +41,32 @@ def _drawn(chart: palette.Chart) -> dict[str, Any]:
 def test_the_trend_names_the_dearest_and_sums_the_rest_in_grey(is_dark: bool):
     trend = cost_frames.trend_frame(ROWS, "team", "UTC")
     chart = _drawn(costs.stacked_trend(trend, EUR, interval="day", is_dark=is_dark))
-    scale = chart["encoding"]["color"]["scale"]
-    assert scale["domain"] == ["t7", "t6", "t5", "t4", "t3", "t2", cost_frames.OTHER]
-    assert scale["range"] == [*palette.colours(is_dark), palette.OTHER_COLOUR]
+    # Names get their colours in the order of their rank.
+    colour = chart["encoding"]["color"]
+    assert colour["sort"] == {"field": "rank", "op": "min"}
+    assert colour["scale"] == {"range": [*palette.colours(is_dark), palette.OTHER_COLOUR]}
     [rows] = chart["datasets"].values()
+    assert {row["name"]: row["rank"] for row in rows} == {
+        **{f"t{7 - rank}": rank for rank in range(6)},
+        cost_frames.OTHER: 6,
+    }
     assert {row["text"] for row in rows if row["name"] == "t7"} == {"€4.00"}
     assert {row["amount"] for row in rows if row["name"] == "t7"} == {4.0}
+
+
+def test_the_trend_of_other_groups_and_days_is_the_same_figure_of_other_rows():
+    """So the browser, which has drawn one, only puts the rows in place of those."""
+    figures = [
+        _drawn(
+            costs.stacked_trend(
+                cost_frames.trend_frame(rows, "team", "UTC"), EUR, interval="day", is_dark=False
+            )
+        )
+        for rows in (ROWS, ROWS[2:5])
+    ]
+    for one in figures:
+        del one["datasets"], one["data"]
+    assert figures[0] == figures[1]
 
 
 @pytest.mark.parametrize("interval", ["hour", "day", "month"])

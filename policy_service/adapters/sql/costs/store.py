@@ -1,34 +1,20 @@
 """Implements `ports.costs.Costs` on PostgreSQL and SQLite."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Double,
-    FromClause,
-    Label,
-    RowMapping,
-    Select,
-    Text,
-    cast,
-    func,
-    literal_column,
-    select,
-    union_all,
-)
+from sqlalchemy import RowMapping, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from llm_core.policy.limits import Measure
+from policy_service.adapters.sql.costs import active
 from policy_service.adapters.sql.costs.facts import (
     Placed,
     by_hour,
     by_span,
-    daily_table,
     facts,
     has_calls,
     summed,
@@ -51,11 +37,6 @@ from policy_service.ports.costs import (
 
 _SUMS = tuple(field.name for field in fields(Sums))
 _MONEY = ("usd", "saved_usd", "routing_saved_usd", "estimated_usd")
-_WHO = ("user", "application", "team")
-_ALWAYS = "team"
-"""Of these, what every call has."""
-_WHOLE = -1
-_FEW_SPANS = 14
 
 
 class SqlCosts:
@@ -108,33 +89,15 @@ class SqlCosts:
 
     async def active(self, scope: Scope, edges: Sequence[datetime]) -> tuple[Active, ...]:
         """Who used anything; see the port."""
-        counts: list[Any] = []
-        callers = _callers(scope, edges)
-        for name in _WHO:
-            source = callers(name)
-            key = source.c.place, source.c[name]
-            # Telling names apart by grouping takes no sorting, which `count(distinct ...)` does.
-            calls = _calls(source)
-            each = select(*key, calls).group_by(*key).having(calls != literal_column("0"))
-            each_one = each.cte(f"each_{name}")
-            whole = select(each_one.c[name]).distinct().subquery()
-            place_of = each_one.c.place
-            counts += [
-                select(_told(name), place_of, func.count(each_one.c[name]).label("count")).group_by(
-                    place_of
-                ),
-                select(_told(name), literal_column(str(_WHOLE)), func.count(whole.c[name])),
-            ]
-            if name == _ALWAYS:
-                counts.append(
-                    select(_told("requests"), place_of, func.sum(each_one.c.requests)).group_by(
-                        place_of
-                    )
-                )
-        spans: dict[int, dict[str, int]] = {_WHOLE: {"requests": 0}}
-        for row in await self._rows(union_all(*counts)):
-            spans.setdefault(int(row["place"]), {})[row["told"]] = int(row["count"])
-        spans[_WHOLE]["requests"] = sum(one["requests"] for one in spans.values())
+        if inner := active.full_days(scope, edges):
+            rows = await self._rows(active.by_looking(scope, edges, inner))
+            found = {row["told"]: int(row["count"] or 0) for row in rows}
+            spans = {active.WHOLE: found, **({0: found} if found[active.REQUESTS] else {})}
+        else:
+            spans = {active.WHOLE: {active.REQUESTS: 0}}
+            for row in await self._rows(active.by_place(scope, edges)):
+                spans.setdefault(int(row["place"]), {})[row["told"]] = int(row["count"])
+            spans[active.WHOLE][active.REQUESTS] = sum(one["requests"] for one in spans.values())
         return tuple(
             Active(span, found["user"], found["application"], found["team"], found["requests"])
             for span, found in sorted(spans.items())
@@ -183,31 +146,6 @@ class SqlCosts:
         async with reading(self._engine) as connection:
             await prepare_to_sum(connection)
             return (await connection.execute(statement)).mappings().all()
-
-
-def _callers(scope: Scope, edges: Sequence[datetime]) -> Callable[[str], FromClause]:
-    """Rows with place, a name's values and requests, for each name.
-
-    Grouping first by all names makes few of many rows, unless each day is for itself: then hardly
-    fewer, and it is quicker to look at the sums by day once for each name.
-    """
-    of_one = partial(facts, scope, edges, by_span(edges), sums=("requests",))
-    has_days = daily_table(scope, _WHO, ("requests",)) is not None
-    if has_days and len(edges) > _FEW_SPANS:
-        return lambda name: of_one(dimensions=(name,))
-    source = of_one(dimensions=_WHO)
-    key = [source.c.place, *(source.c[name] for name in _WHO)]
-    once = select(*key, _calls(source)).group_by(*key).cte("callers")
-    return lambda _: once
-
-
-def _calls(source: FromClause) -> Label[float]:
-    """How many; a double holds every count that there can be, and is summed in half the time."""
-    return func.sum(cast(source.c.requests, Double)).label("requests")
-
-
-def _told(name: str) -> ColumnElement[str]:
-    return literal_column(f"'{name}'", Text).label("told")
 
 
 def _grouped(

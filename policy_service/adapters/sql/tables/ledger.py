@@ -179,7 +179,12 @@ class UsageDailyCallers(Base):
     """
 
     __tablename__ = "usage_daily_callers"
-    __table_args__ = (Index(None, "day"), Index(None, "team", "day"), Index(None, "user", "day"))
+    __table_args__ = (
+        Index(None, "day"),
+        Index(None, "team", "day"),
+        Index(None, "user", "day"),
+        Index(None, "application", "day"),
+    )
 
     bucket: Mapped[str] = mapped_column(String(32), primary_key=True)
     day: Mapped[datetime]
