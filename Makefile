@@ -20,7 +20,11 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 # services run one after the other: two at once on two processors, and some wait in vain.
 AT_ONCE := -n auto --maxprocesses 4
 AUDIT := .audit
+SBOM := dist
+SBOM_OF := requirements requirements-dev
 AUDIT_TOOLS := pip-audit==2.10.1 cyclonedx-bom==7.5.0
+# What `make services` could not do is told, and the rest is done.
+OR_TELL = $(1) || echo "Failed, see above: $(1). Is the network there? Then run make services again."
 # Programs that `go install` leaves behind are found wherever Go puts them.
 export PATH := $(PATH):$(shell go env GOPATH 2>/dev/null)/bin
 
@@ -75,23 +79,25 @@ format: $(VENV)/.dev ## Put code and policy into their standard form
 	$(BIN)/ruff check --fix .
 	@if command -v opa >/dev/null; then opa fmt --write rego; fi
 
-services: ## Install Redis, PostgreSQL, Chromium, promtool (Debian), OPA, Helm (Go) and Keycloak (Maven) for the full tests
+services: ## Install Redis, PostgreSQL, Chromium, promtool (Debian), OPA, Helm (Go), Keycloak (Maven) and what makes the SBOM (pip) for the full tests
 	@if command -v apt-get >/dev/null; then \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -qq redis-server postgresql chromium; \
 	else echo "Install redis-server, postgresql and chromium with your system's package manager."; fi
 	@if command -v opa >/dev/null; then :; \
-	elif command -v go >/dev/null && go install github.com/open-policy-agent/opa@$(OPA_VERSION); then :; \
-	else echo "Install OPA $(OPA_VERSION): https://www.openpolicyagent.org/docs#running-opa"; fi
+	elif ! command -v go >/dev/null; then \
+	  echo "Install OPA $(OPA_VERSION): https://www.openpolicyagent.org/docs#running-opa"; \
+	else $(call OR_TELL,go install github.com/open-policy-agent/opa@$(OPA_VERSION)); fi
 	@for program in $(GO_PROGRAMS); do \
 	  name=$${program%@*}; \
 	  if command -v "$${name##*/}" >/dev/null; then :; \
-	  elif command -v go >/dev/null && go install $$program; then :; \
-	  else echo "Install Go, and then: go install $$program"; fi; \
+	  elif ! command -v go >/dev/null; then echo "Install Go, and then: go install $$program"; \
+	  else $(call OR_TELL,go install $$program); fi; \
 	done
-	@if command -v go >/dev/null && go mod download $(GO_MODULES); then :; \
-	else echo "Install Go, and then: go mod download $(GO_MODULES)"; fi
+	@if ! command -v go >/dev/null; then echo "Install Go, and then: go mod download $(GO_MODULES)"; \
+	else $(call OR_TELL,go mod download $(GO_MODULES)); fi
+	@$(call OR_TELL,$(MAKE) --no-print-directory $(AUDIT)/.tools)
 	@if command -v promtool >/dev/null || [ -x "$(PROMTOOL)" ]; then :; \
 	elif command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then $(MAKE) --no-print-directory promtool; \
 	else echo "Install promtool, which comes with Prometheus: https://prometheus.io/download/"; fi
@@ -188,12 +194,12 @@ audit: $(AUDIT)/.tools ## Look both locks up in a vulnerability database; AUDIT_
 	  $(AUDIT)/bin/python deploy/audit.py $$lock <$(AUDIT)/found || status=$$?; \
 	done; exit $$status
 
-sbom: $(AUDIT)/.tools ## Write dist/*.cdx.json: what is in the locks, as CycloneDX
-	@mkdir -p dist
-	@for lock in requirements requirements-dev; do \
+sbom: $(AUDIT)/.tools ## Write dist/*.cdx.json (or into SBOM=<folder>): what is in the locks, as CycloneDX
+	@mkdir -p $(SBOM)
+	@for lock in $(SBOM_OF); do \
 	  $(AUDIT)/bin/cyclonedx-py requirements $$lock.lock --pyproject pyproject.toml --mc-type application \
-	    --output-reproducible --of JSON --output-file dist/$$lock.cdx.json || exit 1; \
-	  echo "dist/$$lock.cdx.json"; \
+	    --output-reproducible --of JSON --output-file $(SBOM)/$$lock.cdx.json || exit 1; \
+	  echo "$(SBOM)/$$lock.cdx.json"; \
 	done
 
 clean: ## Remove what building and testing leave behind

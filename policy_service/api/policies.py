@@ -117,10 +117,9 @@ async def rollback(
 async def shadow_report(opened: Opened, actor: CurrentActor) -> Response:
     """What the shadow came to, by hour and team, with examples of where it differs."""
     nodes = nodes_for(actor, Permission.POLICY_READ)
-    theirs = None if nodes is None else _organisations_of(nodes)
     # Asked first: whoever sends this tag has seen a report of this shadow, or of a later one.
     standing = await opened.policies.standing()
-    report = await opened.policies.shadow_report(theirs)
+    report = await opened.policies.shadow_report(nodes)
     return json_answer(report, headers={"etag": etag_of(_tagged(standing))})
 
 
@@ -175,12 +174,6 @@ def _require_bundle_token(request: Request, opened: Resources) -> None:
             "This endpoint is for OPA servers: their bearer token must equal the service's "
             "POLICY_BUNDLE_TOKEN."
         )
-
-
-def _organisations_of(nodes: frozenset[str]) -> frozenset[str]:
-    """Those that are meant as a whole; a team may be called as another company is."""
-    kinds = (node.partition(":") for node in nodes)
-    return frozenset(name for kind, _, name in kinds if kind == "organisation")
 
 
 async def _require_write(opened: Resources, actor: Actor) -> None:

@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from policy_service.cli.asking import asking, whole
-from policy_service.cli.failures import fail
+from policy_service.cli.failures import fail, misused
 from policy_service.cli.login import Server, Token
 from policy_service.cli.tables import AsJson, print_json, show_table
 from policy_service.cli.waiting import waiting
@@ -156,16 +156,31 @@ def rules(
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="YAML or JSON: charge so from now on.")
     ] = None,
+    if_match: Annotated[
+        str | None,
+        typer.Option(
+            help="Only if nobody has changed it since: the `etag` of `gatehouse chargeback rules "
+            "--json`. A file that holds the `etag` says it by itself."
+        ),
+    ] = None,
     server: Server,
     token: Token = "",
     as_json: AsJson = False,
 ) -> None:
     """Show how shared costs are divided, or say it anew."""
-    body = None if file is None else _rules_in(file)
+    if file is None and if_match is not None:
+        raise misused("--if-match is for a change: say with --file what shall be")
+    query = {"organisation": organisation}
     with asking(server, token) as api:
-        query = {"organisation": organisation}
-        method = "GET" if body is None else "PUT"
-        found = api.ask(method, f"{_PATH}/rules", body=body, query=query)
+        if file is None:
+            found, etag = api.ask_tagged(f"{_PATH}/rules", query)
+            found["etag"] = etag
+        else:
+            body = _rules_in(file)
+            etag = body.pop("etag", None)
+            found = api.ask(
+                "PUT", f"{_PATH}/rules", body=body, query=query, if_match=if_match or etag
+            )
     if as_json:
         print_json(found)
         return
@@ -296,7 +311,7 @@ def _divided(one: Mapping[str, Any]) -> str:
     return f"{one['allocate']}: {shares}" if shares else str(one["allocate"])
 
 
-def _rules_in(file: Path) -> object:
+def _rules_in(file: Path) -> dict[str, Any]:
     try:
         found = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as fault:

@@ -107,13 +107,15 @@ class AdminApi:
         )
         return self._decoded(answer) if answer.content else None
 
-    def ask_tagged(self, path: str) -> tuple[Any, str]:
+    def ask_tagged(
+        self, path: str, query: Mapping[str, str | list[str]] | None = None
+    ) -> tuple[Any, str]:
         """`GET` one thing, with its ETag.
 
         Raises:
             ServerRefused: As `ask`.
         """
-        answer = self._answer("GET", path, timeout_s=_TIMEOUT_S)
+        answer = self._answer("GET", path, query=query, timeout_s=_TIMEOUT_S)
         return self._decoded(answer), answer.headers.get("etag", "")
 
     def fetch(

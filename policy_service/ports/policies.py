@@ -238,8 +238,8 @@ class PolicyDesk(Protocol):
         """What is live and what is shadow."""
         ...
 
-    async def shadow_report(self, organisations: frozenset[str] | None = None) -> ShadowReport:
-        """What the shadow came to; of these organisations, or of all."""
+    async def shadow_report(self, nodes: frozenset[str] | None = None) -> ShadowReport:
+        """What the shadow came to; of teams at or below these nodes, or of all."""
         ...
 
     async def organisations(self) -> frozenset[str]:

@@ -101,9 +101,9 @@ class Desk:
         """What is live and what is shadow."""
         return await self._store.standing()
 
-    async def shadow_report(self, organisations: frozenset[str] | None = None) -> ShadowReport:
+    async def shadow_report(self, nodes: frozenset[str] | None = None) -> ShadowReport:
         """What the shadow came to."""
-        return await self._store.shadow_report(organisations)
+        return await self._store.shadow_report(nodes)
 
     async def organisations(self) -> frozenset[str]:
         """Every organisation's id."""

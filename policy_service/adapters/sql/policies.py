@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from llm_core.policy.roles import Actor
@@ -14,6 +24,8 @@ from policy_service.adapters.sql.callers import utc_now
 from policy_service.adapters.sql.engine import insert_into, reading, writing
 from policy_service.adapters.sql.organisation.changing import queue
 from policy_service.adapters.sql.tables import Base
+from policy_service.adapters.sql.visible_nodes import at_or_below
+from policy_service.adapters.sql.within import within
 from policy_service.ports.clock import Clock
 from policy_service.ports.organisation import Check
 from policy_service.ports.policies import (
@@ -168,8 +180,8 @@ class SqlPolicies:
                 )
             )
 
-    async def shadow_report(self, organisations: frozenset[str] | None = None) -> ShadowReport:
-        """What the shadow came to; of these organisations, or of all."""
+    async def shadow_report(self, nodes: frozenset[str] | None = None) -> ShadowReport:
+        """What the shadow came to; of teams at or below these nodes, or of all."""
         async with reading(self._engine) as connection:
             standing = await _standing(connection)
             if standing.shadow is None:
@@ -179,9 +191,9 @@ class SqlPolicies:
             since = select(_SHADOWS.c.at).where(_SHADOWS.c.seq == run)
             counts = select(_COUNTS).where(_COUNTS.c.shadow == run)
             found = select(_DIFFERENCES).where(_DIFFERENCES.c.shadow == run)
-            if organisations is not None:
-                counts = counts.where(_COUNTS.c.organisation.in_(organisations))
-                found = found.where(_DIFFERENCES.c.organisation.in_(organisations))
+            if nodes is not None:
+                counts = counts.where(_seen(nodes, _COUNTS))
+                found = found.where(_seen(nodes, _DIFFERENCES))
             counts = counts.order_by(_COUNTS.c.hour.desc(), _COUNTS.c.team)
             found = found.order_by(_DIFFERENCES.c.id.desc())
             return ShadowReport(
@@ -254,6 +266,12 @@ def _before_live(history: Sequence[ActivationRecord]) -> str | None:
     if len(live) == 1:
         raise PolicyRefused("no bundle is live, so there is nothing to roll back")
     return live[-2]
+
+
+def _seen(nodes: frozenset[str], told: Table) -> ColumnElement[bool]:
+    """Rows of an organisation that is one of these, or of a team at or below one of them."""
+    of_whole = within(nodes, {"organisation": told.c.organisation})
+    return or_(of_whole, at_or_below(nodes, literal("team:") + told.c.team))
 
 
 async def _settled(connection: AsyncConnection, check: Check[Standing] | None) -> Standing:

@@ -3,17 +3,25 @@
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from policy_service.cli.login import Token
 from policy_service.cli.places import AnyDatabase, AnyServer, is_typed, place_of
 from policy_service.cli.policy.places import policies_at, refuse_keys
 from policy_service.cli.policy.sources import Keys, Why, require_file
-from policy_service.cli.tables import show_table
+from policy_service.cli.tables import AsJson, print_json, show_table
 from policy_service.ports.policies import Standing
 
 Bundle = Annotated[
     str, typer.Argument(help="Its digest, eight or more digits of it, or its revision.")
+]
+IfMatch = Annotated[
+    str | None,
+    typer.Option(
+        help="Only if what is live and what is shadow has not changed since: the `etag` of "
+        "`gatehouse policy list --json`."
+    ),
 ]
 
 
@@ -40,6 +48,7 @@ def activate(
     context: typer.Context,
     bundle: Bundle,
     reason: Why,
+    if_match: IfMatch = None,
     keys: Keys = None,
     server: AnyServer = None,
     token: Token = "",
@@ -49,7 +58,7 @@ def activate(
     place = place_of(context, server, token, database_url)
     refuse_keys(place, are_typed=is_typed(context, "keys"))
     with policies_at(place, keys) as policies:
-        done = policies.activate(bundle, reason)
+        done = policies.activate(bundle, reason, if_match)
     typer.echo(
         f"{done.revision} is live. Each process of the service takes it once it has verified it "
         "with its own POLICY_BUNDLE_KEYS; /readyz says which policy it has, or what is wrong."
@@ -60,6 +69,7 @@ def rollback(
     *,
     context: typer.Context,
     reason: Why,
+    if_match: IfMatch = None,
     keys: Keys = None,
     server: AnyServer = None,
     token: Token = "",
@@ -69,7 +79,7 @@ def rollback(
     place = place_of(context, server, token, database_url)
     refuse_keys(place, are_typed=is_typed(context, "keys"))
     with policies_at(place, keys) as policies:
-        done = policies.rollback(reason)
+        done = policies.rollback(reason, if_match)
     typer.echo(f"{done.revision or 'What the folder of each service holds'} is live again.")
 
 
@@ -79,10 +89,14 @@ def list_bundles(
     server: AnyServer = None,
     token: Token = "",
     database_url: AnyDatabase = None,
+    as_json: AsJson = False,
 ) -> None:
     """List what was uploaded, what is live, and what was live when."""
     with policies_at(place_of(context, server, token, database_url)) as policies:
         found = policies.listed()
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+        return
     show_table(
         ("digest", "revision", "state", "tests", "signed by", "uploaded"),
         (

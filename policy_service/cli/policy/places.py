@@ -35,11 +35,16 @@ _UPLOAD_TIMEOUT_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What was uploaded, what is live and shadow, and what was live when."""
+    """What was uploaded, what is live and shadow, and what was live when.
+
+    Args:
+        etag: At a service: of what is live and what is shadow.
+    """
 
     rows: tuple[BundleRecord, ...]
     standing: Standing
     history: tuple[ActivationRecord, ...]
+    etag: str | None = None
 
 
 class PolicyPlace(Protocol):
@@ -48,10 +53,10 @@ class PolicyPlace(Protocol):
     def upload(self, tarball: bytes) -> BundleRecord:
         """Keep a bundle."""
 
-    def activate(self, bundle: str, reason: str) -> ActivationRecord:
+    def activate(self, bundle: str, reason: str, if_match: str | None) -> ActivationRecord:
         """Make one live."""
 
-    def rollback(self, reason: str) -> ActivationRecord:
+    def rollback(self, reason: str, if_match: str | None) -> ActivationRecord:
         """Make live again what was so before."""
 
     def listed(self) -> Policies:
@@ -60,7 +65,7 @@ class PolicyPlace(Protocol):
     def find(self, bundle: str) -> BundleRecord:
         """One of them."""
 
-    def shadow(self, bundle: str | None) -> BundleRecord | None:
+    def shadow(self, bundle: str | None, if_match: str | None) -> BundleRecord | None:
         """Evaluate one beside the live one, or none."""
 
     def shadow_report(self) -> ShadowReport:
@@ -96,30 +101,40 @@ class _PoliciesAtService:
         made = self.api.ask("POST", _PATH, body=tarball, timeout_s=_UPLOAD_TIMEOUT_S)
         return msgspec.convert(made, BundleRecord)
 
-    def activate(self, bundle: str, reason: str) -> ActivationRecord:
-        return self._moved("activate", {"bundle": bundle, "reason": reason})
+    def activate(self, bundle: str, reason: str, if_match: str | None) -> ActivationRecord:
+        return self._moved("activate", {"bundle": bundle, "reason": reason}, if_match)
 
-    def rollback(self, reason: str) -> ActivationRecord:
-        return self._moved("rollback", {"reason": reason})
+    def rollback(self, reason: str, if_match: str | None) -> ActivationRecord:
+        return self._moved("rollback", {"reason": reason}, if_match)
 
     def listed(self) -> Policies:
-        return msgspec.convert(whole(self.api, _PATH), Policies)
+        # The tag first: what is sent with it was seen in this list, or in a later state.
+        found, etag = self.api.ask_tagged(_PATH)
+        if found["next"] is not None:
+            found = whole(self.api, _PATH)
+        return msgspec.convert({**found, "etag": etag}, Policies)
 
     def find(self, bundle: str) -> BundleRecord:
         found = self.api.ask("GET", f"{_PATH}/{path_part(bundle)}")
         return msgspec.convert(found, BundleRecord)
 
-    def shadow(self, bundle: str | None) -> BundleRecord | None:
+    def shadow(self, bundle: str | None, if_match: str | None) -> BundleRecord | None:
         done: Any = self.api.ask(
-            "PUT", f"{_PATH}/shadow", body={"bundle": bundle}, timeout_s=_UPLOAD_TIMEOUT_S
+            "PUT",
+            f"{_PATH}/shadow",
+            body={"bundle": bundle},
+            if_match=if_match,
+            timeout_s=_UPLOAD_TIMEOUT_S,
         )
         return msgspec.convert(done, BundleRecord | None)
 
     def shadow_report(self) -> ShadowReport:
         return msgspec.convert(self.api.ask("GET", f"{_PATH}/shadow"), ShadowReport)
 
-    def _moved(self, how: str, body: dict[str, str]) -> ActivationRecord:
-        done = self.api.ask("POST", f"{_PATH}/{how}", body=body, timeout_s=_UPLOAD_TIMEOUT_S)
+    def _moved(self, how: str, body: dict[str, str], if_match: str | None) -> ActivationRecord:
+        done = self.api.ask(
+            "POST", f"{_PATH}/{how}", body=body, if_match=if_match, timeout_s=_UPLOAD_TIMEOUT_S
+        )
         return msgspec.convert(done, ActivationRecord)
 
 
@@ -131,10 +146,12 @@ class _PoliciesAtDatabase:
     def upload(self, tarball: bytes) -> BundleRecord:
         return self._with(lambda desk: desk.upload(operator(), tarball))
 
-    def activate(self, bundle: str, reason: str) -> ActivationRecord:
+    def activate(self, bundle: str, reason: str, if_match: str | None) -> ActivationRecord:
+        _refuse(if_match)
         return self._with(lambda desk: desk.activate(operator(), bundle, reason))
 
-    def rollback(self, reason: str) -> ActivationRecord:
+    def rollback(self, reason: str, if_match: str | None) -> ActivationRecord:
+        _refuse(if_match)
         return self._with(lambda desk: desk.rollback(operator(), reason))
 
     def listed(self) -> Policies:
@@ -146,7 +163,8 @@ class _PoliciesAtDatabase:
     def find(self, bundle: str) -> BundleRecord:
         return self._with(lambda desk: desk.find(bundle))
 
-    def shadow(self, bundle: str | None) -> BundleRecord | None:
+    def shadow(self, bundle: str | None, if_match: str | None) -> BundleRecord | None:
+        _refuse(if_match)
         return self._with(lambda desk: desk.shadow(operator(), bundle))
 
     def shadow_report(self) -> ShadowReport:
@@ -154,3 +172,8 @@ class _PoliciesAtDatabase:
 
     def _with(self, work: "Callable[[Desk], Awaitable[T]]") -> T:
         return with_database(self.url, lambda engine: work(desk_at(engine, self.keys)))
+
+
+def _refuse(if_match: str | None) -> None:
+    if if_match is not None:
+        raise misused("--if-match is for a service: there is no ETag at the database")

@@ -9,7 +9,7 @@ import typer
 
 from policy_service.cli.login import Token
 from policy_service.cli.places import AnyDatabase, AnyServer, is_typed, place_of
-from policy_service.cli.policy.keeping import Bundle
+from policy_service.cli.policy.keeping import Bundle, IfMatch
 from policy_service.cli.policy.places import policies_at, refuse_keys
 from policy_service.cli.policy.sources import Keys
 from policy_service.cli.tables import show_table
@@ -27,6 +27,7 @@ def on(
     *,
     context: typer.Context,
     bundle: Bundle,
+    if_match: IfMatch = None,
     keys: Keys = None,
     server: AnyServer = None,
     token: Token = "",
@@ -36,7 +37,7 @@ def on(
     place = place_of(context, server, token, database_url)
     refuse_keys(place, are_typed=is_typed(context, "keys"))
     with policies_at(place, keys) as policies:
-        done = policies.shadow(bundle)
+        done = policies.shadow(bundle, if_match)
     if done is not None:
         typer.echo(f"{done.revision} is evaluated beside the live policy.")
 
@@ -45,13 +46,14 @@ def on(
 def off(
     *,
     context: typer.Context,
+    if_match: IfMatch = None,
     server: AnyServer = None,
     token: Token = "",
     database_url: AnyDatabase = None,
 ) -> None:
     """Evaluate nothing beside the live policy."""
     with policies_at(place_of(context, server, token, database_url)) as policies:
-        policies.shadow(None)
+        policies.shadow(None, if_match)
     typer.echo("There is no shadow any more.")
 
 

@@ -125,7 +125,7 @@ async def test_what_a_shadow_came_to_is_added_up_by_hour_and_team(policies: SqlP
     assert (report.bundle, report.since) == (BUNDLE, NOW)
     assert set(report.counts) == {replace(search, evaluated=6, differing=2), ads}
     assert report.differences == (DIFFERENCE, DIFFERENCE)
-    theirs = await policies.shadow_report(frozenset({"zeta"}))
+    theirs = await policies.shadow_report(frozenset({"organisation:zeta"}))
     assert (theirs.counts, theirs.differences) == ((ads,), ())
     await policies.shadow(ALICE, BUNDLE.digest)
     assert (await policies.shadow_report()).counts == ()

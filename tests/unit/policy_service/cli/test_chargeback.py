@@ -121,6 +121,23 @@ def test_a_month_is_previewed_divided_closed_and_taken_home(run: Run, tmp_path: 
     assert "no format 'pdf'" in run("chargeback", "export", PERIOD, "--format", "pdf").output
 
 
+def test_rules_that_somebody_else_has_changed_are_not_overwritten(run: Run, tmp_path: Path) -> None:
+    shown = json.loads(run("chargeback", "rules", "--json").output)
+    file = tmp_path / "rules.json"
+    shown["currency"] = {"code": "GBP", "usd_rate": "0.8"}
+    file.write_text(json.dumps(shown))
+    assert "GBP, 0.8 for a dollar" in run("chargeback", "rules", "-f", "rules.json").output
+    stale = run("chargeback", "rules", "-f", "rules.json")  # its etag is of before
+    assert (stale.exit_code, "It has changed since you read it" in stale.output) == (1, True)
+    now = json.loads(run("chargeback", "rules", "--json").output)["etag"]
+    before = {"shared": shown["shared"], "currency": None}
+    file.write_text(json.dumps(before))
+    words = ("chargeback", "rules", "-f", "rules.json", "--if-match")
+    assert run(*words, shown["etag"]).exit_code == 1
+    assert run(*words, now).exit_code == 0
+    assert run("chargeback", "rules", "--if-match", now).exit_code == 2
+
+
 def test_an_invoice_is_compared(run: Run, tmp_path: Path) -> None:
     (tmp_path / "invoice.csv").write_text("was,kostet\ngpt-4o-mini,2\n")
     words = ("chargeback", "reconcile", PERIOD, "invoice.csv", "--provider", "openai")

@@ -1,6 +1,7 @@
 """`gatehouse policy`, `privacy` and `content` at a running policy service."""
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -102,6 +103,31 @@ def test_a_policys_life_at_a_service(run: Run, folder: Path) -> None:
 
     assert "live again" in said(run("policy", "rollback", "--reason", "ticket 2"))
     assert "No bundle is live" in said(run("policy", "list"))
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_changed(run: Run, folder: Path) -> None:
+    revision = said(run("policy", "upload", str(folder / "one.tar.gz"))).split()[0]
+
+    def tag() -> str:
+        return str(json.loads(said(run("policy", "list", "--json")))["etag"])
+
+    seen = tag()
+    on = ("policy", "shadow", "on", revision)
+    said(run(*on, "--if-match", seen))
+    for words in (
+        on,
+        ("policy", "shadow", "off"),
+        ("policy", "activate", revision, "--reason", "ticket 4"),
+        ("policy", "rollback", "--reason", "ticket 5"),
+    ):
+        stale = run(*words, "--if-match", seen)
+        told = "It has changed since you read it" in stale.output
+        assert (stale.exit_code, told) == (1, True), stale.output
+        said(run(*words, "--if-match", tag()))
+    at = ("--database-url", f"sqlite+aiosqlite:///{folder}/service.db")
+    for words in (on, ("policy", "shadow", "off"), ("policy", "rollback", "--reason", "x")):
+        done = run(*words, "--if-match", seen, *at)
+        assert (done.exit_code, "--if-match is for a service" in done.output) == (2, True)
 
 
 def test_what_a_service_refuses_is_told_in_its_words(run: Run, folder: Path) -> None:
