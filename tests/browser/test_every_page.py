@@ -10,18 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 from dashboard import navigation
 from dashboard.navigation import PAGES
 from policy_service.cli.demo import processes
 from tests.fakes.admin_service import admin_service
 from tests.fixtures import admin_answers
-from tests.fixtures.chromium import ARGUMENTS
-from tests.fixtures.services import binary_or_skip, free_port
+from tests.fixtures.chromium import TIMEOUT_MS, OpenPage
+from tests.fixtures.drawn_page import drawn
+from tests.fixtures.services import free_port
 
 pytestmark = pytest.mark.browser
-TIMEOUT_MS = 60_000
 HOST = "127.0.0.1"
 ADDRESSES = {entry.title: "" if entry is PAGES[0] else entry.file for entry in PAGES}
 # Streamlit's own script looks for its server below the page's address first.
@@ -58,9 +58,10 @@ def dashboard_url(
 
 
 @contextmanager
-def browsing(*, width: int, theme: str) -> Iterator[tuple[Page, list[str]]]:
+def browsing(
+    open_page: OpenPage, *, width: int = 1280, theme: str = "light"
+) -> Iterator[tuple[Page, list[str]]]:
     """A browser in a theme, and what it complained of so far."""
-    binary = binary_or_skip("chromium", "install Chromium (Debian: apt-get install chromium)")
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -68,36 +69,19 @@ def browsing(*, width: int, theme: str) -> Iterator[tuple[Page, list[str]]]:
         if message.type == "error" and not _LOOKS_FOR_ITS_SERVER.search(where):
             complaints.append(f"{message.text} ({where})")
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=ARGUMENTS)
-        try:
-            page = browser.new_page(
-                viewport={"width": width, "height": 1200},
-                color_scheme="dark" if theme == "dark" else "light",
-            )
-            page.on("console", note)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            yield page, complaints
-        finally:
-            browser.close()
-
-
-def drawn(page: Page, title: str) -> None:
-    """Wait until all of a page is there, and see that none of it failed."""
-    heading = page.get_by_role("heading", name=title, exact=True, level=1)
-    expect(heading).to_be_visible(timeout=TIMEOUT_MS)
-    for unfinished in ("stStatusWidget", "stSkeleton"):
-        expect(page.get_by_test_id(unfinished)).to_have_count(0, timeout=TIMEOUT_MS)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
+    with open_page("", width=width, height=1200, theme=theme) as page:
+        page.on("console", note)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        yield page, complaints
 
 
 @pytest.mark.parametrize(
     ("width", "theme"), [(1280, "light"), (1280, "dark"), (1920, "light"), (1920, "dark")]
 )
 def test_every_page_is_drawn_without_a_complaint(
-    dashboard_url: str, width: int, theme: str
+    dashboard_url: str, open_page: OpenPage, width: int, theme: str
 ) -> None:
-    with browsing(width=width, theme=theme) as (page, complaints):
+    with browsing(open_page, width=width, theme=theme) as (page, complaints):
         page.goto(dashboard_url)
         for title in ADDRESSES:
             page.get_by_test_id("stSidebarNav").get_by_text(title, exact=True).click(
@@ -110,9 +94,9 @@ def test_every_page_is_drawn_without_a_complaint(
 
 
 def test_filters_are_in_the_address_and_come_along_to_the_next_page(
-    dashboard_url: str,
+    dashboard_url: str, open_page: OpenPage
 ) -> None:
-    with browsing(width=1280, theme="light") as (page, complaints):
+    with browsing(open_page) as (page, complaints):
         page.goto(f"{dashboard_url}/costs?period=Last+month&department=research&group=Team")
         drawn(page, "Costs")
         expect(page.get_by_test_id("stMultiSelect").first).to_contain_text("research")
@@ -128,8 +112,10 @@ def test_filters_are_in_the_address_and_come_along_to_the_next_page(
         assert complaints == []
 
 
-def test_a_figures_numbers_are_there_when_they_are_unfolded(dashboard_url: str) -> None:
-    with browsing(width=1280, theme="light") as (page, complaints):
+def test_a_figures_numbers_are_there_when_they_are_unfolded(
+    dashboard_url: str, open_page: OpenPage
+) -> None:
+    with browsing(open_page) as (page, complaints):
         page.goto(f"{dashboard_url}/costs")
         drawn(page, "Costs")
         tables = page.get_by_test_id("stDataFrame")
@@ -142,11 +128,13 @@ def test_a_figures_numbers_are_there_when_they_are_unfolded(dashboard_url: str) 
         assert complaints == []
 
 
-def test_who_comes_by_a_link_first_is_offered_the_table_of_pages(dashboard_url: str) -> None:
+def test_who_comes_by_a_link_first_is_offered_the_table_of_pages(
+    dashboard_url: str, open_page: OpenPage
+) -> None:
     """A folder `pages` beside the app would be served by Streamlit itself, until somebody opened
     the app's own address."""
     assert not (Path(navigation.__file__).parent / "pages").exists()
-    with browsing(width=1280, theme="light") as (page, _):
+    with browsing(open_page) as (page, _):
         page.goto(f"{dashboard_url}/limits")
         drawn(page, "Budgets and limits")
         expect(page.get_by_test_id("stSidebarNav")).to_contain_text("My usage")

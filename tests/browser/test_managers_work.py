@@ -9,19 +9,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from dashboard.navigation import PAGES, Entry
 from tests.fakes.running_service import MODELS
 from tests.fixtures.admin_site import SPENT, TEAMS
-from tests.fixtures.chromium import open_page
-from tests.fixtures.managed_site import (
-    DEPARTMENT,
-    TIMEOUT_MS,
-    Site,
-    drawn,
-    start_managed_site,
-)
+from tests.fixtures.chromium import TIMEOUT_MS, OpenPage
+from tests.fixtures.drawn_page import drawn, everything_told, fill_in
+from tests.fixtures.managed_site import DEPARTMENT, Site, start_managed_site
 
 pytestmark = pytest.mark.browser
 OTHERS = [team for team, department in TEAMS.items() if department != DEPARTMENT]
@@ -33,13 +28,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-def fill_in(page: Page, label: str, text: str) -> None:
-    field = page.get_by_label(label, exact=True)
-    field.fill(text)
-    field.blur()
-
-
-def test_the_exported_chargeback_is_the_ledgers_sum(site: Site) -> None:
+def test_the_exported_chargeback_is_the_ledgers_sum(site: Site, open_page: OpenPage) -> None:
     with open_page(f"{site.admin_url}/chargeback", height=1600) as page:
         drawn(page, "Chargeback")
         page.get_by_role("button", name="CSV", exact=True).click()
@@ -57,7 +46,7 @@ def test_the_exported_chargeback_is_the_ledgers_sum(site: Site) -> None:
     assert {line["team"] for line in lines if line["team"] in TEAMS} == set(TEAMS)
 
 
-def test_a_request_is_granted_in_the_page(site: Site) -> None:
+def test_a_request_is_granted_in_the_page(site: Site, open_page: OpenPage) -> None:
     until = (datetime.now(UTC) + timedelta(days=7)).isoformat()
     asked = site.ask(
         "POST",
@@ -84,7 +73,7 @@ def test_a_request_is_granted_in_the_page(site: Site) -> None:
     assert found["decision_reason"] == "to begin with"
 
 
-def test_a_raised_budget_is_the_services(site: Site) -> None:
+def test_a_raised_budget_is_the_services(site: Site, open_page: OpenPage) -> None:
     with open_page(f"{site.manager_url}/limits", height=1800) as page:
         drawn(page, "Budgets and limits")
         page.get_by_label("Limit", exact=True).click()
@@ -102,7 +91,7 @@ def test_a_raised_budget_is_the_services(site: Site) -> None:
     assert Decimal(state["left"]) == 1000 + 50 - SPENT["search"]
 
 
-def test_a_rule_of_sharing_is_made_in_the_page(site: Site) -> None:
+def test_a_rule_of_sharing_is_made_in_the_page(site: Site, open_page: OpenPage) -> None:
     with open_page(f"{site.admin_url}/chargeback", height=2400) as page:
         drawn(page, "Chargeback")
         page.get_by_text("Change the rules", exact=True).click()
@@ -130,11 +119,13 @@ def test_a_rule_of_sharing_is_made_in_the_page(site: Site) -> None:
         ("limits?node=team:emea", "Budgets and limits"),
     ],
 )
-def test_a_manager_sees_nothing_of_another_department(site: Site, address: str, title: str) -> None:
+def test_a_manager_sees_nothing_of_another_department(
+    site: Site, address: str, title: str, open_page: OpenPage
+) -> None:
     with open_page(f"{site.manager_url}/{address}", height=1800) as page:
         drawn(page, title)
         # What the address names is shown as a filter; what is known of it is not.
-        content = page.content()
+        content = everything_told(page)
         for team in OTHERS:
             assert f"model-of-{team}" not in content
         assert f"{SPENT['emea']:.2f}" not in content
@@ -153,15 +144,17 @@ OFFERED = [entry for entry in PAGES if entry.needs not in {"policy.read", "audit
 
 
 @pytest.mark.parametrize("entry", OFFERED, ids=lambda entry: entry.file)
-def test_no_page_tells_a_manager_more_for_a_changed_address(site: Site, entry: Entry) -> None:
+def test_no_page_tells_a_manager_more_for_a_changed_address(
+    site: Site, entry: Entry, open_page: OpenPage
+) -> None:
     with open_page(f"{site.manager_url}/{entry.file}?{TAMPERED}", height=1800) as page:
         drawn(page, entry.title)
-        content = page.content()
+        content = everything_told(page)
     assert "model-of-emea" not in content
     assert f"{SPENT['emea']:.2f}" not in content
 
 
-def test_the_same_address_tells_an_administrator(site: Site) -> None:
+def test_the_same_address_tells_an_administrator(site: Site, open_page: OpenPage) -> None:
     with open_page(f"{site.admin_url}/costs?{TAMPERED}", height=1800) as page:
         drawn(page, "Costs")
-        assert f"{SPENT['emea']:.2f}" in page.content()
+        assert f"{SPENT['emea']:.2f}" in everything_told(page)

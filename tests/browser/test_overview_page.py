@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from dashboard.api.client import FRESH_S
 from policy_service.cli.demo import processes
-from tests.fixtures.chromium import open_page
+from tests.fixtures.chromium import OpenPage
 from tests.fixtures.company import COMPANY, models
 from tests.fixtures.gateway import HOST, SECRETS, Gateway, free_ports, start_gateway
 
@@ -43,7 +43,7 @@ def show(gateway: Gateway) -> str:
 
 
 @pytest.mark.browser
-def test_a_call_shows_up_on_the_overview(gateway: Gateway) -> None:
+def test_a_call_shows_up_on_the_overview(gateway: Gateway, open_page: OpenPage) -> None:
     client = gateway.client()
     raw = client.chat.completions.with_raw_response.create(
         model="claude-sonnet-4-5", messages=HELLO
@@ -68,7 +68,9 @@ def test_a_call_shows_up_on_the_overview(gateway: Gateway) -> None:
 
 
 @pytest.mark.browser
-def test_the_page_says_what_to_do_when_the_policy_service_is_away(gateway: Gateway) -> None:
+def test_the_page_says_what_to_do_when_the_policy_service_is_away(
+    gateway: Gateway, open_page: OpenPage
+) -> None:
     gateway.stop("policy")
     # Until then the dashboard shows what it was told before.
     time.sleep(FRESH_S)

@@ -13,12 +13,12 @@ import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests.fixtures.admin_site import TEAMS, AdminSite, start_admin_site
-from tests.fixtures.chromium import open_page
+from tests.fixtures.chromium import TIMEOUT_MS, OpenPage
+from tests.fixtures.drawn_page import tab_to
 from tests.fixtures.gateway import eventually
 from tests.fixtures.keycloak import Keycloak
 
 pytestmark = pytest.mark.browser
-TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def teams_shown(page: Page) -> set[str]:
     ("user", "teams"), [("carol", set(TEAMS)), ("dave", set(TEAMS)), ("alice", {"search"})]
 )
 def test_everybody_sees_what_their_roles_let_them(
-    site: AdminSite, user: str, teams: set[str]
+    site: AdminSite, open_page: OpenPage, user: str, teams: set[str]
 ) -> None:
     with open_page(site.dashboard_url, height=1800) as page:
         sign_in(page, user)
@@ -60,7 +60,7 @@ def test_everybody_sees_what_their_roles_let_them(
         expect(page.get_by_text(f"{user}@acme.example")).to_be_visible()
 
 
-def test_who_has_no_role_is_told_so_in_words(site: AdminSite) -> None:
+def test_who_has_no_role_is_told_so_in_words(site: AdminSite, open_page: OpenPage) -> None:
     with open_page(site.dashboard_url) as page:
         sign_in(page, "bob")
         told = page.get_by_test_id("stAlert")
@@ -69,13 +69,13 @@ def test_who_has_no_role_is_told_so_in_words(site: AdminSite) -> None:
         assert not page.get_by_text(re.compile("model-of-")).count()
 
 
-def test_nobody_sees_anything_before_they_sign_in(site: AdminSite) -> None:
+def test_nobody_sees_anything_before_they_sign_in(site: AdminSite, open_page: OpenPage) -> None:
     with open_page(site.dashboard_url) as page:
         expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=TIMEOUT_MS)
         assert not page.get_by_text(re.compile("model-of-|Overview")).count()
 
 
-def test_the_sign_in_uses_pkce_state_and_nonce(site: AdminSite) -> None:
+def test_the_sign_in_uses_pkce_state_and_nonce(site: AdminSite, open_page: OpenPage) -> None:
     asked: list[dict[str, list[str]]] = []
 
     def note(request: Request) -> None:
@@ -95,7 +95,7 @@ def test_the_sign_in_uses_pkce_state_and_nonce(site: AdminSite) -> None:
     assert question["nonce"]
 
 
-def test_signing_out_ends_it_here_and_at_the_provider(site: AdminSite) -> None:
+def test_signing_out_ends_it_here_and_at_the_provider(site: AdminSite, open_page: OpenPage) -> None:
     with open_page(site.dashboard_url, height=1800) as page:
         sign_in(page, "alice")
         assert teams_shown(page) == {"search"}
@@ -111,8 +111,22 @@ def test_signing_out_ends_it_here_and_at_the_provider(site: AdminSite) -> None:
         expect(page.locator("#password")).to_be_visible(timeout=TIMEOUT_MS)
 
 
+def test_one_signs_in_by_keyboard(site: AdminSite, open_page: OpenPage) -> None:
+    with open_page(site.dashboard_url, height=1800) as page:
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=TIMEOUT_MS)
+        tab_to(page, "Sign in")
+        page.keyboard.press("Enter")
+        expect(page.locator("#kc-login")).to_be_visible(timeout=TIMEOUT_MS)
+        tab_to(page, "Username")
+        page.keyboard.type("alice")
+        tab_to(page, "Password")
+        page.keyboard.type("alice-pw")
+        page.keyboard.press("Enter")
+        assert teams_shown(page) == {"search"}
+
+
 def test_a_sign_in_that_has_expired_is_told_in_words_and_renewed_with_a_click(
-    site: AdminSite, keycloak: Keycloak
+    site: AdminSite, keycloak: Keycloak, open_page: OpenPage
 ) -> None:
     with open_page(site.dashboard_url, height=1800) as page:
         keycloak.admin("PUT", "", json={"accessTokenLifespan": 2})
@@ -163,7 +177,7 @@ def environment(config: Path, **more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "XDG_CONFIG_HOME": str(config), "COLUMNS": "200", **more}  # noqa: TID251
 
 
-def login(site: AdminSite, config: Path, user: str) -> str:
+def login(open_page: OpenPage, site: AdminSite, config: Path, user: str) -> str:
     """Run `gatehouse login`, follow the printed address, and give what it says at the end."""
     with subprocess.Popen(
         [
@@ -193,8 +207,10 @@ def login(site: AdminSite, config: Path, user: str) -> str:
     return told
 
 
-def test_the_command_line_signs_in_refreshes_and_signs_out(site: AdminSite, tmp_path: Path) -> None:
-    assert "You are user:alice (oidc)." in login(site, tmp_path, "alice")
+def test_the_command_line_signs_in_refreshes_and_signs_out(
+    site: AdminSite, open_page: OpenPage, tmp_path: Path
+) -> None:
+    assert "You are user:alice (oidc)." in login(open_page, site, tmp_path, "alice")
     kept = tmp_path / "gatehouse" / "sessions.json"
     assert kept.stat().st_mode & 0o777 == 0o600
     before = json.loads(kept.read_text())
@@ -218,9 +234,9 @@ def test_the_command_line_signs_in_refreshes_and_signs_out(site: AdminSite, tmp_
 
 
 def test_the_session_of_who_signed_out_is_over_at_the_provider(
-    site: AdminSite, tmp_path: Path
+    site: AdminSite, open_page: OpenPage, tmp_path: Path
 ) -> None:
-    login(site, tmp_path, "bob")
+    login(open_page, site, tmp_path, "bob")
     kept = tmp_path / "gatehouse" / "sessions.json"
     [(server, session)] = json.loads(kept.read_text()).items()
     assert run("logout", "--server", server, config=tmp_path).returncode == 0

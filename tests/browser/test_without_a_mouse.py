@@ -1,49 +1,25 @@
 """The dashboard by keyboard alone, and what a screen reader is told of it."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from dashboard.navigation import PAGES, Entry
-from tests.fixtures.chromium import open_page
-from tests.fixtures.managed_site import TIMEOUT_MS, Site, drawn, start_managed_site
+from tests.fixtures.chromium import TIMEOUT_MS, OpenPage
+from tests.fixtures.drawn_page import drawn, tab_to
+from tests.fixtures.managed_site import Site
 
 pytestmark = pytest.mark.browser
-_MOST_TABS = 80
 # A role that somebody uses, without the name that follows it in quotes.
 _USED = "button|link|combobox|textbox|checkbox|radio|radiogroup|tab|switch|slider|spinbutton|img"
 _UNNAMED = re.compile(rf"^ *- ({_USED})(?: \[.*\])*:?$", re.MULTILINE)
-_FOCUSED = """
-() => {
-  const one = document.activeElement;
-  if (!one.matches("a, button, input, summary")) return "";
-  return [one.getAttribute("aria-label"), one.innerText].filter(Boolean).join(" ");
-}
-"""
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with start_managed_site(tmp_path_factory.mktemp("site")) as running:
-        yield running
-
-
-def tab_to(page: Page, name: str) -> None:
-    """Press Tab until something of that name has the focus."""
-    passed = []
-    for _ in range(_MOST_TABS):
-        page.keyboard.press("Tab")
-        focused = page.evaluate(_FOCUSED)
-        if name in focused:
-            return
-        passed.append(focused[:40])
-    raise AssertionError(f"{name!r} is not reached by Tab: {passed}")
-
-
-def test_a_page_is_reached_filtered_and_read_by_keyboard(site: Site) -> None:
-    with open_page(site.admin_url) as page:
+def test_a_page_is_reached_filtered_and_read_by_keyboard(
+    filled_site: Site, open_page: OpenPage
+) -> None:
+    with open_page(filled_site.admin_url) as page:
         drawn(page, "Overview")
         tab_to(page, "Costs")
         page.keyboard.press("Enter")
@@ -63,9 +39,11 @@ def test_a_page_is_reached_filtered_and_read_by_keyboard(site: Site) -> None:
 
 
 @pytest.mark.parametrize("entry", PAGES, ids=lambda entry: entry.file)
-def test_whatever_can_be_used_has_a_name(site: Site, entry: Entry) -> None:
+def test_whatever_can_be_used_has_a_name(
+    filled_site: Site, entry: Entry, open_page: OpenPage
+) -> None:
     address = "" if entry is PAGES[0] else entry.file
-    with open_page(f"{site.admin_url}/{address}", height=1600) as page:
+    with open_page(f"{filled_site.admin_url}/{address}", height=1600) as page:
         drawn(page, entry.title)
         told = page.locator("body").aria_snapshot(timeout=TIMEOUT_MS)
     assert f'heading "{entry.title}"' in told
