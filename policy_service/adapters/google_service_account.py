@@ -13,7 +13,6 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -108,9 +107,11 @@ class GoogleServiceAccounts:
     async def _opened(self) -> httpx.AsyncClient:
         """The connections; to read whom it trusts takes a new client a tenth of a second."""
         if self._client is None:
-            make = partial(httpx.AsyncClient, timeout=self._timeout_s, follow_redirects=False)
-            self._client = asyncio.create_task(asyncio.to_thread(make))
+            self._client = asyncio.create_task(asyncio.to_thread(self._open))
         return await asyncio.shield(self._client)
+
+    def _open(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(timeout=self._timeout_s, follow_redirects=False)
 
     def _forget(self, account: str, fetch: asyncio.Task[_Token]) -> None:
         del self._fetches[account]
