@@ -196,16 +196,17 @@ def test_an_example_is_like_what_is_really_said(page: str) -> None:
 
 @pytest.mark.parametrize("page", ["docs/kong.md", "docs/observability.md"])
 def test_lines_of_kong_conf_are_a_plugin_servers(page: str, tmp_path: Path) -> None:
-    [block] = left_over(page, "ini")
-    named = {line.partition(" = ")[0] for line in block.text.splitlines()}
-    known = {f"pluginserver_llm_auth_{one}" for one in ("socket", "start_cmd", "query_cmd")}
-    assert named <= known
-    [server] = parse_conf(f"pluginserver_names = llm-auth\n{block.text}").plugin_servers
-    if server.start_cmd is not None:
-        _, minus_m, module, *given = shlex.split(server.start_cmd)
-        assert (minus_m, module) == ("-m", "kong_plugins.llm_auth")
-        given[given.index("--kong-prefix") + 1] = str(tmp_path)
-        assert flags.parse("llm-auth", given).metrics_at
+    for block in left_over(page, "ini"):
+        named = {line.partition(" = ")[0] for line in block.text.splitlines()}
+        known = {f"pluginserver_llm_auth_{one}" for one in ("socket", "start_cmd", "query_cmd")}
+        assert named <= known
+        [server] = parse_conf(f"pluginserver_names = llm-auth\n{block.text}").plugin_servers
+        if server.start_cmd is not None:
+            _, minus_m, module, *given = shlex.split(server.start_cmd)
+            assert (minus_m, module) == ("-m", "kong_plugins.llm_auth")
+            given[given.index("--kong-prefix") + 1] = str(tmp_path)
+            read = flags.parse("llm-auth", given)
+            assert read.metrics_at or read.traces_to
 
 
 INI = {"docs/kong.md", "docs/observability.md", "docs/scaling.md"}
