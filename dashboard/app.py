@@ -8,6 +8,7 @@ from dashboard import gate, navigation, wiring
 from dashboard.api import identity
 from dashboard.api.errors import ServiceFailure
 from dashboard.api.identity import Viewer
+from dashboard.parts.page import PAGES_UNKNOWN
 from dashboard.settings import SettingsMissing
 
 HERE = Path(__file__).parent
@@ -38,6 +39,7 @@ st.html(HERE / "style.css")
 st.logo(HERE / "logo.svg", size="large", icon_image=HERE / "logo_icon.svg")
 may_go_on = gate.is_open()
 viewer = _viewer() if may_go_on else None
+st.session_state[PAGES_UNKNOWN] = may_go_on and viewer is None
 sections = navigation.offered(viewer) if may_go_on else navigation.behind_the_door()
 page = st.navigation(
     {name: [_page(entry) for entry in entries] for name, entries in sections.items()},

@@ -1,5 +1,7 @@
 """Lets people in who have signed in, where sign-in is set up; shows them who they are."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from dashboard import wiring
@@ -24,10 +26,15 @@ def is_open() -> bool:
     return True
 
 
-def sign_in_button(label: str) -> None:
-    """A button that leads to the identity provider, or back to the door."""
+def sign_in_button(label: str, also: Callable[[], None] = lambda: None) -> None:
+    """A button that leads to the identity provider, or back to the door; `also` is done first."""
     leads = wiring.leave if wiring.settings().asks_for_token else st.login
-    st.button(label, key="sign_in", type="primary", on_click=leads)
+
+    def go() -> None:
+        also()
+        leads()
+
+    st.button(label, key="sign_in", type="primary", on_click=go)
 
 
 def show_reader(viewer: Viewer | None) -> None:

@@ -50,18 +50,17 @@ def offered(viewer: Viewer | None) -> dict[str, list[Entry]]:
     """The pages that somebody is offered, by section.
 
     Args:
-        viewer: `None` where it is not known who looks: the pages say why.
+        viewer: `None` where it is not known who looks: all, so that the address stays a page's, and
+            the pages say why.
     """
     return _by_section(
-        entry
-        for entry in PAGES
-        if entry.needs is None or (viewer is not None and viewer.may(entry.needs))
+        entry for entry in PAGES if entry.needs is None or viewer is None or viewer.may(entry.needs)
     )
 
 
 def behind_the_door() -> dict[str, list[Entry]]:
-    """All pages, for who has not come in yet: the address that they came by stays a page's."""
-    return _by_section(PAGES)
+    """All pages, for who has not come in yet: likewise."""
+    return offered(None)
 
 
 def _by_section(entries: Iterable[Entry]) -> dict[str, list[Entry]]:

@@ -4,6 +4,8 @@ Whatever reads, writes or walks through a value calls itself once for each level
 ours the interpreter's would count, which leaves fewer levels the deeper a caller stands.
 """
 
+import json
+
 import msgspec
 
 MAX_DEPTH = 128
@@ -23,11 +25,18 @@ def is_too_deep(text: bytes | str) -> bool:
     if openings <= MAX_DEPTH:
         return False
     try:
-        return has_too_many_levels(msgspec.json.decode(text), openings)
+        return has_too_many_levels(_read(text), openings)
     except RecursionError:
         return True
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, UnicodeError):
         return False
+
+
+def _read(text: bytes | str) -> object:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(text)  # some readers are its, and it takes `NaN` and halves of surrogates
 
 
 def has_too_many_levels(value: object, openings: int) -> bool:

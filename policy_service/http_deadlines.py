@@ -84,8 +84,9 @@ class DeadlinedHttp(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The request is there."""
-        self._expect_nothing()
+        """The request is there; uvicorn waits for the next one, unless its answer was first."""
+        if self.cycle is None or not self.cycle.response_complete:  # type: ignore[redundant-expr]
+            self._expect_nothing()
         super().on_message_complete()
 
     def _expect(self) -> None:
@@ -108,6 +109,9 @@ class DeadlinedHttp(HttpToolsProtocol):
             self.transport.close()  # nothing was asked, or it was answered without its body
 
     def _hang_up(self, error: GatewayError) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
+            self.transport.close()  # another answer is under way
+            return
         body = msgspec.json.encode(error_body(error))
         head = (
             b"content-type: application/json\r\n"

@@ -27,7 +27,7 @@ def collect_again() -> None:
 
 
 def app() -> "FastAPI":
-    """The factory for `uvicorn --factory policy_service.starting:app`; settings from POLICY_*."""
+    """The factory that `gatehouse serve` names to uvicorn; settings from POLICY_*."""
     collect_nothing()
     from policy_service.app import create_app  # noqa: PLC0415 - after that
     from policy_service.settings import Settings  # noqa: PLC0415

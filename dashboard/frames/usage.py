@@ -107,8 +107,8 @@ def days_frame(rows: Sequence[CostRow], tz: str) -> pd.DataFrame:
 def buckets_frame(rows: Sequence[CostRow], tz: str) -> pd.DataFrame:
     """Tokens by bucket over time. The service's buckets contain each other; these do not.
 
-    Audio and images that a provider had cached count as cached. Where there are none at all, they
-    have no lines.
+    Of a sum nobody knows which of the audio and images were cached: they count as both, and plain
+    input is less by them. Where there are no audio and images at all, they have no lines.
 
     Returns:
         `start` (local, without zone), `bucket` (one of `BUCKETS`), `rank`, `tokens`.

@@ -25,6 +25,8 @@ from dashboard.settings import SettingsMissing
 Render = Callable[[Client, Viewer], None]
 _DONE = "_done"
 _ALL = "_all_anew"
+PAGES_UNKNOWN = "_pages_unknown"
+"""In the session, while the list of pages was drawn without knowing who looks."""
 
 
 def show(title: str, told: str, render: Render, *, needs: str | None = None) -> None:
@@ -39,7 +41,6 @@ def show(title: str, told: str, render: Render, *, needs: str | None = None) -> 
     with st.container(gap=None):
         st.title(title, anchor=False)
         st.caption(told)
-    _show_done()
     _show_content(render, needs)
 
 
@@ -48,9 +49,12 @@ def _show_content(render: Render, needs: str | None) -> None:
     """What a change of the page's own filters draws anew; all around it stays as it is."""
     if st.session_state.pop(_ALL, False):
         st.rerun()
+    _show_done()
     try:
         client = wiring.client()
         viewer = identity.whoami(client)
+        if st.session_state.get(PAGES_UNKNOWN):
+            st.rerun()
         wiring.go_by(viewer.time_zone)
         if needs is not None and not viewer.may(needs):
             raise NotPermitted(
@@ -92,7 +96,7 @@ def show_failure(error: ServiceFailure | SettingsMissing) -> None:
     told = f"**{what}**\n\n{hint}"
     if isinstance(error, SignInNeeded):
         st.warning(told, icon=":material/lock_clock:")
-        gate.sign_in_button("Sign in again")
+        gate.sign_in_button("Sign in again", also=_draw_all)
     elif isinstance(error, NotPermitted):
         st.info(told, icon=":material/lock:")
     elif isinstance(error, NotOffered):

@@ -23,8 +23,8 @@ from kong_plugins._runtime.server import KongConnection, PluginServer
 from kong_plugins._runtime.watchdog import Watchdog, end_for_certain
 
 _DRAIN_S: Final = 1.0
-_LAST_SPANS_S: Final = 2.0
-"""For sending them; Kong and devkong wait 3 s for the end of a server."""
+_END_S: Final = 2.5
+"""Until the last spans have to be sent; Kong and devkong wait 3 s for the end of a server."""
 
 _GIVE_WAY_S: Final = 0.0005
 """So long the thread that sends spans may keep the event loop waiting; CPython's own is 5 ms."""
@@ -107,13 +107,14 @@ async def _serve(module: Module, options: flags.Flags, handler: logs.PipeHandler
     gc.collect()
     gc.freeze()
     await ending.wait()
+    ends_s = loop.time() + _END_S
     _log.info("terminating")
     _remove_socket(options.socket_path, inode)
     listener.close()
     await server.drain(_DRAIN_S)
     watchdog.stop()
     if tracer is not None:
-        tracer.close(_LAST_SPANS_S)
+        tracer.close(max(0.0, ends_s - loop.time()))
     if scraped is not None:
         await scraped.close()
 

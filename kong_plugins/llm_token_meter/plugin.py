@@ -228,7 +228,8 @@ class Plugin:
 
 def _code_of(body: Mapping[str, Any]) -> str:
     error = body.get("error")
-    return str(error.get("code")) if isinstance(error, dict) else GatewayFault.code
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else GatewayFault.code
 
 
 async def _answer(

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from llm_core.apis.ask import Exchange
@@ -29,6 +28,7 @@ class ProviderCredentials:
     def __init__(self, secret: Callable[[str], str | None], clock: Clock) -> None:
         self._secret = secret
         self._clock = clock
+        self._aws: AwsSigner | None = None
         self._google = GoogleServiceAccounts()
 
     async def headers(self, deployment: Deployment, exchange: Exchange) -> Mapping[str, str]:
@@ -36,7 +36,7 @@ class ProviderCredentials:
         if deployment.auth is Auth.AWS_SIGV4:
             # Without a name, AWS's own chain says who we are: the machine's role, for example.
             secret = self._named(deployment) if deployment.credential else None
-            signer = await asyncio.to_thread(lambda: self._aws)
+            signer = self._aws or await self._load_aws()
             return await signer.headers(secret, deployment, exchange.request, self._clock())
         if deployment.credential is None:
             return {}
@@ -49,12 +49,11 @@ class ProviderCredentials:
         """Let go of the connections to token servers."""
         await self._google.close()
 
-    @cached_property
-    def _aws(self) -> "AwsSigner":
+    async def _load_aws(self) -> "AwsSigner":
         # botocore is a tenth of a second and some megabytes, which most never need.
-        from policy_service.adapters.aws_signing import AwsSigner  # noqa: PLC0415
-
-        return AwsSigner()
+        made = await asyncio.to_thread(_aws_signer)
+        self._aws = self._aws or made
+        return self._aws
 
     def _named(self, deployment: Deployment) -> str:
         name = deployment.credential or ""
@@ -68,3 +67,9 @@ class ProviderCredentials:
             )
             raise ProviderUnavailable("The gateway holds no credential for this model's provider.")
         return secret
+
+
+def _aws_signer() -> "AwsSigner":
+    from policy_service.adapters.aws_signing import AwsSigner  # noqa: PLC0415
+
+    return AwsSigner()

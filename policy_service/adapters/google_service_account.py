@@ -11,6 +11,7 @@ Source:
 import asyncio
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,7 +94,8 @@ class GoogleServiceAccounts:
             fetch.cancel()
         await asyncio.gather(*self._fetches.values(), return_exceptions=True)
         if self._client is not None:
-            await (await self._client).aclose()
+            with suppress(OSError, ValueError):
+                await (await self._client).aclose()
 
     async def _fetched(self, account: str, secret: str, now: datetime) -> _Token:
         fetch = self._fetches.get(account)
@@ -108,7 +110,11 @@ class GoogleServiceAccounts:
         """The connections; to read whom it trusts takes a new client a tenth of a second."""
         if self._client is None:
             self._client = asyncio.create_task(asyncio.to_thread(self._open))
-        return await asyncio.shield(self._client)
+        try:
+            return await asyncio.shield(self._client)
+        except (OSError, ValueError) as fault:  # of the machine's certificates, or its proxy
+            self._client = None
+            raise ProviderUnavailable("Google's token server cannot be asked.") from fault
 
     def _open(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(timeout=self._timeout_s, follow_redirects=False)

@@ -178,9 +178,10 @@ def rules(
         else:
             body = _rules_in(file)
             etag = body.pop("etag", None)
-            found = api.ask(
-                "PUT", f"{_PATH}/rules", body=body, query=query, if_match=if_match or etag
-            )
+            if etag is not None and not isinstance(etag, str):
+                raise fail(f"{file}: etag is not what `gatehouse chargeback rules --json` shows")
+            condition = etag if if_match is None else if_match
+            found = api.ask("PUT", f"{_PATH}/rules", body=body, query=query, if_match=condition)
     if as_json:
         print_json(found)
         return

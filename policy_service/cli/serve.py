@@ -8,7 +8,7 @@ import typer
 
 from policy_service.cli.database import DEFAULT_DATABASE, Database, back_to, with_database
 from policy_service.cli.failures import fail, needs
-from policy_service.starting import collect_nothing
+from policy_service.starting import collect_again, collect_nothing
 
 if TYPE_CHECKING:
     from policy_service.settings import Settings
@@ -51,6 +51,8 @@ def serve(
     except (OSError, ValueError) as fault:
         raise fail(str(fault)) from None
     with_database(settings.database_url, _nothing)
+    if workers > 1:
+        collect_again()  # this process starts them and watches them, for as long as they serve
     is_counted_together = workers > 1 and settings.has_metrics
     with counting_together() if is_counted_together else nullcontext():
         uvicorn.run(

@@ -21,11 +21,8 @@ _SUMS = (
     "input_tokens",
     "cached_input_tokens",
     "cache_write_tokens",
-    "input_audio_tokens",
-    "input_image_tokens",
     "output_tokens",
     "reasoning_tokens",
-    "output_audio_tokens",
     "usd",
     "saved_usd",
     "routing_saved_usd",
@@ -33,6 +30,9 @@ _SUMS = (
     "fallbacks",
     "estimated_requests",
     "estimated_usd",
+    "input_audio_tokens",
+    "input_image_tokens",
+    "output_audio_tokens",
 )
 _SHOWN = ("requests", "input_tokens", "output_tokens", "usd")
 _CENT = Decimal("0.01")
@@ -100,7 +100,7 @@ def usage(
         writer.writerow((*heads, *_SUMS))
         for row in rows:
             keys = map(_harmless, _keys(row, heads))
-            writer.writerow([*keys, *(row[name] for name in _SUMS)])
+            writer.writerow([*keys, *(row.get(name, 0) for name in _SUMS)])
         return
     shown = [[*_keys(row, heads), *_rounded(row)] for row in rows]
     show_table([*heads, *_SHOWN], shown, wide=len(heads))

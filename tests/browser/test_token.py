@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from policy_service.cli.demo import processes
-from tests.fakes.admin_service import AdminService, admin_service
+from tests.fakes.admin_service import AdminService, admin_service, refused
 from tests.fixtures import admin_answers
 from tests.fixtures.chromium import TIMEOUT_MS, OpenPage
 from tests.fixtures.drawn_page import drawn, tab_to
@@ -65,6 +65,29 @@ def test_a_link_leads_past_the_door_to_its_page_and_out_again(
         expect(page.get_by_role("heading", name="Costs", exact=True, level=1)).to_have_count(0)
     assert {one.token for one in door.service.asked} == {TOKEN}
     assert TOKEN not in door.log.read_text()
+
+
+def test_a_token_that_is_revoked_meanwhile_leads_back_to_the_door(
+    door: Door, open_page: OpenPage
+) -> None:
+    with open_page(f"{door.url}/costs") as page:
+        field = page.get_by_role("textbox", name="Admin token")
+        field.fill(TOKEN)
+        field.press("Enter")
+        drawn(page, "Costs")
+        door.service.failure = refused(401, "The token was revoked.")
+        try:
+            page.get_by_role("link", name="Usage", exact=True).click()
+            expect(page.get_by_text("The token was revoked.").first).to_be_visible(
+                timeout=TIMEOUT_MS
+            )
+        finally:
+            door.service.failure = None
+        page.get_by_role("button", name="Sign in again").first.click()
+        expect(field).to_be_visible(timeout=TIMEOUT_MS)
+        field.fill(TOKEN)
+        field.press("Enter")
+        drawn(page, "Usage")
 
 
 def test_one_comes_in_and_goes_out_by_keyboard(door: Door, open_page: OpenPage) -> None:

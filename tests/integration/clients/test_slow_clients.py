@@ -166,6 +166,17 @@ async def test_answers_may_last_longer_than_requests(port: int) -> None:
         writer.close()
 
 
+async def test_a_body_that_comes_after_its_answer_holds_no_connection(port: int) -> None:
+    reader, writer = await asyncio.open_connection(HOST, port)
+    async with asyncio.timeout(WITHIN_S):
+        writer.write(begun("/v1/callers/identify", length=5, body=b""))
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 401")
+        writer.write(b"later")
+        await reader.read()
+    writer.close()
+
+
 async def test_headers_without_end_are_refused(port: int) -> None:
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(b"GET /healthz" + HEAD + b"x: " + b"a" * 4 * 1024 * 1024)

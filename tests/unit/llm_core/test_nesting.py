@@ -37,6 +37,12 @@ def test_one_level_more_is_refused_by_every_reader(levels: int) -> None:
         parse_object(body)
 
 
+def test_what_pythons_own_reader_takes_beside_json_counts_as_well() -> None:
+    assert is_too_deep(b"[NaN," + nested(MAX_DEPTH) + b"]")
+    assert not is_too_deep(b"[NaN," + nested(MAX_DEPTH - 1) + b"]")
+    assert is_too_deep(b"[NaN," + nested(100_000) + b"]")
+
+
 def test_levels_count_and_not_brackets() -> None:
     text = '[{"\\"' * 50_000
     wide: dict[str, Any] = {"texts": [text] * 3, "members": {str(n): [{}] for n in range(5000)}}
