@@ -11,6 +11,9 @@ from sandbox.app import create_app
 from sandbox.settings import SandboxSettings
 
 _BACKLOG = 2048
+_KEEP_ALIVE_S = 60
+"""As vendors do, longer than who asks keeps a connection: else a call can meet its end."""
+
 _GRACE_S = 1
 """How long open answers may go on at the end: a hanging one would go on for ever."""
 
@@ -59,6 +62,7 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 access_log=False,
                 log_level="critical",  # a dropped connection is no error here
+                timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=_GRACE_S,
                 server_header=False,
             )
