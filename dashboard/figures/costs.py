@@ -43,7 +43,9 @@ def stacked_trend(
             x=alt.X(
                 f"{unit}(start):T",
                 title=None,
-                axis=alt.Axis(format=written, labelOverlap=True, ticks=False, grid=False),
+                axis=alt.Axis(
+                    format=written, labelOverlap=True, labelBound=True, ticks=False, grid=False
+                ),
             ),
             y=alt.Y("sum(amount):Q", title=None, axis=money_axis(currency)),
             color=alt.Color(
