@@ -89,7 +89,13 @@ def test_a_kong_that_runs_already_is_given_the_tests_routes_and_asked_as_it_is_t
     os.kill(before, signal.SIGKILL)
     eventually(lambda: gateway.plugin_server_pid("llm-auth") not in (None, before))
     gateway.take_the_kong()
-    named = {"KONG_PROXY_URL": gateway.gateway_url, "KONG_API_KEY": gateway.keys["team"]}
+    # Slow, so that however busy the machine is most of the time goes by between the pieces.
+    told = {
+        "PROXY_URL": gateway.gateway_url,
+        "API_KEY": gateway.keys["team"],
+        "MODEL": "slow-openai",
+    }
+    named = {f"KONG_{name}": value for name, value in told.items()}
     assert run_cases(tmp_path / "pytest", ["test_installed_kong.py"], **named) == "5 passed"
 
 
