@@ -1,6 +1,7 @@
 """The history of breakers on both databases."""
 
 import asyncio
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -78,3 +79,7 @@ async def test_a_database_that_cannot_be_used_is_told_so(tmp_path: Path) -> None
     with pytest.raises(PolicyUnavailable):
         await SqlBreakerLog(engine).record([step(1)])
     await engine.dispose()
+    # aiosqlite's thread tells the loop of its end, also where it never had a database.
+    for one in threading.enumerate():
+        if "_connection_worker" in one.name:
+            await asyncio.to_thread(one.join, 10)
