@@ -71,6 +71,7 @@ class DeadlinedHttp(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._is_in_head, self._head_bytes = True, 0
+        self._expect_nothing()  # one that was answered before it was whole leaves its time running
         self._expect()
 
     def on_header(self, name: bytes, value: bytes) -> None:
