@@ -26,15 +26,19 @@ def is_open() -> bool:
     return True
 
 
-def sign_in_button(label: str, also: Callable[[], None] = lambda: None) -> None:
-    """A button that leads to the identity provider, or back to the door; `also` is done first."""
-    leads = wiring.leave if wiring.settings().asks_for_token else st.login
+def sign_in_button(label: str, draw_door: Callable[[], None] = lambda: None) -> None:
+    """A button that leads to the identity provider, or back to the door, which is drawn then."""
+    if not wiring.settings().asks_for_token:
+        # Nothing is drawn anew after it: Streamlit forgets where a browser is to go when a run
+        # begins before the browser was told.
+        st.button(label, key="sign_in", type="primary", on_click=st.login)
+        return
 
-    def go() -> None:
-        also()
-        leads()
+    def leave() -> None:
+        wiring.leave()
+        draw_door()
 
-    st.button(label, key="sign_in", type="primary", on_click=go)
+    st.button(label, key="sign_in", type="primary", on_click=leave)
 
 
 def show_reader(viewer: Viewer | None) -> None:

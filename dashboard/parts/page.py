@@ -96,7 +96,7 @@ def show_failure(error: ServiceFailure | SettingsMissing) -> None:
     told = f"**{what}**\n\n{hint}"
     if isinstance(error, SignInNeeded):
         st.warning(told, icon=":material/lock_clock:")
-        gate.sign_in_button("Sign in again", also=_draw_all)
+        gate.sign_in_button("Sign in again", draw_door=_draw_all)
     elif isinstance(error, NotPermitted):
         st.info(told, icon=":material/lock:")
     elif isinstance(error, NotOffered):

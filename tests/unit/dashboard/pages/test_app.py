@@ -128,3 +128,21 @@ def test_a_page_without_its_door_asks_nobody_in_the_name_of_nobody(
         page = opened("costs")
         assert "You are not signed in." in page.warning[0].value
         assert service.asked == []
+
+
+def test_nothing_is_drawn_anew_before_a_browser_has_left_for_the_identity_provider(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Streamlit drops what it has not sent yet when a run begins, where to go among it."""
+    left: list[str] = []
+
+    def draw_anew() -> None:
+        raise AssertionError("drawn anew")
+
+    monkeypatch.setattr("streamlit.login", lambda: left.append("to the provider"))
+    monkeypatch.setattr("streamlit.rerun", draw_anew)
+    with served(admin_answers.full(), monkeypatch, **SIGN_IN):
+        page = opened("costs")
+        page.button(key="sign_in").click().run()
+        assert not page.exception
+        assert left == ["to the provider"]
