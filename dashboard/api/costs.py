@@ -28,6 +28,7 @@ class Sums:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     output_audio_tokens: int = 0
+    cached_audio_tokens: int = 0
     usd: Decimal = ZERO
     saved_usd: Decimal = ZERO
     routing_saved_usd: Decimal = ZERO

@@ -107,8 +107,9 @@ def days_frame(rows: Sequence[CostRow], tz: str) -> pd.DataFrame:
 def buckets_frame(rows: Sequence[CostRow], tz: str) -> pd.DataFrame:
     """Tokens by bucket over time. The service's buckets contain each other; these do not.
 
-    Of a sum nobody knows which of the audio and images were cached: they count as both, and plain
-    input is less by them. Where there are no audio and images at all, they have no lines.
+    Audio that was cached counts as cached. Of a sum nobody knows which of the images were: they
+    count as both, and plain input is less by them. Where there are no audio and images at all, they
+    have no lines.
 
     Returns:
         `start` (local, without zone), `bucket` (one of `BUCKETS`), `rank`, `tokens`.
@@ -132,7 +133,7 @@ def _apart(sums: Sums) -> tuple[int, ...]:
         sums.input_tokens,
         sums.cached_input_tokens,
         sums.cache_write_tokens,
-        sums.input_audio_tokens,
+        max(sums.input_audio_tokens - sums.cached_audio_tokens, 0),
         sums.input_image_tokens,
     )
     thought, spoken, said = _parts(

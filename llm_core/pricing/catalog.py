@@ -52,6 +52,7 @@ _BUCKETS = {
     "cache_write_mtok": "cache_write",
     "input_audio_mtok": "input_audio",
     "output_audio_mtok": "output_audio",
+    "cache_audio_read_mtok": "cached_audio",
 }
 # Charged per call of a tool that runs at the provider, which only a tool of that name starts.
 _ASKED_FOR_APART = {
@@ -203,11 +204,6 @@ def _is_covered(key: str, rates: Mapping[str, Decimal]) -> bool:
     """Whether charging `key`'s tokens in the buckets we have costs no less than the list says."""
     if not key.endswith("_mtok"):
         return False
-    if key == "cache_audio_read_mtok":
-        # Reported as cached and as audio, so both come out of the plain input once.
-        cached = rates.get("cache_read_mtok", rates["input_mtok"])
-        heard = rates.get("input_audio_mtok", rates["input_mtok"])
-        return rates[key] <= cached + heard - rates["input_mtok"]
     bucket = "output_mtok" if key.startswith("output_") else "input_mtok"
     if key.startswith("cache_"):
         kind = "cache_write_mtok" if "_write" in key else "cache_read_mtok"

@@ -18,7 +18,12 @@ class UnpriceableUsage(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """USD per one million tokens, as providers quote it; `None` means "as the bucket around it"."""
+    """USD per one million tokens, as providers quote it; `None` means "as the bucket around it".
+
+    Args:
+        cached_audio: Of what is both cached and audio, so that two buckets are around it; `None`
+            means as audio where audio has a rate, and as cached input where it has none.
+    """
 
     input: Decimal
     output: Decimal
@@ -26,6 +31,7 @@ class Rates:
     cache_write: Decimal | None = None
     input_audio: Decimal | None = None
     output_audio: Decimal | None = None
+    cached_audio: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +73,10 @@ class ModelPrice:
 def usd_for(usage: TokenUsage, price: ModelPrice) -> Decimal:
     """Price one call.
 
-    Buckets are inclusive: `usage.input_tokens` already counts the cached and the written part, so
-    these are taken out before the full input rate applies.
+    Buckets are inclusive: `usage.input_tokens` already counts the cached, the written and the audio
+    part, so these are taken out before the full input rate applies. Of what is cached, as much is
+    audio as was reported; and where that is not told, no more than it must be for the parts to fit
+    into the whole.
 
     Args:
         usage: Both directions must be known.
@@ -88,18 +96,21 @@ def usd_for(usage: TokenUsage, price: ModelPrice) -> Decimal:
     rates = price.rates_for(usage.input_tokens)
     cached = usage.cached_input_tokens or 0
     written = usage.cache_write_tokens or 0
-    heard = usage.input_audio_tokens or 0 if rates.input_audio is not None else 0
-    spoken = usage.output_audio_tokens or 0 if rates.output_audio is not None else 0
-    plain = usage.input_tokens - cached - written - heard
-    written_text = usage.output_tokens - spoken
-    if min(plain, written_text, cached, written, heard, spoken) < 0:
+    heard = max(usage.input_audio_tokens or 0, usage.cached_audio_tokens or 0)
+    spoken = usage.output_audio_tokens or 0
+    too_many = cached + written + heard - usage.input_tokens
+    both = max(usage.cached_audio_tokens or 0, min(too_many, cached, heard))
+    plain = both - too_many
+    said = usage.output_tokens - spoken
+    if min(plain, said, cached - both, written, heard - both, both, spoken) < 0:
         raise UnpriceableUsage("cached, written or audio tokens exceed the tokens in all")
     per_million = (
         plain * rates.input
-        + cached * _or(rates.cached_input, rates.input)
+        + (cached - both) * _or(rates.cached_input, rates.input)
         + written * _or(rates.cache_write, rates.input)
-        + heard * _or(rates.input_audio, rates.input)
-        + written_text * rates.output
+        + (heard - both) * _or(rates.input_audio, rates.input)
+        + both * _cached_audio(rates)
+        + said * rates.output
         + spoken * _or(rates.output_audio, rates.output)
     )
     return rounded(per_million / MILLION)
@@ -138,9 +149,14 @@ def _worst(input_tokens: int, output_tokens: int, rates: Rates) -> Decimal:
         _or(rates.cache_write, rates.input),
         _or(rates.cached_input, rates.input),
         _or(rates.input_audio, rates.input),
+        _cached_audio(rates),
     )
     dearest_output = max(rates.output, _or(rates.output_audio, rates.output))
     return (input_tokens * dearest_input + output_tokens * dearest_output) / MILLION
+
+
+def _cached_audio(rates: Rates) -> Decimal:
+    return _or(rates.cached_audio, _or(rates.input_audio, _or(rates.cached_input, rates.input)))
 
 
 def _or(rate: Decimal | None, otherwise: Decimal) -> Decimal:

@@ -23,7 +23,8 @@ class TokenUsage:
 
     Buckets are inclusive: `input_tokens` already counts `cached_input_tokens`,
     `cache_write_tokens`, `input_audio_tokens` and `input_image_tokens`; `output_tokens` already
-    counts `reasoning_tokens` and `output_audio_tokens`.
+    counts `reasoning_tokens` and `output_audio_tokens`. `cached_audio_tokens` are counted in
+    `cached_input_tokens` and in `input_audio_tokens`.
     """
 
     input_tokens: int | None = None
@@ -34,6 +35,7 @@ class TokenUsage:
     output_tokens: int | None = None
     reasoning_tokens: int | None = None
     output_audio_tokens: int | None = None
+    cached_audio_tokens: int | None = None
 
     @property
     def total_tokens(self) -> int:

@@ -75,6 +75,7 @@ class _RatesEntry(_Entry):
     cache_write: _Usd | None = None
     input_audio: _Usd | None = None
     output_audio: _Usd | None = None
+    cached_audio: _Usd | None = None
 
     def rates(self) -> Rates:
         return Rates(
@@ -84,6 +85,7 @@ class _RatesEntry(_Entry):
             cache_write=self.cache_write,
             input_audio=self.input_audio,
             output_audio=self.output_audio,
+            cached_audio=self.cached_audio,
         )
 
 

@@ -102,6 +102,7 @@ _PRICE: dict[str, Any] = {
         "cache_write": None,
         "input_audio": None,
         "output_audio": None,
+        "cached_audio": None,
     },
     "tiers": [],
 }

@@ -19,6 +19,7 @@ _SUMS: dict[str, Any] = {
     "output_tokens": 20500,
     "reasoning_tokens": 3000,
     "output_audio_tokens": 0,
+    "cached_audio_tokens": 0,
     "usd": "0.407500000000",
     "saved_usd": "0.021000000000",
     "routing_saved_usd": "0.103000000000",
@@ -201,6 +202,7 @@ _CALL: dict[str, Any] = {
     "input_audio_tokens": None,
     "input_image_tokens": None,
     "output_audio_tokens": None,
+    "cached_audio_tokens": None,
 }
 
 FIGURE_EXAMPLES: Mapping[str, Any] = MappingProxyType(

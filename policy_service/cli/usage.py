@@ -33,6 +33,7 @@ _SUMS = (
     "input_audio_tokens",
     "input_image_tokens",
     "output_audio_tokens",
+    "cached_audio_tokens",
 )
 _SHOWN = ("requests", "input_tokens", "output_tokens", "usd")
 _CENT = Decimal("0.01")

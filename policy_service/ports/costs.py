@@ -68,6 +68,7 @@ class Sums:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     output_audio_tokens: int = 0
+    cached_audio_tokens: int = 0
     usd: Decimal = Decimal(0)
     saved_usd: Decimal = Decimal(0)
     routing_saved_usd: Decimal = Decimal(0)

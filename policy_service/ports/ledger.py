@@ -79,6 +79,7 @@ class UsageRow:
     input_audio_tokens: int | None = None
     input_image_tokens: int | None = None
     output_audio_tokens: int | None = None
+    cached_audio_tokens: int | None = None
 
 
 class Ledger(Protocol):

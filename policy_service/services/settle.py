@@ -365,6 +365,7 @@ def _row(
         input_audio_tokens=usage.input_audio_tokens,
         input_image_tokens=usage.input_image_tokens,
         output_audio_tokens=usage.output_audio_tokens,
+        cached_audio_tokens=usage.cached_audio_tokens,
     )
 
 

@@ -21,7 +21,7 @@ LEAST = "0.000000000001"
 _COUNTS = (
     "requests", "failed", "input_tokens", "cached_input_tokens", "cache_write_tokens",
     "input_audio_tokens", "input_image_tokens", "output_tokens", "reasoning_tokens",
-    "output_audio_tokens", "cache_hits", "fallbacks", "estimated_requests",
+    "output_audio_tokens", "cached_audio_tokens", "cache_hits", "fallbacks", "estimated_requests",
 )  # fmt: skip
 _MONEY = ("usd", "saved_usd", "routing_saved_usd", "estimated_usd")
 
@@ -56,6 +56,7 @@ def _spent() -> tuple[dict[str, Any], ...]:
                     "cache_write_tokens": requests * 90, "output_tokens": requests * 420,
                     "input_audio_tokens": requests * 20, "input_image_tokens": requests * 30,
                     "reasoning_tokens": requests * 60, "output_audio_tokens": requests * 10,
+                    "cached_audio_tokens": requests * 5,
                     "usd": Decimal(usd) * busy,
                     "saved_usd": Decimal("0.2"), "cache_hits": requests // 12,
                     "routing_saved_usd": Decimal("0.1"),

@@ -26,6 +26,7 @@ _rates = st.builds(
     cache_write=_maybe_rate,
     input_audio=_maybe_rate,
     output_audio=_maybe_rate,
+    cached_audio=_maybe_rate,
 )
 _flat_prices = st.builds(ModelPrice, version=st.just("flat"), rates=_rates)
 _part = st.integers(0, 300_000)
@@ -42,13 +43,15 @@ def prices(draw: st.DrawFn) -> ModelPrice:
 @st.composite
 def usages(draw: st.DrawFn) -> TokenUsage:
     """Any usage whose parts fit into the whole."""
-    plain, cached, written, heard = (draw(_part) for _ in range(4))
+    plain, cached, written, heard, both = (draw(_part) for _ in range(5))
     text, reasoned, spoken = (draw(_part) for _ in range(3))
     return TokenUsage(
-        input_tokens=plain + cached + written + heard,
-        cached_input_tokens=cached or None,  # a provider that cached nothing may report nothing
+        input_tokens=plain + cached + written + heard + both,
+        # A provider that cached nothing may report nothing.
+        cached_input_tokens=cached + both or None,
         cache_write_tokens=written,
-        input_audio_tokens=heard,
+        input_audio_tokens=heard + both,
+        cached_audio_tokens=both or None,
         output_tokens=text + reasoned + spoken,
         reasoning_tokens=reasoned,
         output_audio_tokens=spoken,

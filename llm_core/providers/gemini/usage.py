@@ -6,7 +6,7 @@
 | `cachedContentTokenCount` | `cached_input_tokens` |
 | `candidatesTokenCount` and `thoughtsTokenCount`, which exclude each other | `output_tokens` |
 | `thoughtsTokenCount` | `reasoning_tokens` |
-| details of modality `AUDIO` | `input_audio_tokens`, `output_audio_tokens` |
+| details of modality `AUDIO` | `input_audio_tokens`, `output_audio_tokens`, `cached_audio_tokens` |
 | details of modality `IMAGE` and `DOCUMENT` (pages as images) | `input_image_tokens` |
 
 Zeros are left out on the wire, so a count that is missing from a `usageMetadata` is zero.
@@ -50,6 +50,7 @@ def usage_from_gemini(usage: object, *, is_final: bool = True) -> TokenUsage:
         output_audio_tokens=(
             _modality(usage, ("candidatesTokensDetails",), ("AUDIO",)) if is_final else None
         ),
+        cached_audio_tokens=_modality(usage, ("cacheTokensDetails",), ("AUDIO",)),
     )
 
 

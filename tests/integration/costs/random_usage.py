@@ -85,6 +85,7 @@ def _random_row(chance: random.Random, number: int) -> UsageRow:
         input_audio_tokens=chance.choice(_TOKENS),
         input_image_tokens=chance.choice(_TOKENS),
         output_audio_tokens=chance.choice(_TOKENS),
+        cached_audio_tokens=chance.choice(_TOKENS),
     )
 
 

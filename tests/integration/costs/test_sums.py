@@ -56,6 +56,7 @@ def amounts_of(row: UsageRow) -> tuple[int, ...]:
         row.output_tokens or 0,
         row.reasoning_tokens or 0,
         row.output_audio_tokens or 0,
+        row.cached_audio_tokens or 0,
         usd,
         saved_usd,
         routing_saved_usd,

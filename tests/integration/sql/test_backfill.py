@@ -49,6 +49,7 @@ def many_rows(count: int) -> list[UsageRow]:
             input_audio_tokens=chance.choice([None, 0, 31]),
             input_image_tokens=chance.choice([None, 258]),
             output_audio_tokens=chance.choice([None, 7]),
+            cached_audio_tokens=chance.choice([None, 5]),
         )
         for number in range(count)
     ]

@@ -86,18 +86,19 @@ async def test_every_bucket_of_tokens_is_kept_summed_and_corrected(engine: Async
         "output_tokens": 300,
         "reasoning_tokens": 40,
         "output_audio_tokens": 60,
+        "cached_audio_tokens": 15,
     }
     heard, text = usage_row(**buckets), usage_row("dec_2")
     guessed = usage_row("dec_3", source="estimated", input_audio_tokens=9)
     await ledger.record([heard, text, guessed])
     await assert_rollups_equal(engine, [heard, text, guessed])
-    true = usage_row("dec_3", input_audio_tokens=5, output_audio_tokens=0)
+    true = usage_row("dec_3", input_audio_tokens=5, output_audio_tokens=0, cached_audio_tokens=2)
     await ledger.record([true])
     assert set(await UsageReports(engine).recent(10)) == {heard, text, true}
     await assert_rollups_equal(engine, [heard, text, true])
     [sums] = await stored_rollups(engine)
     assert (sums["input_audio_tokens"], sums["output_audio_tokens"]) == (25, 60)
-    assert sums["input_image_tokens"] == 258
+    assert (sums["input_image_tokens"], sums["cached_audio_tokens"]) == (258, 17)
 
 
 async def test_a_row_recorded_again_changes_nothing(engine: AsyncEngine):

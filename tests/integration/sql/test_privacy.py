@@ -47,6 +47,7 @@ async def fill(engine: AsyncEngine, calls: int = 60) -> None:
             input_audio_tokens=number % 7 or None,
             input_image_tokens=number % 11 or None,
             output_audio_tokens=number % 13 or None,
+            cached_audio_tokens=number % 5 or None,
         )
         for number in range(calls)
     ]

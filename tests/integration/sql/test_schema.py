@@ -32,11 +32,13 @@ from tests.integration.sql.usage_rows import (
     usage_row,
 )
 
+SINCE_0022 = ("cached_audio_tokens",)
 SINCE_0020 = ("input_audio_tokens", "input_image_tokens", "output_audio_tokens")
 SINCE_0009 = (
     *("request_bytes", "response_bytes", "data_labels", "approval_id"),
     "routing_saved_usd",  # since 0017
     *SINCE_0020,
+    *SINCE_0022,
 )
 SINCE_0004 = ("cost_centre", "use_case", "priority", *SINCE_0009)
 

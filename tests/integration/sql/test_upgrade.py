@@ -40,7 +40,7 @@ from policy_service.adapters.sql.schema import downgrade, is_current, is_enough,
 from policy_service.adapters.sql.tables import Base
 from policy_service.adapters.sql.tables.reports import ReportScheduleRow
 from tests.fixtures.postgres_server import PostgresServer
-from tests.integration.sql.test_schema import SINCE_0020
+from tests.integration.sql.test_schema import SINCE_0022
 from tests.integration.sql.usage_rows import (
     days_of,
     stored_days,
@@ -52,7 +52,7 @@ from tests.integration.sql.usage_rows import (
 FIRST = "0004"
 REVISIONS = [one for one in schema.REVISIONS if one > FIRST]
 BEFORE = [FIRST, *REVISIONS][-2]
-BEFORE_USAGE_CHANGED = "0019"  # the newest step that needs a table to which others write is 0020
+BEFORE_USAGE_CHANGED = "0021"  # the newest step that needs a table to which others write is 0022
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ROWS = 3
 
@@ -225,8 +225,11 @@ async def test_the_version_before_works_on_while_the_schema_changes_and_goes_bac
 
 
 async def test_what_the_version_before_books_counts_with_what_the_new_one_does(engine: AsyncEngine):
-    """Its statements name none of the columns of step 0020; both add to the same sums."""
-    old, new = usage_row("dec_old"), usage_row("dec_new", input_audio_tokens=9)
+    """Its statements name no column of step 0022; both add to the same sums."""
+    old, new = (
+        usage_row("dec_old"),
+        usage_row("dec_new", input_audio_tokens=9, cached_audio_tokens=4),
+    )
     first = [Change(old, 1)]
     booked = {
         "usage": [asdict(old)],
@@ -236,7 +239,7 @@ async def test_what_the_version_before_books_counts_with_what_the_new_one_does(e
     }
     async with writing(engine) as connection:
         for name, rows in booked.items():
-            known = [{one: row[one] for one in row if one not in SINCE_0020} for row in rows]
+            known = [{one: row[one] for one in row if one not in SINCE_0022} for row in rows]
             await connection.execute(insert(Base.metadata.tables[name]), known)
     await SqlLedger(engine).record([new])
     assert set(await UsageReports(engine).recent(10)) == {old, new}

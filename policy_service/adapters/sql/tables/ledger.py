@@ -82,6 +82,7 @@ class Usage(Base):
     input_audio_tokens: Mapped[int | None]
     input_image_tokens: Mapped[int | None]
     output_audio_tokens: Mapped[int | None]
+    cached_audio_tokens: Mapped[int | None]
 
 
 class UsageHourly(Base):
@@ -141,6 +142,7 @@ class UsageHourly(Base):
     input_audio_tokens: Mapped[int] = mapped_column(server_default="0")
     input_image_tokens: Mapped[int] = mapped_column(server_default="0")
     output_audio_tokens: Mapped[int] = mapped_column(server_default="0")
+    cached_audio_tokens: Mapped[int] = mapped_column(server_default="0")
 
 
 class UsageLatency(Base):
@@ -213,6 +215,7 @@ class UsageDailyCallers(Base):
     input_audio_tokens: Mapped[int] = mapped_column(server_default="0")
     input_image_tokens: Mapped[int] = mapped_column(server_default="0")
     output_audio_tokens: Mapped[int] = mapped_column(server_default="0")
+    cached_audio_tokens: Mapped[int] = mapped_column(server_default="0")
 
 
 class UsageDailyModels(Base):
@@ -259,6 +262,7 @@ class UsageDailyModels(Base):
     input_audio_tokens: Mapped[int] = mapped_column(server_default="0")
     input_image_tokens: Mapped[int] = mapped_column(server_default="0")
     output_audio_tokens: Mapped[int] = mapped_column(server_default="0")
+    cached_audio_tokens: Mapped[int] = mapped_column(server_default="0")
 
 
 class UsageLatencyModels(Base):

@@ -14,14 +14,18 @@ COUNT = st.integers(0, 10**12)
 
 
 @settings(deadline=None)
-@given(st.tuples(*[COUNT] * len(usage.BUCKETS)))
-def test_buckets_do_not_contain_each_other_and_lose_no_token(counts: tuple[int, ...]):
+@given(st.tuples(*[COUNT] * len(usage.BUCKETS)), st.floats(0, 1))
+def test_buckets_do_not_contain_each_other_and_lose_no_token(
+    counts: tuple[int, ...], audio_in_cached: float
+):
     fresh, cached, written, heard, seen, said, thought, spoken = counts
+    both = int(cached * audio_in_cached)
     row = CostRow(
         input_tokens=fresh + cached + written + heard + seen,
         cached_input_tokens=cached,
         cache_write_tokens=written,
-        input_audio_tokens=heard,
+        input_audio_tokens=heard + both,
+        cached_audio_tokens=both,
         input_image_tokens=seen,
         output_tokens=said + thought + spoken,
         reasoning_tokens=thought,

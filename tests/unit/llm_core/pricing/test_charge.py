@@ -33,6 +33,16 @@ AUDIO = ModelPrice(
     "audio",
     Rates(Decimal("2.50"), Decimal(10), input_audio=Decimal(32), output_audio=Decimal(64)),
 )
+FLASH = ModelPrice(
+    "flash",
+    Rates(
+        Decimal("0.30"),
+        Decimal("2.50"),
+        cached_input=Decimal("0.03"),
+        input_audio=Decimal(1),
+        cached_audio=Decimal("0.10"),
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,77 @@ AUDIO = ModelPrice(
             AUDIO,
             "0.03915",
         ),
+        # Of 900 cached tokens 800 are audio: 500 x 0.30 + 100 x 0.03 + 800 x 0.10 + 100 x 1 + 0
+        (
+            TokenUsage(
+                input_tokens=1500,
+                cached_input_tokens=900,
+                input_audio_tokens=900,
+                cached_audio_tokens=800,
+                output_tokens=0,
+            ),
+            FLASH,
+            "0.000333",
+        ),
+        # Not told apart, they are as few as fit, 800 + 900 - 1,500: 600 x 0.03 + 700 x 1
+        # + 200 x 0.10 + 100 x 2.50
+        (
+            TokenUsage(
+                input_tokens=1500,
+                cached_input_tokens=800,
+                input_audio_tokens=900,
+                output_tokens=100,
+            ),
+            FLASH,
+            "0.000988",
+        ),
+        # All of it is: 100 x 0.30 + 700 x 0.10 + 200 x 1
+        (
+            TokenUsage(
+                input_tokens=1000,
+                cached_input_tokens=700,
+                input_audio_tokens=900,
+                cached_audio_tokens=700,
+                output_tokens=0,
+            ),
+            FLASH,
+            "0.0003",
+        ),
+        # A vendor that tells only of the cached part of the audio: 300 x 0.30 + 700 x 0.10
+        (
+            TokenUsage(
+                input_tokens=1000,
+                cached_input_tokens=700,
+                cached_audio_tokens=700,
+                output_tokens=0,
+            ),
+            FLASH,
+            "0.00016",
+        ),
+        # No rate for cached audio: audio's, 900 x 32 + 100 x 2.50
+        (
+            TokenUsage(
+                input_tokens=1000,
+                cached_input_tokens=900,
+                input_audio_tokens=900,
+                cached_audio_tokens=900,
+                output_tokens=0,
+            ),
+            AUDIO,
+            "0.02905",
+        ),
+        # Nor for audio: what is cached has the cached rate, 100 x 0.15 + 900 x 0.075
+        (
+            TokenUsage(
+                input_tokens=1000,
+                cached_input_tokens=900,
+                input_audio_tokens=1000,
+                cached_audio_tokens=900,
+                output_tokens=0,
+            ),
+            MINI,
+            "0.0000825",
+        ),
         # Without a rate of its own, audio is input like any other.
         (
             TokenUsage(input_tokens=1000, input_audio_tokens=900, output_tokens=500),
@@ -112,6 +193,10 @@ def test_a_charge_is_what_a_person_would_work_out(usage: TokenUsage, price: Mode
         TokenUsage(input_tokens=10, cached_input_tokens=11, output_tokens=1),
         TokenUsage(input_tokens=10, cached_input_tokens=-1, output_tokens=1),
         TokenUsage(input_tokens=10, cached_input_tokens=6, cache_write_tokens=5, output_tokens=1),
+        TokenUsage(input_tokens=10, input_audio_tokens=11, output_tokens=1),
+        TokenUsage(input_tokens=10, output_tokens=1, output_audio_tokens=2),
+        TokenUsage(input_tokens=10, cached_audio_tokens=1, output_tokens=1),
+        TokenUsage(input_tokens=10, cached_input_tokens=4, cached_audio_tokens=5, output_tokens=1),
     ],
 )
 def test_usage_that_makes_no_sense_has_no_price(usage: TokenUsage):

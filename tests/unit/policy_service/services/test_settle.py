@@ -161,9 +161,9 @@ async def test_what_a_report_comes_to(
 @pytest.mark.parametrize(
     "used",
     [
-        TokenUsage(900, 100, 50, 20, 258, 300, 40, 60),
+        TokenUsage(900, 100, 50, 20, 258, 300, 40, 60, 15),
         TokenUsage(9, output_tokens=3),
-        TokenUsage(9, 0, 0, 0, 0, 3, 0, 0),
+        TokenUsage(9, 0, 0, 0, 0, 3, 0, 0, 0),
     ],
 )
 async def test_a_row_keeps_every_bucket_as_it_was_reported(

@@ -135,6 +135,10 @@ def test_usage_is_read_in_every_bucket():
         ],
         "toolUsePromptTokensDetails": [{"modality": "AUDIO", "tokenCount": 1}],
         "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 4}],
+        "cacheTokensDetails": [
+            {"modality": "TEXT", "tokenCount": 28},
+            {"modality": "AUDIO", "tokenCount": 12},
+        ],
     }
     assert usage_from_gemini(usage) == TokenUsage(
         input_tokens=107,
@@ -144,6 +148,7 @@ def test_usage_is_read_in_every_bucket():
         output_tokens=50,
         reasoning_tokens=30,
         output_audio_tokens=4,
+        cached_audio_tokens=12,
     )
 
 
