@@ -25,7 +25,7 @@ from llm_core.policy.decision import Decision, DecisionRequest, UsageReport
 from llm_core.policy.journal_standing import JOURNAL_HEADER, JournalStanding, written
 
 _KEEPALIVE_S: Final = 4.0
-"""Shorter than the 5 s for which uvicorn keeps an idle connection, so that we let go first."""
+"""Shorter than servers and balancers keep an idle connection, so that we let go first."""
 
 _MAX_CONNECTIONS: Final = 256
 _REPEAT_WARNING_S: Final = 60.0

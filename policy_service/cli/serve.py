@@ -13,6 +13,10 @@ from policy_service.starting import collect_again, collect_nothing
 if TYPE_CHECKING:
     from policy_service.settings import Settings
 
+KEEP_ALIVE_S = 75
+"""Longer than Kong, APISIX and most balancers keep an idle connection (60 s), so that they let go
+first: where the service does, a call that is on its way at that moment is lost."""
+
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -68,6 +72,7 @@ def serve(
             access_log=False,
             log_config=LOG_CONFIG if settings.log_format == "json" else LOGGING_CONFIG,
             log_level="info",
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=10,
         )
 

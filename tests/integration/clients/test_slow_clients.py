@@ -166,6 +166,17 @@ async def test_answers_may_last_longer_than_requests(port: int) -> None:
         writer.close()
 
 
+async def test_a_connection_without_requests_is_kept_for_the_next_one(port: int) -> None:
+    """For longer than uvicorn would keep it, and than a request may take."""
+    reader, writer = await asyncio.open_connection(HOST, port)
+    for pause_s in (6, 0):
+        writer.write(HEALTH)
+        async with asyncio.timeout(WITHIN_S):
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        await asyncio.sleep(pause_s)
+    writer.close()
+
+
 async def test_a_body_that_comes_after_its_answer_holds_no_connection(port: int) -> None:
     reader, writer = await asyncio.open_connection(HOST, port)
     async with asyncio.timeout(WITHIN_S):
