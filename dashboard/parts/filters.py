@@ -204,14 +204,14 @@ def _keep(wanted: dict[str, tuple[str, ...]], span: Span | None, tz: str) -> Non
 
 def _more(client: Client, period: Query, wanted: dict[str, tuple[str, ...]], tz: str) -> str:
     rest = [one for one in DIMENSIONS if one not in _FIRST]
-    count = sum(bool(st.query_params.get_all(one)) for one in rest)
-    label = f"More filters ({count})" if count else "More filters"
-    # What can be chosen there is asked for when somebody looks.
-    with (popover := st.popover(label, icon=":material/tune:", key="more", on_change="rerun")):
+    # How many are in use stands beside it: with another label it would close after each choice.
+    popover = st.popover("More filters", icon=":material/tune:", key="more", on_change="rerun")
+    with popover:
+        # What can be chosen there is asked for when somebody looks.
         for dimension in rest:
             wanted[dimension] = _choose(client, dimension, period, asks=bool(popover.open))
         zones = list(dict.fromkeys(("", "UTC", tz, st.context.timezone or "UTC")))
-        return st.selectbox(
+        zone: str = st.selectbox(
             "Time zone",
             zones,
             format_func=lambda zone: zone or "The organisation's",
@@ -219,6 +219,9 @@ def _more(client: Client, period: Query, wanted: dict[str, tuple[str, ...]], tz:
             bind="query-params",
             help="Where days and months begin.",
         )
+    if count := sum(bool(wanted[one]) for one in rest):
+        st.badge(f"{count} more in use", color="blue")
+    return zone
 
 
 def _choose(

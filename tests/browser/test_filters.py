@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from dashboard.parts.filters import DIMENSIONS
 from tests.fixtures.chromium import OpenPage
@@ -128,4 +128,17 @@ def test_every_filter_is_in_the_address_and_shows_what_the_service_says(
         expect_shown(partial(bar.shown, page), told)
         chosen = page.get_by_test_id("stMultiSelect").all_inner_texts()
         assert [FOUND[name] in one for name, one in zip(FOUND, chosen, strict=False)] == [True] * 3
-        assert "More filters (7)" in page.get_by_test_id("stMain").inner_text()
+        assert "7 more in use" in page.get_by_test_id("stMain").inner_text()
+
+
+def test_the_rest_of_the_filters_stays_open_while_one_chooses(
+    filled_site: FilledSite, open_page: OpenPage
+) -> None:
+    days = f"period=Other+days&days={filled_site.first}&days={filled_site.last}"
+    with open_page(f"{filled_site.admin_url}/costs?{days}", height=1800) as page:
+        drawn(page, "Costs")
+        page.get_by_role("button", name="More filters").click()
+        for count, name in enumerate(list(FOUND)[-2:], 1):
+            choose(page, DIMENSIONS[name], FOUND[name])
+            expect_address(page, name, FOUND[name])
+            expect(page.get_by_text(f"{count} more in use", exact=True)).to_be_visible()
