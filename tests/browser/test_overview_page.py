@@ -14,7 +14,14 @@ from dashboard.api.client import FRESH_S
 from policy_service.cli.demo import processes
 from tests.fixtures.chromium import OpenPage
 from tests.fixtures.company import COMPANY, models
-from tests.fixtures.gateway import HOST, SECRETS, Gateway, free_ports, start_gateway
+from tests.fixtures.gateway import (
+    HOST,
+    SECRETS,
+    Gateway,
+    eventually,
+    free_ports,
+    start_gateway,
+)
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 
@@ -53,6 +60,7 @@ def test_a_call_shows_up_on_the_overview(gateway: Gateway, open_page: OpenPage) 
         gateway.client("narrow").chat.completions.create(model="claude-sonnet-4-5", messages=HELLO)
     row = gateway.row(raw.headers["x-gatehouse-decision-id"])
     assert Decimal(row["usd"]) > 0
+    eventually(lambda: len(gateway.rows()) == 2)
     with open_page(show(gateway), height=1600) as page:
         heading = page.get_by_role("heading", name="Overview", exact=True)
         expect(heading).to_be_visible(timeout=30_000)

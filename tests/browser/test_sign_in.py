@@ -99,10 +99,12 @@ def test_signing_out_ends_it_here_and_at_the_provider(site: AdminSite, open_page
     with open_page(site.dashboard_url, height=1800) as page:
         sign_in(page, "alice")
         assert teams_shown(page) == {"search"}
-        page.get_by_role("button", name="Sign out").click()
+        # The page that is left shows the door too, for a moment.
+        with page.expect_event("domcontentloaded", timeout=TIMEOUT_MS):
+            page.get_by_role("button", name="Sign out").click()
         leave = page.locator("#kc-logout")
         door = page.get_by_role("button", name="Sign in")
-        # Streamlit gives Keycloak no hint of whom it means, so that Keycloak asks.
+        # Keycloak may ask whether it is meant.
         expect(leave.or_(door).first).to_be_visible(timeout=TIMEOUT_MS)
         if leave.count():
             leave.click()
@@ -145,7 +147,8 @@ def test_a_sign_in_that_has_expired_is_told_in_words_and_renewed_with_a_click(
             return again.is_visible()
 
         eventually(is_over)
-        expect(page.get_by_test_id("stAlert")).to_contain_text("You are signed in no longer")
+        told = page.get_by_test_id("stAlert").filter(has_text="You are signed in no longer")
+        expect(told).to_be_visible()
         again.click()
         # Keycloak still knows them: no password is asked for.
         assert teams_shown(page) == {"search"}

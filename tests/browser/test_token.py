@@ -47,11 +47,15 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
             process.wait(10)
 
 
+SPENT_IN = "period=Other+days&days=2026-11-01&days=2026-11-20"
+"""Days of which the stand-in for the service tells spend."""
+
+
 def test_a_link_leads_past_the_door_to_its_page_and_out_again(
     door: Door, open_page: OpenPage
 ) -> None:
     door.service.asked.clear()
-    with open_page(f"{door.url}/costs?group=Team") as page:
+    with open_page(f"{door.url}/costs?{SPENT_IN}&group=Team") as page:
         field = page.get_by_role("textbox", name="Admin token")
         field.fill(TOKEN)
         assert not door.service.asked

@@ -110,8 +110,13 @@ def is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    state = Path(f"/proc/{pid}/stat")
-    return not (state.exists() and ") Z " in state.read_text(encoding="utf-8", errors="replace"))
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except ProcessLookupError:
+        return False  # it ended while it was read
+    except FileNotFoundError:
+        return not Path("/proc/self/stat").exists()  # it has ended, where there is a /proc
+    return ") Z " not in state
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

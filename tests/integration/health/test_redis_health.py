@@ -164,7 +164,7 @@ async def test_a_process_that_is_behind_is_told_no_by_redis(
 
 async def test_a_trial_nobody_reports_on_ends_by_itself(redis_url: str) -> None:
     clock = FakeClock()
-    one, other = (RedisHealth(redis_url, RULES, clock, trial_s=0.2) for _ in range(2))
+    one, other = (RedisHealth(redis_url, RULES, clock, trial_s=1.5) for _ in range(2))
     for health in (one, other):
         for _ in range(3):
             health.observe(FAILED)

@@ -10,7 +10,7 @@ from policy_service.ports.limits import LimitsStore
 from tests.fixtures.redis_server import patient_store
 
 # Far longer than a step takes on a slow machine, and short enough to wait for in a test.
-REDELIVERY_S = 0.5
+REDELIVERY_S = 1.0
 
 
 @pytest.fixture

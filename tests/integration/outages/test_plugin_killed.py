@@ -17,8 +17,8 @@ SETTINGS = {"POLICY_LEASE_S": "6", "POLICY_SWEEP_INTERVAL_S": "0.2"}
 
 
 def models(sandbox_url: str) -> dict[str, Any]:
-    """A model that lets one wait for a second."""
-    slow = deployment("openai", sandbox_url, "gpt-4o-mini--fault-slow_first_byte-1")
+    """A model that lets one wait for a while."""
+    slow = deployment("openai", sandbox_url, "gpt-4o-mini--fault-slow_first_byte-3")
     return {"models": [{"alias": "slow", "deployments": [slow]}]}
 
 

@@ -19,6 +19,7 @@ from llm_core.policy.route import OnClientGone, RouteOptions
 from policy_service.adapters.memory_limits import MemoryLimitsStore
 from policy_service.ports.ledger import UsageRow
 from policy_service.ports.limits import LimitsStore
+from tests.fakes.clock import FakeClock
 from tests.fakes.samples import CALLER, chat_body
 from tests.fixtures.redis_server import RedisServer, patient_store, start_redis
 from tests.fixtures.relaying import RelayService, anthropic_at, openai_at, relay_service
@@ -59,7 +60,8 @@ async def test_a_thousand_aborted_streams_leave_a_thousand_rows_and_no_reservati
     chance = random.Random(20261120)
     turn = asyncio.Semaphore(AT_ONCE)
     async with (
-        relay_service(limits=limits) as service,
+        # Its clock stands, so that no minute ends meanwhile.
+        relay_service(limits=limits, clock=FakeClock()) as service,
         httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=AT_ONCE)) as client,
     ):
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,9 @@ from tests.fixtures.relaying import RelayService, anthropic_at, openai_at, relay
 
 PACED = "--pace-100--words-40"
 """Four tenths of a second."""
-KEPT_ALIVE = RouteOptions(keep_alive_s=0.05)
+LONG = "--pace-10--words-40"
+"""Four seconds: for who leaves, so that they leave before its end."""
+KEPT_ALIVE = RouteOptions(keep_alive_s=0.02)
 DRAINED = RouteOptions(on_client_gone=OnClientGone.DRAIN)
 CANCELLED = RouteOptions(on_client_gone=OnClientGone.CANCEL)
 
@@ -76,6 +79,19 @@ class Client:
 
 @pytest.fixture
 async def client(service: RelayService, sandbox_url: str) -> AsyncIterator[Client]:
+    async with client_of(service, sandbox_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def patient_client(sandbox_url: str) -> AsyncIterator[Client]:
+    """Its service waits longer than any provider here takes."""
+    async with relay_service() as patient, client_of(patient, sandbox_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def client_of(service: RelayService, sandbox_url: str) -> AsyncIterator[Client]:
     made = Client(service, sandbox_url)
     await made.http.delete(f"{sandbox_url}/_sandbox/calls")
     yield made
@@ -89,7 +105,7 @@ async def client(service: RelayService, sandbox_url: str) -> AsyncIterator[Clien
 async def test_a_stream_is_given_up_at_once_and_what_came_is_counted(
     client: Client, kind: Any, sandbox_url: str
 ) -> None:
-    at = kind(sandbox_url, PACED)
+    at = kind(sandbox_url, LONG)
     await client.leave_behind(at, CANCELLED, b'"content":"')
     await client.provider_has(at.model, "client_gone")
     [row] = await client.service.rows(1)
@@ -110,9 +126,10 @@ async def test_a_stream_is_read_to_its_end_for_the_true_usage(
 
 @pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
 async def test_who_leaves_before_the_answer_has_the_provider_hung_up_on(
-    client: Client, sandbox_url: str, streams: bool
+    patient_client: Client, sandbox_url: str, streams: bool
 ) -> None:
-    at = openai_at(sandbox_url, f"{PACED}--fault-slow_first_byte-0.3")
+    client = patient_client
+    at = openai_at(sandbox_url, f"{PACED}--fault-slow_first_byte-4")
     await client.leave_waiting(at, CANCELLED, streams)
     await client.provider_has(at.model, "client_gone")
     [row] = await client.service.rows(1)
@@ -218,12 +235,12 @@ async def test_a_failure_behind_comments_is_told_as_an_event(
     ("mode", "source"), [(OnClientGone.CANCEL, "estimated"), (OnClientGone.DRAIN, "provider")]
 )
 async def test_who_leaves_among_comments_is_booked_once(
-    client: Client, sandbox_url: str, mode: OnClientGone, source: str
+    patient_client: Client, sandbox_url: str, mode: OnClientGone, source: str
 ) -> None:
-    at = openai_at(sandbox_url, "--words-5--fault-slow_first_byte-0.4")
+    at = openai_at(sandbox_url, "--words-5--fault-slow_first_byte-1.5")
     route = RouteOptions(on_client_gone=mode, keep_alive_s=0.05)
-    await client.leave_behind(at, route, b": keep-alive")
-    [row] = await client.service.rows(1)
+    await patient_client.leave_behind(at, route, b": keep-alive")
+    [row] = await patient_client.service.rows(1)
     assert (row.error_class, row.source) == ("client_gone", source)
 
 

@@ -175,7 +175,7 @@ def is_alive(pid: int) -> bool:
     """A zombie that waits for somebody to ask after it is dead."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

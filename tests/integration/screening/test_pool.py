@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import select
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -29,6 +31,16 @@ async def pool() -> AsyncIterator[ScreeningPool]:
     made = ScreeningPool(CONTENT, workers=2, timeout_s=8.0)
     yield made
     await made.close()
+
+
+@contextmanager
+def ended(pid: int) -> Iterator[Callable[[], None]]:
+    """Gives what waits until a process has ended; its number may be anybody's afterwards."""
+    watched = os.pidfd_open(pid)
+    try:
+        yield lambda: select.select([watched], [], [], 30)
+    finally:
+        os.close(watched)
 
 
 async def kinds(pool: ScreeningPool, text: str) -> list[tuple[str, str]]:
@@ -82,8 +94,9 @@ async def test_a_process_that_is_killed_in_the_middle_of_a_call_blocks_it_and_is
 
 async def test_a_process_that_died_between_calls_is_not_noticed(pool: ScreeningPool) -> None:
     await pool.start()
-    os.kill(pool.pids[0], signal.SIGKILL)
-    await asyncio.sleep(0.1)
+    with ended(pool.pids[0]) as has_ended:
+        os.kill(pool.pids[0], signal.SIGKILL)
+        await asyncio.to_thread(has_ended)
     assert await kinds(pool, "bob@example.org") == [("EMAIL_ADDRESS", "bob@example.org")]
 
 
