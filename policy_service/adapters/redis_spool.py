@@ -99,11 +99,15 @@ class RedisSpool:
             await self._redis.aclose()
 
     async def _take(self, most: int, wait_s: float) -> Sequence[Waiting]:
-        if self._must_finish:
-            if found := await self._read("0", most, None):
-                return found
-            self._must_finish = False
-        return await self._read(">", most, max(1, int(wait_s * 1000)) if wait_s > 0 else None)
+        if self._must_finish and (found := await self._read("0", most, None)):
+            return found
+        # If Redis' answer is lost on its way, it holds for taken what nobody has; and a Redis that
+        # was killed may not know any more that something is done. So both are looked for after a
+        # failure, and when there is nothing else to do.
+        self._must_finish = True
+        found = await self._read(">", most, max(1, int(wait_s * 1000)) if wait_s > 0 else None)
+        self._must_finish = not found
+        return found
 
     async def _create_group(self) -> None:
         try:

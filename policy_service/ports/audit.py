@@ -49,6 +49,9 @@ class Spool(Protocol):
     async def take(self, most: int, wait_s: float) -> Sequence[Waiting]:
         """Those that wait longest; nothing when none came in time.
 
+        What was taken and is not done is given out again after a failure, and after nothing came:
+        who asks has finished with what they took before.
+
         Raises:
             PolicyUnavailable: It cannot be reached.
         """

@@ -142,3 +142,4 @@ def test_the_rest_of_the_filters_stays_open_while_one_chooses(
             choose(page, DIMENSIONS[name], FOUND[name])
             expect_address(page, name, FOUND[name])
             expect(page.get_by_text(f"{count} more in use", exact=True)).to_be_visible()
+            page.keyboard.press("Tab")  # leaves the list

@@ -1,5 +1,6 @@
 """Events wait in Redis until they are written, whoever took them and died."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -50,6 +51,48 @@ async def test_what_a_dead_process_had_taken_its_successor_is_given(redis_url: s
     assert unpacked(await successor.take(10, 0)) == NOTED[:2]
     for spool in (dead, successor):
         await spool.close()
+
+
+@pytest.mark.integration
+async def test_what_was_lost_on_its_way_to_us_is_given_out_when_nothing_else_waits(
+    redis_url: str,
+) -> None:
+    spool = RedisSpool(redis_url)
+    assert await spool.take(10, 0) == []
+    await spool.put(NOTED[:1])
+    await spool.put(NOTED[1:])
+    assert unpacked(await spool.take(1, 0)) == NOTED[:1]
+    lose_one(redis_url)
+    assert await spool.take(10, 0) == []
+    assert unpacked(await spool.take(10, 0)) == NOTED
+    await spool.close()
+
+
+@pytest.mark.integration
+async def test_what_was_lost_with_a_connection_comes_before_what_is_new(redis_url: str) -> None:
+    spool = RedisSpool(redis_url)
+    assert await spool.take(10, 0) == []
+    taking = asyncio.create_task(spool.take(10, 2))
+    with redis.Redis.from_url(redis_url) as client:
+        async with asyncio.timeout(10):
+            while not client.info("clients")["blocked_clients"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        client.client_kill_filter(_type="normal", skipme=True)
+    with pytest.raises(PolicyUnavailable):
+        await taking
+    other = RedisSpool(redis_url)
+    await other.put(NOTED[:1])
+    lose_one(redis_url)
+    await other.put(NOTED[1:])
+    assert unpacked(await spool.take(10, 0)) == NOTED[:1]
+    for one in (spool, other):
+        await one.close()
+
+
+def lose_one(redis_url: str) -> None:
+    """As if Redis had given the next one out and its answer had been lost."""
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.xreadgroup("chain", "writer", {STREAM: ">"}, count=1)
 
 
 @pytest.mark.integration
