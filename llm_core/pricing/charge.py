@@ -96,10 +96,13 @@ def usd_for(usage: TokenUsage, price: ModelPrice) -> Decimal:
     rates = price.rates_for(usage.input_tokens)
     cached = usage.cached_input_tokens or 0
     written = usage.cache_write_tokens or 0
-    heard = max(usage.input_audio_tokens or 0, usage.cached_audio_tokens or 0)
-    spoken = usage.output_audio_tokens or 0
+    told = usage.cached_audio_tokens or 0
+    heard = max(usage.input_audio_tokens or 0, told)
+    if rates.input_audio is None and rates.cached_audio is None:
+        told = heard = 0  # it is input like any other, and nobody needs to know how much
+    spoken = usage.output_audio_tokens or 0 if rates.output_audio is not None else 0
     too_many = cached + written + heard - usage.input_tokens
-    both = max(usage.cached_audio_tokens or 0, min(too_many, cached, heard))
+    both = max(told, min(too_many, cached, heard))
     plain = both - too_many
     said = usage.output_tokens - spoken
     if min(plain, said, cached - both, written, heard - both, both, spoken) < 0:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -193,15 +194,30 @@ def test_a_charge_is_what_a_person_would_work_out(usage: TokenUsage, price: Mode
         TokenUsage(input_tokens=10, cached_input_tokens=11, output_tokens=1),
         TokenUsage(input_tokens=10, cached_input_tokens=-1, output_tokens=1),
         TokenUsage(input_tokens=10, cached_input_tokens=6, cache_write_tokens=5, output_tokens=1),
+    ],
+)
+def test_usage_that_makes_no_sense_has_no_price(usage: TokenUsage):
+    for price in (CLAUDE, FLASH, AUDIO):
+        with pytest.raises(UnpriceableUsage):
+            usd_for(usage, price)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
         TokenUsage(input_tokens=10, input_audio_tokens=11, output_tokens=1),
         TokenUsage(input_tokens=10, output_tokens=1, output_audio_tokens=2),
         TokenUsage(input_tokens=10, cached_audio_tokens=1, output_tokens=1),
         TokenUsage(input_tokens=10, cached_input_tokens=4, cached_audio_tokens=5, output_tokens=1),
     ],
 )
-def test_usage_that_makes_no_sense_has_no_price(usage: TokenUsage):
+def test_audio_must_make_sense_only_where_it_has_a_price(usage: TokenUsage):
+    heard_and_spoken = replace(
+        AUDIO, rates=replace(AUDIO.rates, cached_input=Decimal(1), cached_audio=Decimal(3))
+    )
     with pytest.raises(UnpriceableUsage):
-        usd_for(usage, CLAUDE)
+        usd_for(usage, heard_and_spoken)
+    assert usd_for(usage, MINI) <= Decimal("0.0000021")  # 10 x 0.15 + 1 x 0.60
 
 
 def test_the_worst_case_takes_the_dearest_kind_of_token_in_the_dearest_tier_in_reach():
