@@ -65,6 +65,13 @@ def test_every_price_we_convert_charges_what_the_list_charges():
     assert checked > 10_000
 
 
+def test_cached_audio_that_nobody_tells_apart_is_never_charged_too_low():
+    """Not every provider does: it is taken for as little as the other numbers allow."""
+    for name, period, price in _every_price():
+        theirs = period.calc_price(_theirs(70_000, 9_000))["total_price"]
+        assert usd_for(_ours(70_000, None), price) >= _rounded(theirs), name
+
+
 def test_a_price_holds_from_its_first_day_utc():
     constraint = listed.StartDateConstraint(start_date=date(2026, 7, 1))
     snapshot = _list_with(
@@ -210,7 +217,7 @@ def _periods(model: listed.ModelInfo) -> list[listed.ModelPrice]:
     return [period.prices for period in model.prices]
 
 
-def _ours(tokens: int, cached_audio: int) -> TokenUsage:
+def _ours(tokens: int, cached_audio: int | None) -> TokenUsage:
     return TokenUsage(
         input_tokens=tokens,
         cached_input_tokens=tokens // 3,
